@@ -1,0 +1,1 @@
+"""Back ends: the interpreter, the LLVM lowering, weight blob, C header, emulator."""

@@ -1,0 +1,1 @@
+"""Lowering of scheduled kernels to LLVM IR and machine code."""

@@ -1,0 +1,1 @@
+"""Reading captures: `.nam` files to typed models, typed models to graphs."""

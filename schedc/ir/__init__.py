@@ -1,0 +1,1 @@
+"""The intermediate representation: typed operations on a graph of sample streams."""

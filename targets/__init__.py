@@ -1,0 +1,1 @@
+"""Target descriptions: data with sources (`*.yaml`) and their typed loader."""
