@@ -1,0 +1,71 @@
+"""How much of the past a model keeps, in float32 numbers and in samples (NAM_FORMAT 4.1, 5)."""
+
+from __future__ import annotations
+
+from schedc.frontend.model import (
+    ContainerModel,
+    ConvNetModel,
+    LinearModel,
+    LstmModel,
+    ModelDocument,
+    PlainModel,
+    WaveNetModel,
+)
+
+
+def history_floats(model: PlainModel) -> int:
+    """Numbers of state between samples; those of a condition model are not included."""
+    match model:
+        case LinearModel():
+            return model.in_channels * (model.receptive_field - 1)
+        case ConvNetModel():
+            first, *rest = model.dilations
+            return model.in_channels * first + model.channels * sum(rest)
+        case LstmModel():
+            return 2 * model.hidden_size * model.num_layers
+        case WaveNetModel():
+            return _wavenet_history_floats(model)
+
+
+def prewarm_samples(document: ModelDocument) -> int:
+    """Samples of silence after which the document's default size counts as settled.
+
+    A container answers for its last submodel; an LSTM without a known rate needs one sample.
+    """
+    match document.model:
+        case LinearModel():
+            return 0
+        case ConvNetModel() as model:
+            return 1 + sum(model.dilations)
+        case LstmModel():
+            return max(1, int(0.5 * document.sample_rate)) if document.sample_rate else 1
+        case ContainerModel() as model:
+            return prewarm_samples(model.submodels[-1].document)
+        case WaveNetModel() as model:
+            condition = prewarm_samples(model.condition_dsp) if model.condition_dsp else 1
+            return condition + _wavenet_lookback(model)
+
+
+def _wavenet_lookback(model: WaveNetModel) -> int:
+    """Samples before the newest one that can reach the output, the condition model's apart."""
+    lookback = 0
+    for array in model.arrays:
+        lookback += sum(layer.dilation * (layer.kernel_size - 1) for layer in array.layers)
+        lookback += array.head.dilation * (array.head.kernel_size - 1)
+    if model.post_stack_head:
+        lookback += sum(kernel_size - 1 for kernel_size in model.post_stack_head.kernel_sizes)
+    return lookback
+
+
+def _wavenet_history_floats(model: WaveNetModel) -> int:
+    floats = 0
+    for array in model.arrays:
+        taps = sum(layer.dilation * (layer.kernel_size - 1) for layer in array.layers)
+        floats += array.channels * taps
+        floats += array.head_input_channels * array.head.dilation * (array.head.kernel_size - 1)
+    if model.post_stack_head:
+        width = model.arrays[-1].head.out_channels
+        for kernel_size in model.post_stack_head.kernel_sizes:
+            floats += width * (kernel_size - 1)
+            width = model.post_stack_head.channels
+    return floats

@@ -1,0 +1,33 @@
+"""Reading `.nam` captures: bytes in, a sound typed model out, or one line that says why not.
+
+The rules are NAM_FORMAT's; :mod:`schedc.frontend.read_document` knows the architectures.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from schedc.frontend.fields import Reading, Value
+from schedc.frontend.json_document import parse_json, read_bytes
+from schedc.frontend.model import NamFile
+from schedc.frontend.read_document import read_document
+
+
+def read_nam_file(path: str | os.PathLike[str]) -> NamFile:
+    """The model in the file at ``path``; :class:`schedc.errors.ModelFileError` when there is none."""
+    return read_nam_document(read_bytes(path), os.fspath(path))
+
+
+def read_nam_document(content: str | bytes, name: str) -> NamFile:
+    """The model in ``content``, a whole `.nam` document; ``name`` stands for the file in messages.
+
+    Raises :class:`schedc.errors.ModelFileError` when the document is not a sound model.
+    """
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    document = parse_json(data, name)
+    reading = Reading(name)
+    if document.trailing_characters:
+        reading.warn("", f"{document.trailing_characters} characters after the document are ignored")
+    model = read_document(Value(reading, "", document.root))
+    return NamFile(Path(name), model, tuple(reading.warnings))
