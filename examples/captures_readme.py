@@ -12,8 +12,9 @@ at 192 kHz, tone filters, sag, a small cabinet), trained and exported with the p
 a guitar take to play through them (`examples/make_di.py`): 48 kHz, mono, 16 bit, 4 s.
 
 The error is the error-to-signal ratio (squared error over squared signal) against the amplifier, over
-nine seconds of guitar that training never saw; 0.01 is a residual 20 dB below the signal. Training is
-kept short (one thread, minutes each), so these are honest small captures, not the best possible ones.
+nine seconds of guitar that training never saw; 0.01 is a residual 20 dB below the signal. The best
+linear filter of 1024 taps, fitted to those nine seconds themselves, leaves 0.18. Training is kept
+short (one thread, minutes each), so these are honest small captures, not the best possible ones.
 
 | file | architecture | shape | weights | steps | time | validation ESR |
 |---|---|---|---|---|---|---|
@@ -36,8 +37,10 @@ This table is written by that script.
 
 def shape(architecture: str, config: dict[str, Any]) -> str:
     if architecture == "WaveNet":
-        arrays = [f"{array['channels']} channels, {len(array['dilations'])} layers" for array in config["layers"]]
-        return "; ".join(arrays)
+        arrays = config["layers"]
+        return "; ".join(
+            f"{array['channels']} channels, {len(array['dilations'])} layers" for array in arrays
+        )
     if architecture == "LSTM":
         return f"{config['num_layers']} layer, {config['hidden_size']} hidden"
     norm = ", batch norm" if config["batchnorm"] else ""

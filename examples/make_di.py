@@ -43,7 +43,7 @@ def pluck(hz: float, samples: int, sustain_seconds: float, bright: float, rng: n
         burst = 0.5 * (burst + np.roll(burst, 1))
     pick = max(1, whole // 7)  # picking at a seventh of the string: that harmonic and its multiples vanish
     burst = burst - np.roll(burst, pick)
-    burst = np.cumsum(burst - burst.mean())  # a plucked string moves at speeds falling as 1/n over its harmonics
+    burst = np.cumsum(burst - burst.mean())  # the speed of a plucked string falls as 1/n over its harmonics
     burst -= burst.mean()
 
     loss = 10.0 ** (-3.0 * period / (SAMPLE_RATE * sustain_seconds))
@@ -57,7 +57,7 @@ def pluck(hz: float, samples: int, sustain_seconds: float, bright: float, rng: n
             tap * line[start - whole - lag : stop - whole - lag] for lag, tap in enumerate(taps)
         )
         start = stop
-    return line[:samples] / np.abs(burst).max()
+    return line[:samples] / float(np.abs(burst).max())
 
 
 def pickup(signal: Signal) -> Signal:
@@ -114,11 +114,11 @@ def guitar(seconds: float, seed: int, peak: float = 0.7) -> Signal:
         take[at:stop] = event[: stop - at]
         at += len(event)
     take = pickup(take)
-    return peak * take / np.abs(take).max()
+    return take * (peak / float(np.abs(take).max()))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Write a guitar take as a pickup would send it.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "captures" / "di.wav")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=7)

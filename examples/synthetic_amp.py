@@ -5,6 +5,7 @@ in `examples/captures` owe nothing to anyone's hardware or recordings. All of it
 deterministic: filters are IIR, oversampling uses causal IIR filters too, there is no latency.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,12 +19,17 @@ OVERSAMPLING = 4
 ANTI_ALIAS = butter(6, 20_000.0, fs=OVERSAMPLING * SAMPLE_RATE, output="sos")
 
 
+def filtered(sections: Signal, signal: Signal) -> Signal:
+    """`signal` through second-order sections, from rest."""
+    return np.asarray(sosfilt(sections, signal), dtype=np.float64)
+
+
 def high_pass(signal: Signal, hz: float) -> Signal:
-    return sosfilt(butter(1, hz, "highpass", fs=SAMPLE_RATE, output="sos"), signal)
+    return filtered(butter(1, hz, "highpass", fs=SAMPLE_RATE, output="sos"), signal)
 
 
 def low_pass(signal: Signal, hz: float, order: int) -> Signal:
-    return sosfilt(butter(order, hz, fs=SAMPLE_RATE, output="sos"), signal)
+    return filtered(butter(order, hz, fs=SAMPLE_RATE, output="sos"), signal)
 
 
 def peak(signal: Signal, hz: float, gain_db: float, q: float) -> Signal:
@@ -31,27 +37,31 @@ def peak(signal: Signal, hz: float, gain_db: float, q: float) -> Signal:
     amplitude = 10.0 ** (gain_db / 40.0)
     omega = 2.0 * np.pi * hz / SAMPLE_RATE
     alpha = np.sin(omega) / (2.0 * q)
-    b = [1.0 + alpha * amplitude, -2.0 * np.cos(omega), 1.0 - alpha * amplitude]
-    a = [1.0 + alpha / amplitude, -2.0 * np.cos(omega), 1.0 - alpha / amplitude]
-    return lfilter(b, a, signal)
+    b = np.array([1.0 + alpha * amplitude, -2.0 * np.cos(omega), 1.0 - alpha * amplitude])
+    a = np.array([1.0 + alpha / amplitude, -2.0 * np.cos(omega), 1.0 - alpha / amplitude])
+    return filtered(np.concatenate([b, a])[None] / a[0], signal)
 
 
 def oversampled(curve: Callable[[Signal], Signal], signal: Signal) -> Signal:
     """Bend `signal` by `curve` at four times the rate, so that the new harmonics alias little."""
     stuffed = np.zeros(OVERSAMPLING * len(signal))
     stuffed[::OVERSAMPLING] = OVERSAMPLING * signal
-    return sosfilt(ANTI_ALIAS, curve(sosfilt(ANTI_ALIAS, stuffed)))[::OVERSAMPLING]
+    return filtered(ANTI_ALIAS, curve(filtered(ANTI_ALIAS, stuffed)))[::OVERSAMPLING]
 
 
 def triode(gain: float, bias: float) -> Callable[[Signal], Signal]:
     """tanh off its centre: one half of the wave bends earlier, which makes the even harmonics."""
-    return lambda signal: np.tanh(gain * signal + bias) - np.tanh(bias)
+
+    def curve(signal: Signal) -> Signal:
+        return np.tanh(gain * signal + bias) - math.tanh(bias)
+
+    return curve
 
 
 def sag(signal: Signal, depth: float, seconds: float) -> Signal:
     """A soft supply: the level of the last `seconds` lowers the gain."""
     pole = np.exp(-1.0 / (seconds * SAMPLE_RATE))
-    level = lfilter([1.0 - pole], [1.0, -pole], np.abs(signal))
+    level = filtered(np.array([[1.0 - pole, 0.0, 0.0, 1.0, -pole, 0.0]]), np.abs(signal))
     return signal / (1.0 + depth * level)
 
 

@@ -21,13 +21,14 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from captures_readme import write_readme
+from make_di import SAMPLE_RATE
 from nam.data import Dataset
 from nam.models._from_nam import init_from_nam
 from nam.models.losses import esr
 from nam.models.metadata import GearType, ToneType, UserMetadata
 from nam.models.wavenet import PackedWaveNet
 from nam.train.lightning_module import LightningModule
-from synthetic_amp import SAMPLE_RATE, Signal, amplify, training_signal, validation_signal
+from synthetic_amp import Signal, amplify, training_signal, validation_signal
 from torch.utils.data import DataLoader
 
 SEED = 0
@@ -203,7 +204,7 @@ def export(name: str, out: Path, module: LightningModule, record: dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Train captures of the synthetic amplifier.")
     parser.add_argument("names", nargs="*", default=list(RECIPES), help=f"of {', '.join(RECIPES)}")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, help="instead of each recipe's own number, for a quick try")
