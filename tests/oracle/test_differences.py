@@ -183,6 +183,28 @@ def test_convnet_activations_exported_by_a_private_name(name: str, tmp_path: Pat
         schedc_output(export(net, tmp_path), X, prewarm=True)
 
 
+def test_condition_network_in_a_condition_network(tmp_path: Path) -> None:
+    """The trainer leaves the sample rate out of the inner one; the engine wants it equal to the outer's."""
+    inner = condition_network(channels=3, condition_size=1)
+    outer = condition_network(channels=2, condition_size=3)
+    outer["config"]["condition_dsp"] = inner
+    net = wavenet(layer_array(condition_size=2), condition_dsp=outer)
+    file = export(net, tmp_path)
+    with pytest.raises(UserError, match="unstated rate"):
+        schedc_output(file, X, prewarm=True)
+
+    def state_the_rate(document: Config) -> None:
+        document["config"]["condition_dsp"]["config"]["condition_dsp"]["sample_rate"] = SAMPLE_RATE
+
+    assert_same(schedc_output(edit(file, state_the_rate), X, prewarm=True), heard(net))
+
+
+def condition_network(channels: int, condition_size: int) -> Config:
+    head = {"out_channels": channels, "kernel_size": 2, "bias": True}
+    array = layer_array(condition_size=condition_size, head=head)
+    return {"name": "WaveNet", "config": {"layers_configs": [array], "head_scale": 0.5}}
+
+
 def test_sequential_files_cannot_be_read(tmp_path: Path) -> None:
     """The trainer 0.13.0 writes the parts' configurations without their architectures."""
     part: Config = {"name": "Linear", "config": {"receptive_field": 3, "sample_rate": SAMPLE_RATE}}

@@ -154,13 +154,6 @@ def test_condition_network(channels: int, tmp_path: Path) -> None:
     assert_agrees(wavenet(first, second, condition_dsp=condition(channels)), tmp_path)
 
 
-def test_condition_network_in_a_condition_network(tmp_path: Path) -> None:
-    outer = condition(2)
-    outer["config"]["condition_dsp"] = condition(3)
-    outer["config"]["layers_configs"][0]["condition_size"] = 3
-    assert_agrees(wavenet(layer_array(condition_size=2), condition_dsp=outer), tmp_path)
-
-
 @pytest.mark.parametrize("kernel_sizes", [[1], [4], [3, 1, 6]])
 def test_post_stack_head(kernel_sizes: list[int], tmp_path: Path) -> None:
     array = layer_array(head={"out_channels": 3, "kernel_size": 2, "bias": True})

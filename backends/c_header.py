@@ -1,0 +1,96 @@
+"""The C99 header that goes with an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schedc.backends.llvm.module import StateLayout
+from schedc.backends.llvm.stages import INIT_NOT_A_BLOB, INIT_OK, INIT_WRONG_ARCHITECTURE
+from schedc.ir.contract import Contract
+from schedc.ir.program import Program
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """What the header states besides the program."""
+
+    name: str
+    target: str
+    contract: Contract
+    layout: StateLayout
+    weights_bytes: int
+    sample_rate: float
+    version: str
+
+
+def c_header(program: Program, facts: HeaderFacts) -> str:
+    """The header's text: macros for every size, the functions, how the stages work together."""
+    macro, name = facts.name.upper(), facts.name
+    arenas = [stage.arena for stage in program.stages if stage.arena]
+    stages = len(arenas)
+    channels_in = sum(node.channels for node in program.graph.inputs)
+    channels_out = sum(node.op.operand_channels[0] for node in program.graph.outputs)
+    lines = [
+        f"/* {name}: made by schedc {facts.version} for target {facts.target}. Contract: {facts.contract}.",
+        " * The object has no undefined symbols, allocates nothing, takes no locks and makes no calls outside",
+        " * itself. It holds no capture: any weight blob packed for this architecture and schedule will do. */",
+        f"#ifndef {macro}_H",
+        f"#define {macro}_H",
+        "",
+        f"#define {macro}_STATE_BYTES {facts.layout.total_bytes}",
+        f"#define {macro}_STATE_ALIGN {ALIGNMENT} /* recommended; 4 is enough to be correct */",
+        f"#define {macro}_WEIGHTS_BYTES {facts.weights_bytes}",
+        f"#define {macro}_WEIGHTS_ALIGN {ALIGNMENT} /* as for the state */",
+        f"#define {macro}_MAX_BLOCK {program.block}",
+        f"#define {macro}_IN_CHANNELS {channels_in}",
+        f"#define {macro}_OUT_CHANNELS {channels_out}",
+        f"#define {macro}_SAMPLE_RATE {facts.sample_rate:.10g} /* Hz */",
+        f"#define {macro}_LATENCY_SAMPLES 0 /* of {name}_process */",
+        f"#define {macro}_STAGES {stages}",
+        "",
+        "/* What the init functions return. */",
+        f"#define {macro}_OK {INIT_OK}",
+        f"#define {macro}_NOT_A_BLOB {INIT_NOT_A_BLOB} /* no weight blob of this format version */",
+        f"#define {macro}_WRONG_ARCHITECTURE {INIT_WRONG_ARCHITECTURE} /* packed for other code */",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        "/* Fill the state with the response to silence. state: STATE_BYTES of memory, any content. */",
+        f"int {name}_init(void *state, const void *weights);",
+        "",
+        "/* n samples, 1 <= n <= MAX_BLOCK. in: IN_CHANNELS rows of n floats, one after the other; out likewise",
+        " * with OUT_CHANNELS. out may be in. State and weights must not be shared while running. */",
+        f"void {name}_process(void *state, const void *weights, const float *in, float *out, int n);",
+    ]
+    if stages > 1:
+        lines += _stage_lines(name, macro, [arena.state_bytes for arena in arenas], [a.handoff_bytes for a in arenas])
+    lines += ["", "#ifdef __cplusplus", "}", "#endif", "#endif"]
+    return "\n".join(lines) + "\n"
+
+
+def _stage_lines(name: str, macro: str, state_bytes: list[int], handoff_bytes: list[int]) -> list[str]:
+    last = len(state_bytes) - 1
+    lines = [
+        "",
+        f"/* The same model cut into {last + 1} stages, one per core; run one after the other they give the bits of",
+        f" * {name}_process. Each owns its state. Stage k writes a handoff that stage k + 1 reads with the same n;",
+        " * a handoff may be reused once stage k + 1 has returned. With a ring of handoffs the stages run at the",
+        " * same time, one block apart: the output then lags by (STAGES - 1) blocks. Everything that crosses the",
+        " * cut is in the handoff; hand it over with release and acquire ordering. */",
+    ]
+    for stage, size in enumerate(state_bytes):
+        lines.append(f"#define {macro}_STAGE{stage}_STATE_BYTES {size}")
+    lines += [f"#define {macro}_HANDOFF{k}_BYTES {handoff_bytes[k]} /* from stage {k} */" for k in range(last)]
+    lines.append(f"#define {macro}_HANDOFF_BYTES {max(handoff_bytes)} /* the largest */")
+    for stage in range(last + 1):
+        source = "const float *in" if stage == 0 else "const void *handoff_in"
+        target = "float *out" if stage == last else "void *handoff_out"
+        if last == 1:
+            source, target = source.replace("handoff_in", "handoff"), target.replace("handoff_out", "handoff")
+        lines.append(f"int {name}_stage{stage}_init(void *state, const void *weights);")
+        lines.append(f"void {name}_stage{stage}(void *state, const void *weights, {source}, {target}, int n);")
+    return lines

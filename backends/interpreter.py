@@ -1,0 +1,225 @@
+"""The reference interpreter: the meaning of every op.
+
+A graph of any level, node by node over whole signals, in ``float64`` (the oracle for accuracy) or
+``float32`` in the exact operation order of the numeric contract (the oracle for bit equality: the
+machine code of every target gives these bits).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from schedc.backends.arithmetic import Arithmetic, Array, Float32, Float64
+from schedc.errors import InternalError
+from schedc.ir.contract import Contract
+from schedc.ir.graph import Graph, Node
+from schedc.ir.ops import (
+    Activation,
+    ActivationKind,
+    BatchNorm,
+    Combine,
+    Conv,
+    Elementwise,
+    Input,
+    LstmCell,
+    Output,
+    Scale,
+    Slice,
+    Start,
+)
+from schedc.ir.weights import WeightTable, check_weights
+
+Precision = Literal["float32", "float64"]
+State = dict[str, tuple[Array, ...]]
+
+
+class Interpreter:
+    """Streams a graph; state (convolution histories, LSTM h and c) carries over between calls."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        weights: WeightTable,
+        precision: Precision = "float32",
+        contract: Contract | None = None,
+    ) -> None:
+        check_weights(graph, weights)
+        self.graph = graph
+        self.arithmetic: Arithmetic = Float64() if precision == "float64" else Float32(contract or Contract())
+        dtype = self.arithmetic.dtype
+        self.weights = {
+            node: {name: array.astype(dtype) for name, array in table.items()} for node, table in weights.items()
+        }
+        self.state: State = {}
+        self._settling = False
+        self.reset()
+
+    def reset(self) -> None:
+        """The zero state: histories 0, LSTM states as stored in the capture."""
+        dtype = self.arithmetic.dtype
+        for node in self.graph:
+            match node.op:
+                case Conv() if node.op.history:
+                    self.state[node.name] = (np.zeros((node.op.in_channels, node.op.history), dtype),)
+                case LstmCell():
+                    table = self.weights[node.name]
+                    self.state[node.name] = (table["hidden"].copy(), table["cell"].copy())
+                case _:
+                    pass
+
+    def prewarm(self, samples: int, chunk: int = 8192) -> None:
+        """The silence state: what ``samples`` zeros lead to, outputs discarded.
+
+        Without an LSTM silence settles exactly once every history is full, so one step with
+        constant histories gives the same bits at once (``samples`` is taken to be enough).
+        """
+        if samples <= 0:
+            return
+        self.reset()
+        if not any(isinstance(node.op, LstmCell) for node in self.graph):
+            self._settling = True
+            self.run(self._zeros(1))
+            self._settling = False
+            return
+        for done in range(0, samples, chunk):
+            self.run(self._zeros(min(chunk, samples - done)))
+
+    def _zeros(self, count: int) -> list[Array]:
+        return [np.zeros((node.channels, count), self.arithmetic.dtype) for node in self.graph.inputs]
+
+    def process(self, x: npt.ArrayLike) -> Array:
+        """``x`` [in_channels, n] through a graph of one input; returns [out_channels, n]."""
+        (y,) = self.run([np.asarray(x, self.arithmetic.dtype)])
+        return y
+
+    def run(self, inputs: list[Array]) -> list[Array]:
+        """One array [channels, n] per input; returns one per output, in graph order."""
+        values: dict[str, Array] = {}
+        pending = list(inputs)
+        outputs: list[Array] = []
+        with np.errstate(all="ignore"):
+            for node in self.graph:
+                operands = [values[name] for name in node.operands]
+                if isinstance(node.op, Input):
+                    values[node.name] = pending.pop(0)
+                elif isinstance(node.op, Output):
+                    outputs.append(operands[0])
+                else:
+                    values[node.name] = self._evaluate(node, operands)
+        return outputs
+
+    def _evaluate(self, node: Node, operands: list[Array]) -> Array:
+        ops = self.arithmetic
+        table = self.weights.get(node.name, {})
+        match node.op:
+            case Conv():
+                return self._conv(node.name, node.op, operands)
+            case Combine(kind=Elementwise.ADD):
+                return ops.add(*operands)
+            case Combine(kind=Elementwise.SUB):
+                return ops.sub(*operands)
+            case Combine(kind=Elementwise.MUL):
+                return ops.mul(*operands)
+            case Combine(kind=Elementwise.MUL_ADD):
+                return ops.mac(*operands)
+            case Activation(kind=kind):
+                return ops.activation(kind, operands[0], _activation_parameters(table))
+            case Slice(begin=begin, end=end):
+                return operands[0][begin:end]
+            case Scale():
+                return ops.mul(operands[0], table["factor"])
+            case BatchNorm():
+                return self._batch_norm(node.name, operands[0])
+            case LstmCell():
+                return self._lstm(node.name, node.op, operands[0])
+            case _:
+                raise InternalError(f"the interpreter has no meaning for {node}")
+
+    def _conv(self, name: str, op: Conv, operands: list[Array]) -> Array:
+        x = operands[0]
+        n = x.shape[1]
+        if op.history:
+            past = np.repeat(x, op.history, axis=1) if self._settling else self.state[name][0]
+            x = np.concatenate([past, x], axis=1)
+            self.state[name] = (x[:, n:].copy(),)
+        table = self.weights[name]
+        rows = op.out_channels // op.groups
+        # weight[group, row, column, tap]; x[group, column, time]
+        weight = table["weight"].reshape(op.groups, rows, op.columns, op.kernel_size)
+        grouped = x.reshape(op.groups, op.columns, -1)
+        total: Array | None = None
+        if op.start is Start.BIAS:
+            total = table["bias"].reshape(op.groups, rows, 1)
+        elif op.start is Start.STREAM:
+            total = operands[1].reshape(op.groups, rows, n)
+        for tap in range(op.kernel_size):
+            window = grouped[:, :, tap * op.dilation : tap * op.dilation + n]
+            for column in range(op.columns):
+                w = weight[:, :, column, tap, None]
+                v = window[:, None, column, :]
+                total = self.arithmetic.mul(w, v) if total is None else self.arithmetic.mac(w, v, total)
+        assert total is not None
+        return total.reshape(op.out_channels, n)
+
+    def _batch_norm(self, name: str, x: Array) -> Array:
+        table = {key: array[:, None] for key, array in self.weights[name].items()}
+        scale = table["gamma"] / np.sqrt(table["variance"] + table["epsilon"])
+        return self.arithmetic.mac(scale, x, table["beta"] - scale * table["mean"])
+
+    def _lstm(self, name: str, op: LstmCell, x: Array) -> Array:
+        table = self.weights[name]
+        hidden, cell = self.state[name]
+        result = np.empty((op.hidden, x.shape[1]), self.arithmetic.dtype)
+        # What the input adds to chain 0 does not depend on the recurrence: all samples at once.
+        fed = np.broadcast_to(table["bias"][:, None], (4 * op.hidden, x.shape[1]))
+        for column in range(op.in_channels):
+            fed = self.arithmetic.mac(table["weight"][:, column, None], x[None, column, :], fed)
+        recurrent = table["weight"][:, op.in_channels :]
+        for t in range(x.shape[1]):
+            previous = (hidden, cell)
+            hidden, cell = self._lstm_step(op.hidden, recurrent, fed[:, t], hidden, cell)
+            result[:, t] = hidden
+            settled = _same_bits(previous, (hidden, cell))
+            if settled and not (fed[:, t:] != fed[:, t, None]).any():
+                # A fixed point under constant input (prewarm): nothing changes any more.
+                result[:, t:] = hidden[:, None]
+                break
+        self.state[name] = (hidden, cell)
+        return result
+
+    def _lstm_step(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
+        ops = self.arithmetic
+        chains: list[Array] = [fed]
+        for column in range(size):
+            w, h = recurrent[:, column], hidden[column]
+            chain = column % 4
+            if chain < len(chains):
+                chains[chain] = ops.mac(w, h, chains[chain])
+            else:
+                chains.append(ops.mul(w, h))
+        z = sum_chains(ops, chains).reshape(4, size)
+        gates = ops.activation(ActivationKind.SIGMOID, z[[0, 1, 3]], ())
+        candidate = ops.activation(ActivationKind.TANH, z[2], ())
+        cell = ops.mac(gates[1], cell, ops.mul(gates[0], candidate))
+        return ops.mul(gates[2], ops.activation(ActivationKind.TANH, cell, ())), cell
+
+
+def sum_chains(ops: Arithmetic, chains: list[Array]) -> Array:
+    """(0 + 1) + (2 + 3), as far as there are chains."""
+    pairs = [ops.add(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
+    return ops.add(*pairs) if len(pairs) == 2 else pairs[0]
+
+
+def _same_bits(a: tuple[Array, ...], b: tuple[Array, ...]) -> bool:
+    return all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+
+
+def _activation_parameters(table: dict[str, Array]) -> list[Array]:
+    """Per-channel parameters as columns, limits one by one."""
+    if "slope" in table:
+        return [table["slope"][:, None]]
+    return list(table.get("limits", ()))
+

@@ -1,0 +1,302 @@
+"""Kernel shapes: what the code of a kernel depends on, apart from addresses and numbers.
+
+Two layers that differ only in dilation, in where their streams live and in their weights have equal
+shapes and share one function; the rest reaches it as arguments (``Binding``).  A kernel's weight
+segment is a list of fields in reading order, constants of the activation functions last.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from schedc.backends.weight_layout import ConvLayout, FloatArray, LstmLayout, conv_layout, pad
+from schedc.errors import InternalError
+from schedc.ir.contract import Contract
+from schedc.ir.functions import apply_activation
+from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell, Op, Scale, Slice, Start
+from schedc.ir.program import Kernel, Placement, Program, Stage
+from schedc.ir.weights import WeightTable
+from schedc.schedule import KernelSchedule
+
+SEGMENT_ALIGN = 16  # floats
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Memory a kernel touches: planar rows of ``channels`` channels.
+
+    ``row_bytes`` is 0 where the distance between rows is an argument (rings).  ``scratch_offset``
+    is the place in tile scratch, or -1 for rows of a whole block.
+    """
+
+    channels: int
+    row_bytes: int
+    scratch_offset: int = -1
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Where an operand comes from: an earlier step's value, or a slot."""
+
+    kind: str  # "step" or "slot"
+    index: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node.  ``op`` has its dilation replaced by 1; ``dilation`` is the argument's number, or -1.
+
+    ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
+    read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.
+    """
+
+    op: Op
+    operands: tuple[Operand, ...]
+    stores: tuple[int, ...]
+    wide: bool
+    dilation: int
+    weights: tuple[tuple[str, int], ...]
+
+    def offset(self, name: str) -> int:
+        return dict(self.weights)[name]
+
+
+@dataclass(frozen=True)
+class KernelShape:
+    """Everything the code of a kernel is a function of, besides the target."""
+
+    schedule: KernelSchedule
+    contract: Contract
+    slots: tuple[Slot, ...]
+    steps: tuple[Step, ...]
+    dilations: int
+    constants: tuple[int, ...]  # bit patterns
+    constants_at: int  # float offset in the segment
+    segment_floats: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """A piece of a kernel's weight segment and how to fill it."""
+
+    node: str
+    floats: int
+    pack: Callable[[Mapping[str, FloatArray]], FloatArray]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The arguments of one kernel: streams behind the slots, dilations in frames, weight fields."""
+
+    places: tuple[Placement | None, ...]  # None: tile scratch
+    dilations: tuple[int, ...]
+    fields: tuple[Field, ...]
+
+
+def bind_kernel(program: Program, stage: Stage, kernel: Kernel, contract: Contract) -> tuple[KernelShape, Binding]:
+    """The shape of a planned kernel and its arguments."""
+    return _Binder(program.schedules[kernel.name], stage, kernel, contract).bind()
+
+
+def pack_segment(shape: KernelShape, binding: Binding, weights: WeightTable) -> FloatArray:
+    """A kernel's weight segment for one capture, float32 [segment_floats]."""
+    result = np.zeros(shape.segment_floats, np.float32)
+    at = 0
+    for item in binding.fields:
+        values = item.pack(weights[item.node])
+        result[at : at + values.size] = values
+        at += item.floats
+    constants = np.array(shape.constants, np.uint32).view(np.float32)
+    result[shape.constants_at : shape.constants_at + constants.size] = constants
+    return result
+
+
+@dataclass
+class _Binder:
+    schedule: KernelSchedule
+    stage: Stage
+    kernel: Kernel
+    contract: Contract
+    slots: list[Slot] = field(default_factory=list)
+    places: list[Placement | None] = field(default_factory=list)
+    slot_of: dict[tuple[str, str], int] = field(default_factory=dict)
+    fields: list[Field] = field(default_factory=list)
+    floats: int = 0
+    dilations: list[int] = field(default_factory=list)
+    constants: ConstantTable = field(default_factory=lambda: ConstantTable())
+
+    def bind(self) -> tuple[KernelShape, Binding]:
+        arena = self.stage.arena
+        if arena is None:
+            raise InternalError("kernels are bound after plan-arena")
+        self.rows, self.sent, self.scratch, self.lstm = arena.rows, arena.sent, arena.scratch, arena.lstm
+        step_of: dict[str, int] = {}
+        steps: list[Step] = []
+        for name in self.kernel.nodes:
+            steps.append(self.step(name, step_of))
+            step_of[name] = len(steps) - 1
+        constants_at = self.floats
+        total = pad(constants_at + len(self.constants.bits), SEGMENT_ALIGN)
+        shape = KernelShape(
+            self.schedule,
+            self.contract,
+            tuple(self.slots),
+            tuple(steps),
+            len(self.dilations),
+            tuple(self.constants.bits),
+            constants_at,
+            total,
+        )
+        return shape, Binding(tuple(self.places), tuple(self.dilations), tuple(self.fields))
+
+    def step(self, name: str, step_of: Mapping[str, int]) -> Step:
+        node = self.stage.graph[name]
+        op = node.op
+        past = isinstance(op, Conv) and op.history > 0
+        operands = tuple(
+            Operand("step", step_of[operand])
+            if operand in step_of and not (past and index == 0)
+            else Operand("slot", self.row_slot(operand))
+            for index, operand in enumerate(node.operands)
+        )
+        dilation = -1
+        if isinstance(op, Conv):
+            if past:
+                dilation = len(self.dilations)
+                self.dilations.append(op.dilation)
+            op = replace(op, dilation=1)
+        weights = self.weight_fields(name, op)
+        stores = self.stores(name)
+        wide = not isinstance(op, Slice) and (
+            isinstance(op, LstmCell) or node.channels * self.schedule.tile_vectors > self.schedule.register_values
+        )
+        return Step(op, operands, stores, wide, dilation, weights)
+
+    def stores(self, name: str) -> tuple[int, ...]:
+        slots = []
+        if name in self.rows:
+            slots.append(self.row_slot(name))
+        if name in self.scratch:
+            slots.append(self.scratch_slot(name))
+        if name in self.sent:
+            slots.append(self.add_slot(("sent", name), self.sent[name]))
+        if name in self.lstm:
+            slots.append(self.add_slot(("lstm", name), self.lstm[name]))
+        return tuple(slots)
+
+    def row_slot(self, name: str) -> int:
+        return self.add_slot(("rows", name), self.rows[name])
+
+    def add_slot(self, key: tuple[str, str], place: Placement) -> int:
+        if key not in self.slot_of:
+            self.slot_of[key] = len(self.slots)
+            self.slots.append(Slot(place.channels, 0 if place.is_ring else 4 * place.row_frames))
+            self.places.append(place)
+        return self.slot_of[key]
+
+    def scratch_slot(self, name: str) -> int:
+        key = ("scratch", name)
+        if key not in self.slot_of:
+            self.slot_of[key] = len(self.slots)
+            row_bytes = 4 * self.schedule.tile_frames
+            self.slots.append(Slot(self.stage.graph[name].channels, row_bytes, self.scratch[name]))
+            self.places.append(None)
+        return self.slot_of[key]
+
+    def weight_fields(self, name: str, op: Op) -> tuple[tuple[str, int], ...]:
+        """Append the fields of a node to the segment; returns their names and offsets."""
+        match op:
+            case Conv():
+                if op.start is Start.NOTHING:
+                    self.constants.use(NEGATIVE_ZERO)
+                layout = conv_layout(op, self.schedule)
+                return self.add_field("conv", name, layout.floats, _conv_packer(layout))
+            case LstmCell():
+                lstm = LstmLayout(op, self.schedule.lanes)
+                for kind in (ActivationKind.SIGMOID, ActivationKind.TANH):
+                    self.constants.record(kind, 0)
+                return self.add_field("lstm", name, lstm.floats, _lstm_packer(lstm))
+            case Activation():
+                self.constants.record(op.kind, 4 if "limits" in op.parameters() else 1)
+                added: tuple[tuple[str, int], ...] = ()
+                for key, (count,) in op.parameters().items():
+                    added += self.add_field(key, name, count, _plain_packer(key))
+                return added
+            case Scale():
+                return self.add_field("factor", name, 1, _plain_packer("factor"))
+            case _:
+                return ()
+
+    def add_field(
+        self, key: str, node: str, floats: int, pack: Callable[[Mapping[str, FloatArray]], FloatArray]
+    ) -> tuple[tuple[str, int], ...]:
+        offset = self.floats
+        # Whole groups of four, so that lane loads of the next field stay aligned with its padding.
+        self.floats += pad(floats, 4)
+        self.fields.append(Field(node, pad(floats, 4), pack))
+        return ((key, offset),)
+
+
+def _conv_packer(layout: ConvLayout) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+    return lambda parameters: layout.pack(dict(parameters))
+
+
+def _lstm_packer(layout: LstmLayout) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+    return lambda parameters: layout.pack(dict(parameters))
+
+
+def _plain_packer(key: str) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+    return lambda parameters: parameters[key]
+
+
+NEGATIVE_ZERO = 0x80000000  # mac(w, x, -0.0) is the rounded product, sign of zero included
+
+
+class ConstantTable:
+    """Collects the constants that an activation's definition uses, by evaluating it on nothing.
+
+    It is the `Primitives` of :mod:`schedc.ir.functions` with values that carry no information.
+    """
+
+    def __init__(self) -> None:
+        self.bits: list[int] = []
+
+    def use(self, bits: int) -> int:
+        if bits not in self.bits:
+            self.bits.append(bits)
+        return self.bits.index(bits)
+
+    def record(self, kind: ActivationKind, parameters: int) -> None:
+        recorder = _Recorder(self)
+        apply_activation(recorder, kind, None, [None] * parameters)
+
+
+def float_bits(value: float) -> int:
+    """The bits of ``value`` rounded to float32."""
+    return cast(int, struct.unpack("<I", struct.pack("<f", value))[0])
+
+
+class _Recorder:
+    """Primitives on nothing: only the constants matter."""
+
+    def __init__(self, table: ConstantTable) -> None:
+        self._table = table
+
+    def constant(self, value: float) -> None:
+        self._table.use(float_bits(value))
+
+    def bits(self, value: int) -> None:
+        self._table.use(value)
+
+    def mac(self, a: None, b: None, c: None) -> None: ...
+    def where_greater(self, a: None, b: None, yes: None, no: None) -> None: ...
+    def shift_left(self, a: None, count: int) -> None: ...
+    def shift_right(self, a: None, count: int) -> None: ...
+    def add(self, a: None, b: None) -> None: ...
+
+    sub = mul = div = bits_and = bits_or = bits_add = bits_sub = add

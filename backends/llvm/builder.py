@@ -1,0 +1,141 @@
+"""A thin layer over llvmlite's IR builder: byte addressing, loops, vectors, opaque values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+PTR = ir.PointerType()
+I8, I32, F32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
+VOID = ir.VoidType()
+
+Value = ir.Value
+Number = int | ir.Value  # a constant or a native integer computed at run time
+
+
+class Builder:
+    """Emits into one function.  Integers are of the target's pointer width ("native")."""
+
+    def __init__(self, function: ir.Function, pointer_bits: int, lanes: int) -> None:
+        self.function = function
+        self.lanes = lanes
+        self.native = ir.IntType(pointer_bits)
+        self.vector: ir.Type = ir.VectorType(F32, lanes) if lanes > 1 else F32
+        self.ir = ir.IRBuilder(function.append_basic_block("entry"))
+
+    # -- integers and addresses -------------------------------------------------
+
+    def number(self, value: Number) -> Value:
+        return ir.Constant(self.native, value) if isinstance(value, int) else value
+
+    def add(self, a: Number, b: Number) -> Number:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if a == 0 or b == 0:
+            return b if isinstance(a, int) and a == 0 else a
+        return self.ir.add(self.number(a), self.number(b))
+
+    def mul(self, a: Number, b: Number) -> Number:
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        if isinstance(a, int) and a in (0, 1):
+            return a and b
+        if isinstance(b, int) and b in (0, 1):
+            return b and a
+        return self.ir.mul(self.number(a), self.number(b))
+
+    def at(self, pointer: Value, offset: Number) -> Value:
+        """``pointer`` plus ``offset`` bytes."""
+        if isinstance(offset, int) and offset == 0:
+            return pointer
+        return self.ir.gep(pointer, [self.number(offset)], source_etype=I8)
+
+    def load(self, pointer: Value, kind: ir.Type) -> Value:
+        loaded = self.ir.load(pointer, typ=kind)
+        loaded.align = 4
+        return loaded
+
+    def store(self, value: Value, pointer: Value) -> None:
+        self.ir.store(value, pointer).align = 4
+
+    def opaque(self, pointer: Value) -> Value:
+        """The same pointer, in a way LLVM cannot see through.
+
+        Without this the loads behind it are hoisted out of the loop, run out of registers and come
+        back as stack traffic (MACHINES.md section 7).
+        """
+        kind = ir.FunctionType(PTR, [PTR])
+        return self.ir.call(ir.InlineAsm(kind, "", "=r,0", side_effect=True), [pointer])
+
+    # -- vectors ------------------------------------------------------------------
+
+    def splat(self, scalar: Value) -> Value:
+        if self.lanes == 1:
+            return scalar
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.ir.insert_element(undefined, scalar, I32(0))
+        return self.shuffle(first, [0] * self.lanes)
+
+    def shuffle(self, vector: Value, lanes: Sequence[int]) -> Value:
+        undefined = ir.Constant(vector.type, ir.Undefined)
+        mask = ir.Constant(ir.VectorType(I32, len(lanes)), [I32(lane) for lane in lanes])
+        return self.ir.shuffle_vector(vector, undefined, mask)
+
+    # -- loops --------------------------------------------------------------------
+
+    def loop(
+        self,
+        end: Number,
+        carried: Sequence[Value],
+        body: Callable[[Value, list[Value]], Sequence[Value]],
+        step: int = 1,
+        begin: Number = 0,
+    ) -> list[Value]:
+        """for (i = begin; ...; i += step) while i < end, run at least once.
+
+        ``body`` gets i and the carried values and returns the next ones; the last are returned.
+        """
+        before = self.ir.block
+        inside = self.function.append_basic_block("loop")
+        after = self.function.append_basic_block("after")
+        self.ir.branch(inside)
+        self.ir.position_at_end(inside)
+        index = self.ir.phi(self.native)
+        index.add_incoming(self.number(begin), before)
+        phis = [self.ir.phi(value.type) for value in carried]
+        for phi, value in zip(phis, carried, strict=True):
+            phi.add_incoming(value, before)
+        results = list(body(index, list(phis)))
+        following = self.ir.add(index, self.number(step))
+        last = self.ir.block
+        index.add_incoming(following, last)
+        for phi, value in zip(phis, results, strict=True):
+            phi.add_incoming(value, last)
+        self.ir.cbranch(self.ir.icmp_signed("<", following, self.number(end)), inside, after)
+        self.ir.position_at_end(after)
+        return results
+
+    def when(self, condition: Value, body: Callable[[], None]) -> ir.Block:
+        """if (condition) body(); returns the block that ends the body (for phis)."""
+        inside = self.function.append_basic_block("then")
+        after = self.function.append_basic_block("after")
+        self.ir.cbranch(condition, inside, after)
+        self.ir.position_at_end(inside)
+        body()
+        last = self.ir.block
+        self.ir.branch(after)
+        self.ir.position_at_end(after)
+        return last
+
+    def maybe_loop(self, end: Value, body: Callable[[Value], None], begin: Number = 0, step: int = 1) -> None:
+        """A loop that may run no times and carries nothing."""
+
+        def run() -> None:
+            def once(index: Value, _: list[Value]) -> list[Value]:
+                body(index)
+                return []
+
+            self.loop(end, [], once, step, begin)
+
+        self.when(self.ir.icmp_signed("<", self.number(begin), end), run)

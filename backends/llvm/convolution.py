@@ -1,0 +1,239 @@
+"""Lowering of a convolution inside a tile.
+
+Accumulators of one block of output channels x the tile's frames are held across all taps and
+columns: start values, then tap by tap (oldest first), column by column, one multiply-accumulate per
+output and vector.  Taps, columns and blocks are unrolled while small and looped over when not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from llvmlite import ir
+
+from schedc.backends.kernel_shape import Step
+from schedc.backends.llvm.builder import Number, Value
+from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
+from schedc.backends.weight_layout import Block, ConvLayout, conv_layout
+from schedc.errors import InternalError
+from schedc.ir.ops import Conv, Start
+
+if TYPE_CHECKING:
+    from schedc.backends.llvm.kernels import KernelEmitter
+
+
+def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
+    """The step's value; stored to its slots, and left in registers unless it is wide."""
+    if not isinstance(step.op, Conv):
+        raise InternalError(f"{step.op} is not a convolution")
+    emitter = _Convolution(kernel, step, step.op)
+    if step.wide:
+        emitter.rolled()
+        return kernel.slots[step.stores[0]]
+    return Registers(tuple(emitter.unrolled()))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which part of the convolution a block is: first output, first input channel, weights."""
+
+    output: Number
+    source: Number
+    weights: Value
+
+
+class _Convolution:
+    def __init__(self, kernel: KernelEmitter, step: Step, op: Conv) -> None:
+        self.k, self.b, self.step, self.op = kernel, kernel.b, step, op
+        self.layout: ConvLayout = conv_layout(op, kernel.shape.schedule)
+        self.source = kernel.operand(step.operands[0])
+        self.start = kernel.operand(step.operands[1]) if op.start is Start.STREAM else None
+        self.base = self.b.at(kernel.weights, 4 * step.offset("conv"))
+        self.vectors = range(kernel.shape.schedule.tile_vectors)
+        self.dilation: Number = kernel.dilations[step.dilation] if step.dilation >= 0 else 0
+
+    # -- blocks ----------------------------------------------------------------------
+
+    def unrolled(self) -> list[tuple[Value, ...]]:
+        """Every block in turn; returns vectors[output]."""
+        result: list[tuple[Value, ...]] = []
+        for block, offset in zip(self.layout.blocks, self.layout.offsets, strict=True):
+            place = _Place(len(result), block.first_group * self.op.columns, self.b.at(self.base, 4 * offset))
+            rows = self.block(block, place)
+            for row in rows:
+                self.k.write(self.step, len(result), row)
+                result.append(tuple(row))
+        return result
+
+    def rolled(self) -> None:
+        """Loops over periods of equal groups, and inside over equal blocks; all results go to memory."""
+        blocks = self.layout.blocks
+        per_group = [block for block in blocks if block.first_group == blocks[0].first_group]
+        first = blocks[0]
+        periods = self.op.groups // first.groups
+        place = _Place(0, 0, self.base)
+        floats = sum(self.layout.block_floats(block) for block in per_group)
+        outputs = sum(block.outputs for block in per_group)
+        columns = first.groups * self.op.columns
+
+        def period(index: Value, _: list[Value]) -> list[Value]:
+            self.run(per_group, self._advance(place, index, outputs, columns, floats))
+            return []
+
+        if periods == 1:
+            self.run(per_group, place)
+        else:
+            self.b.loop(periods, [], period)
+        done = periods * first.groups
+        if done < self.op.groups:
+            self.run(blocks[-1:], self._advance(place, periods, outputs, columns, floats))
+
+    def run(self, blocks: Sequence[Block], place: _Place) -> None:
+        """Blocks of one group, equal ones in a loop."""
+        for _, run in groupby(blocks, key=lambda block: block.outputs):
+            equal = list(run)
+            block, floats = equal[0], self.layout.block_floats(equal[0])
+            if len(equal) == 1:
+                self.store_block(block, place)
+            else:
+                self._loop_blocks(block, len(equal), place, floats)
+            place = self._advance(place, len(equal), block.outputs, 0, floats)
+
+    def _loop_blocks(self, block: Block, count: int, place: _Place, floats: int) -> None:
+        def once(index: Value, _: list[Value]) -> list[Value]:
+            self.store_block(block, self._advance(place, index, block.outputs, 0, floats))
+            return []
+
+        self.b.loop(count, [], once)
+
+    def _advance(self, place: _Place, count: Number, outputs: int, columns: int, floats: int) -> _Place:
+        return _Place(
+            self.b.add(place.output, self.b.mul(count, outputs)),
+            self.b.add(place.source, self.b.mul(count, columns)),
+            self.b.at(place.weights, self.b.mul(count, 4 * floats)),
+        )
+
+    def store_block(self, block: Block, place: _Place) -> None:
+        for index, row in enumerate(self.block(block, place)):
+            self.k.write(self.step, self.b.add(place.output, index), row)
+
+    # -- one block -------------------------------------------------------------------
+
+    def block(self, block: Block, place: _Place) -> list[list[Value]]:
+        """The accumulators [output of the block][vector] after all taps."""
+        totals = self.starts(block, place)
+        weights = self.b.at(place.weights, 4 * self.layout.start_floats(block))
+        if not self.op.kernel_size > 1:
+            return self.tap(block, place, None, weights, totals)
+        pointer = self.oldest_tap(place)
+        tap_bytes = 4 * self.layout.tap_floats(block)
+        if not self.layout.roll_taps:
+            for index in range(self.op.kernel_size):
+                at = self.b.at(pointer, self.b.mul(self.dilation, index))
+                totals = self.tap(block, place, at, self.b.at(weights, index * tap_bytes), totals)
+            return totals
+
+        def once(_: Value, carried: list[Value]) -> list[Value]:
+            at, w, *flat = carried
+            result = self.tap(block, place, at, w, self._unflatten(flat))
+            following = [self.b.at(at, self.dilation), self.b.at(w, tap_bytes)]
+            return [*following, *self._flatten(result)]
+
+        final = self.b.loop(self.op.kernel_size, [pointer, weights, *self._flatten(totals)], once)
+        return self._unflatten(final[2:])
+
+    def oldest_tap(self, place: _Place) -> Value:
+        """Address of the first source row of the block, at the oldest tap of the tile's first frame."""
+        source = self._memory()
+        past = self.b.mul(self.dilation, -(self.op.kernel_size - 1))
+        return self.b.at(self.k.row(source, place.source), past)
+
+    def _memory(self) -> Memory:
+        if not isinstance(self.source, Memory):
+            raise InternalError("a convolution with history reads registers")
+        return self.source
+
+    def starts(self, block: Block, place: _Place) -> list[list[Value]]:
+        outputs = range(block.outputs)
+        if self.op.start is Start.BIAS:
+            reader = _WeightReader(self.k, place.weights, self.layout.lanes_of_weights)
+            biases = [reader.get(index) for index in outputs]
+            return [[bias for _ in self.vectors] for bias in biases]
+        if self.start is not None:
+            return [self.k.read(self.start, self.b.add(place.output, index)) for index in outputs]
+        return [[self.k.negative_zero() for _ in self.vectors] for _ in outputs]
+
+    def tap(
+        self, block: Block, place: _Place, pointer: Value | None, weights: Value, totals: list[list[Value]]
+    ) -> list[list[Value]]:
+        """All columns of one tap.  ``pointer``: the block's source rows at this tap; None reads the operand."""
+        if not self.layout.roll_columns:
+            reader = _WeightReader(self.k, weights, self.layout.lanes_of_weights)
+            for column in range(self.op.columns):
+                first = column * self.layout.column_floats(block)
+                totals = self.column(block, place, pointer, column, reader, first, totals)
+            return totals
+        column_bytes = 4 * self.layout.column_floats(block)
+
+        def once(column: Value, carried: list[Value]) -> list[Value]:
+            w, *flat = carried
+            reader = _WeightReader(self.k, w, self.layout.lanes_of_weights)
+            result = self.column(block, place, pointer, column, reader, 0, self._unflatten(flat))
+            return [self.b.at(w, column_bytes), *self._flatten(result)]
+
+        final = self.b.loop(self.op.columns, [weights, *self._flatten(totals)], once)
+        return self._unflatten(final[1:])
+
+    def column(
+        self,
+        block: Block,
+        place: _Place,
+        pointer: Value | None,
+        column: Number,
+        reader: _WeightReader,
+        first: int,
+        totals: list[list[Value]],
+    ) -> list[list[Value]]:
+        """One multiply-accumulate per output of the block and vector of the tile."""
+        result: list[list[Value]] = []
+        for group in range(block.groups):
+            channel = self.b.add(group * self.op.columns, column)
+            x = self.read_source(place, pointer, channel)
+            for row in range(block.rows):
+                index = group * block.rows + row
+                w = reader.get(first + index)
+                result.append([self.k.math.mac(w, x[v], totals[index][v]) for v in self.vectors])
+        return result
+
+    def read_source(self, place: _Place, pointer: Value | None, channel: Number) -> list[Value]:
+        if pointer is None:
+            return self.k.read(self.source, self.b.add(place.source, channel))
+        offset = self.b.mul(self._memory().row_bytes, channel)
+        return self.k.read_row(self.b.at(pointer, offset))
+
+    def _flatten(self, totals: list[list[Value]]) -> list[Value]:
+        return [value for row in totals for value in row]
+
+    def _unflatten(self, flat: Sequence[Value]) -> list[list[Value]]:
+        count = len(self.vectors)
+        return [list(flat[i : i + count]) for i in range(0, len(flat), count)]
+
+
+class _WeightReader:
+    """Weights of one tap (or column) as splats, by constant index."""
+
+    def __init__(self, kernel: KernelEmitter, pointer: Value, lanes: int) -> None:
+        self._k, self._pointer, self._lanes = kernel, pointer, lanes
+        self._vectors: dict[int, Value] = {}
+
+    def get(self, index: int) -> Value:
+        b = self._k.b
+        if self._lanes == 1:
+            return b.splat(b.load(b.at(self._pointer, 4 * index), ir.FloatType()))
+        quad, lane = divmod(index, 4)
+        if quad not in self._vectors:
+            self._vectors[quad] = b.load(b.at(self._pointer, 16 * quad), ir.VectorType(ir.FloatType(), 4))
+        return b.shuffle(self._vectors[quad], [lane] * b.lanes)

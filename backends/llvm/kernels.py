@@ -1,0 +1,187 @@
+"""Where a fused layer becomes instructions: one function per kernel shape.
+
+The function walks its frames tile by tile (``lanes * tile_vectors`` frames at a time; the last tile
+may run past ``n``, rows have room for it) and evaluates its steps in order.  A step's value is either
+in registers, one list of vectors per channel, or in memory rows.  Lanes are frames, so each lane runs
+the contract's scalar order and no tile size can change a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from schedc.backends.kernel_shape import NEGATIVE_ZERO, KernelShape, Operand, Step
+from schedc.backends.llvm.builder import PTR, VOID, Builder, Number, Value
+from schedc.backends.llvm.convolution import emit_convolution
+from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
+from schedc.backends.llvm.vector_math import VectorMath
+from schedc.errors import InternalError
+from schedc.ir.functions import apply_activation
+from schedc.ir.ops import Activation, Combine, Conv, Elementwise, Scale, Slice
+
+
+def kernel_type(shape: KernelShape, native: ir.IntType) -> ir.FunctionType:
+    """n, weights, scratch, then per slot a pointer (and bytes per row of rings), then dilations in bytes."""
+    arguments: list[ir.Type] = [native, PTR, PTR]
+    for slot in shape.slots:
+        if slot.scratch_offset < 0:
+            arguments += [PTR] if slot.row_bytes else [PTR, native]
+    return ir.FunctionType(VOID, [*arguments, *[native] * shape.dilations])
+
+
+class KernelEmitter:
+    """Emits one kernel function into a module."""
+
+    def __init__(self, function: ir.Function, shape: KernelShape, pointer_bits: int) -> None:
+        self.shape = shape
+        self.b = Builder(function, pointer_bits, shape.schedule.lanes)
+        arguments = iter(function.args)
+        self.frames: Value = next(arguments)
+        self.weights: Value = next(arguments)
+        scratch = next(arguments)
+        self.bases: list[Value] = []
+        self.row_bytes: list[Number] = []
+        for slot in shape.slots:
+            in_scratch = slot.scratch_offset >= 0
+            self.bases.append(self.b.at(scratch, slot.scratch_offset) if in_scratch else next(arguments))
+            self.row_bytes.append(slot.row_bytes or next(arguments))
+        self.dilations: list[Value] = list(arguments)
+        self.math = VectorMath(self.b, shape.contract, self._constant)
+        self.values: list[TileValue] = []
+        self.slots: list[Memory] = []
+
+    def emit(self) -> None:
+        """The body: a loop over tiles, the steps inside."""
+        entry_weights = self.weights
+
+        def tile(frame: Value, _: list[Value]) -> list[Value]:
+            self.weights = self.b.opaque(entry_weights)
+            offset = self.b.mul(frame, 4)
+            self.slots = [
+                Memory(base if slot.scratch_offset >= 0 else self.b.at(base, offset), row_bytes)
+                for slot, base, row_bytes in zip(self.shape.slots, self.bases, self.row_bytes, strict=True)
+            ]
+            self.values = []
+            for step in self.shape.steps:
+                self.values.append(self._step(step))
+            return []
+
+        self.b.loop(self.frames, [], tile, self.shape.schedule.tile_frames)
+        self.b.ir.ret_void()
+
+    # -- values --------------------------------------------------------------------
+
+    def operand(self, operand: Operand) -> TileValue:
+        return self.values[operand.index] if operand.kind == "step" else self.slots[operand.index]
+
+    def row(self, memory: Memory, channel: Number) -> Value:
+        return self.b.at(memory.pointer, self.b.mul(memory.row_bytes, channel))
+
+    def read(self, value: TileValue, channel: Number) -> list[Value]:
+        """The tile's vectors of one channel; a channel in registers must be a constant."""
+        if isinstance(value, Registers):
+            if not isinstance(channel, int):
+                raise InternalError("a register stream was indexed in a loop")
+            return list(value.vectors[channel])
+        return self.read_row(self.row(value, channel))
+
+    def read_row(self, pointer: Value) -> list[Value]:
+        step = 4 * self.b.lanes
+        count = self.shape.schedule.tile_vectors
+        return [self.b.load(self.b.at(pointer, v * step), self.b.vector) for v in range(count)]
+
+    def write(self, step: Step, channel: Number, vectors: Sequence[Value]) -> None:
+        """Store one channel of a step's result to all its slots."""
+        for slot in step.stores:
+            pointer = self.row(self.slots[slot], channel)
+            for v, vector in enumerate(vectors):
+                self.b.store(vector, self.b.at(pointer, v * 4 * self.b.lanes))
+
+    def weight(self, offset: Number) -> Value:
+        """The splat of one weight, ``offset`` floats into the segment."""
+        return self.b.splat(self.b.load(self.b.at(self.weights, self.b.mul(offset, 4)), ir.FloatType()))
+
+    def _constant(self, bits: int) -> Value:
+        return self.weight(self.shape.constants_at + self.shape.constants.index(bits))
+
+    # -- steps ---------------------------------------------------------------------
+
+    def _step(self, step: Step) -> TileValue:
+        match step.op:
+            case Conv():
+                return emit_convolution(self, step)
+            case Slice():
+                return self._slice(step, step.op)
+            case Combine() | Activation() | Scale():
+                return self._pointwise(step)
+            case _:
+                raise InternalError(f"no lowering for {step.op}")
+
+    def _slice(self, step: Step, op: Slice) -> TileValue:
+        """A view; copied only where it crosses into another kernel."""
+        source = self.operand(step.operands[0])
+        if isinstance(source, Registers):
+            view: TileValue = Registers(source.vectors[op.begin : op.end])
+        else:
+            view = Memory(self.row(source, op.begin), source.row_bytes)
+        if step.stores:
+            rolled = isinstance(view, Memory)
+            self.each_channel(op.out_channels, rolled, lambda c: self.write(step, c, self.read(view, c)))
+        return view
+
+    def each_channel(self, count: int, rolled: bool, body: Callable[[Number], None]) -> None:
+        if not rolled:
+            for channel in range(count):
+                body(channel)
+            return
+
+        def once(index: Value, _: list[Value]) -> list[Value]:
+            body(index)
+            return []
+
+        self.b.loop(count, [], once)
+
+    def _pointwise(self, step: Step) -> TileValue:
+        operands = [self.operand(operand) for operand in step.operands]
+        kept: list[tuple[Value, ...]] = []
+
+        def channel_body(channel: Number) -> None:
+            inputs = [self.read(operand, channel) for operand in operands]
+            vectors = [self._apply(step, channel, list(values)) for values in zip(*inputs, strict=True)]
+            self.write(step, channel, vectors)
+            if not step.wide:
+                kept.append(tuple(vectors))
+
+        self.each_channel(step.op.out_channels, step.wide, channel_body)
+        return self.slots[step.stores[0]] if step.wide else Registers(tuple(kept))
+
+    def _apply(self, step: Step, channel: Number, x: list[Value]) -> Value:
+        match step.op:
+            case Combine(kind=Elementwise.ADD):
+                return self.math.add(*x)
+            case Combine(kind=Elementwise.SUB):
+                return self.math.sub(*x)
+            case Combine(kind=Elementwise.MUL):
+                return self.math.mul(*x)
+            case Combine(kind=Elementwise.MUL_ADD):
+                return self.math.mac(*x)
+            case Scale():
+                return self.math.mul(x[0], self.weight(step.offset("factor")))
+            case Activation(kind=kind):
+                return apply_activation(self.math, kind, x[0], self._activation_parameters(step, channel))
+            case _:
+                raise InternalError(f"{step.op} is not element-wise")
+
+    def _activation_parameters(self, step: Step, channel: Number) -> list[Value]:
+        result: list[Value] = []
+        for name, (count,) in step.op.parameters().items():
+            if name == "slope":
+                result.append(self.weight(self.b.add(step.offset(name), channel if count > 1 else 0)))
+            else:
+                result += [self.weight(step.offset(name) + index) for index in range(count)]
+        return result
+
+    def negative_zero(self) -> Value:
+        return self._constant(NEGATIVE_ZERO)

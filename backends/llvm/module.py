@@ -1,0 +1,149 @@
+"""A planned program to an LLVM module, a module to an object.
+
+Functions: one per distinct kernel shape, the stages' process and init functions, and for several
+stages ``NAME_process``, which runs them one after the other in one state (the same code and so the
+same bits as the pipeline).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from schedc.backends.kernel_shape import KernelShape
+from schedc.backends.llvm.builder import Builder
+from schedc.backends.llvm.elf import finish_object
+from schedc.backends.llvm.kernels import KernelEmitter, kernel_type
+from schedc.backends.llvm.recurrent import RecurrentEmitter
+from schedc.backends.llvm.rings import SupportFunctions
+from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, ModuleParts, StageEmitter
+from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.weight_blob import BlobLayout
+from schedc.errors import InternalError
+from schedc.ir.ops import LstmCell
+from schedc.ir.program import Program
+from schedc.targets.base import Target
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """The single-core state: the stages' states, then the handoffs between them.  Offsets in bytes."""
+
+    stages: tuple[int, ...]
+    handoffs: tuple[int, ...]
+    total_bytes: int
+
+
+def state_layout(program: Program) -> StateLayout:
+    at = 0
+    stages: list[int] = []
+    handoffs: list[int] = []
+    arenas = [stage.arena for stage in program.stages if stage.arena]
+    for arena in arenas:
+        stages.append(at)
+        at += arena.state_bytes
+    for arena in arenas[:-1]:
+        handoffs.append(at)
+        at += arena.handoff_bytes
+    return StateLayout(tuple(stages), tuple(handoffs), at)
+
+
+def stage_symbol(name: str, stage: int, count: int) -> str:
+    """A stage's process function: ``NAME_process`` when there is one stage."""
+    return f"{name}_process" if count == 1 else f"{name}_stage{stage}"
+
+
+def lower_program(program: Program, layout: BlobLayout, target: Target, name: str) -> ir.Module:
+    """The whole module; symbols begin with ``name``."""
+    module = ir.Module(name=name)
+    module.triple = target.codegen.triple
+    bits, lanes = target.codegen.pointer_bits, target.vectors.lanes
+    parts = ModuleParts(
+        program, layout, _kernels(module, layout, bits), SupportFunctions(module, bits, lanes), bits, lanes
+    )
+    count = len(program.stages)
+    processes, inits = [], []
+    for number in range(count):
+        processes.append(_exported(module, STAGE_TYPE, stage_symbol(name, number, count)))
+        StageEmitter(processes[-1], parts, number).emit()
+        init = f"{name}_init" if count == 1 else f"{name}_stage{number}_init"
+        inits.append(_exported(module, INIT_TYPE, init))
+        InitEmitter(inits[-1], parts, number).emit()
+    if count > 1:
+        _single_core(module, name, program, processes, inits, bits)
+    return module
+
+
+def _exported(module: ir.Module, kind: ir.FunctionType, name: str) -> ir.Function:
+    function = ir.Function(module, kind, name)
+    function.attributes.add("nounwind")
+    return function
+
+
+def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> dict[str, ir.Function]:
+    """Kernel name -> function; kernels of one shape share it."""
+    by_shape: dict[KernelShape, ir.Function] = {}
+    result: dict[str, ir.Function] = {}
+    for kernel in layout.kernels:
+        function = by_shape.get(kernel.shape)
+        if function is None:
+            kind = kernel_type(kernel.shape, ir.IntType(pointer_bits))
+            function = ir.Function(module, kind, f"kernel{len(by_shape)}")
+            function.linkage = "internal"
+            function.attributes.add("nounwind")
+            function.attributes.add("noinline")
+            by_shape[kernel.shape] = function
+            recurrent = isinstance(kernel.shape.steps[0].op, LstmCell)
+            emitter = RecurrentEmitter if recurrent else KernelEmitter
+            emitter(function, kernel.shape, pointer_bits).emit()
+        result[kernel.name] = function
+    return result
+
+
+def _single_core(
+    module: ir.Module,
+    name: str,
+    program: Program,
+    processes: list[ir.Function],
+    inits: list[ir.Function],
+    pointer_bits: int,
+) -> None:
+    """``NAME_process`` and ``NAME_init`` of a program with several stages."""
+    layout = state_layout(program)
+    function = _exported(module, STAGE_TYPE, f"{name}_process")
+    state, weights, source, target, frames = function.args
+    b = Builder(function, pointer_bits, 1)
+    handoffs = [b.at(state, offset) for offset in layout.handoffs]
+    ends = [source, *handoffs, target]
+    for number, process in enumerate(processes):
+        b.ir.call(process, [b.at(state, layout.stages[number]), weights, ends[number], ends[number + 1], frames])
+    b.ir.ret_void()
+    function = _exported(module, INIT_TYPE, f"{name}_init")
+    state, weights = function.args
+    b = Builder(function, pointer_bits, 1)
+    results = [b.ir.call(init, [b.at(state, offset), weights]) for init, offset in zip(inits, layout.stages, strict=True)]
+    b.ir.ret(results[0])  # all stages make the same checks, so the first result speaks for all
+
+
+@dataclass(frozen=True)
+class ObjectCode:
+    """What the back end makes: the object, and on request the texts it went through."""
+
+    elf: bytes
+    llvm_ir: str
+    assembly: str
+
+
+def emit_object(module: ir.Module, target: Target, with_assembly: bool = False) -> ObjectCode:
+    """Machine code for a module: an ELF relocatable without relocations or undefined symbols."""
+    text = str(module)
+    try:
+        parsed = llvm.parse_assembly(text)
+        parsed.verify()
+    except RuntimeError as error:
+        raise InternalError(f"LLVM refuses the emitted IR: {error}") from error
+    machine = target_machine(target)
+    assembly = machine.emit_assembly(llvm.parse_assembly(text)) if with_assembly else ""
+    return ObjectCode(finish_object(machine.emit_object(parsed)), text, assembly)

@@ -1,0 +1,180 @@
+"""Lowering of an LSTM cell: frame by frame, hidden units across the lanes.
+
+Blocks of ``lanes`` hidden units: four gates' accumulators, up to four chains each (the order that
+:class:`schedc.ir.ops.LstmCell` states), then the activations, c in place and h to tile scratch until
+every block has read the old h.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from schedc.backends.kernel_shape import KernelShape
+from schedc.backends.llvm.builder import I32, Builder, Value
+from schedc.backends.llvm.tile_values import Memory
+from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.weight_layout import LstmLayout
+from schedc.errors import InternalError
+from schedc.ir.functions import sigmoid, tanh
+from schedc.ir.ops import LstmCell
+
+Chains = list[list[Value]]  # [chain][gate]
+
+
+class RecurrentEmitter:
+    """Emits the function of a kernel that is one LSTM cell; arguments as in ``kernel_type``."""
+
+    def __init__(self, function: ir.Function, shape: KernelShape, pointer_bits: int) -> None:
+        (self.step,) = shape.steps
+        if not isinstance(self.step.op, LstmCell):
+            raise InternalError(f"{self.step.op} is not an LSTM cell")
+        self.op, self.shape = self.step.op, shape
+        self.layout = LstmLayout(self.op, shape.schedule.lanes)
+        self.b = Builder(function, pointer_bits, shape.schedule.lanes)
+        arguments = iter(function.args)
+        self.frames, self.weights, scratch = next(arguments), next(arguments), next(arguments)
+        self.memory: list[Memory] = []
+        for slot in shape.slots:
+            in_scratch = slot.scratch_offset >= 0
+            base = self.b.at(scratch, slot.scratch_offset) if in_scratch else next(arguments)
+            self.memory.append(Memory(base, slot.row_bytes or next(arguments)))
+        state = self.memory[self.step.stores[-1]]
+        self.hidden, self.cell = state.pointer, self.b.at(state.pointer, state.row_bytes)
+        fresh = next(slot for slot in self.step.stores if shape.slots[slot].scratch_offset >= 0)
+        self.fresh = self.memory[fresh].pointer
+        self.outputs = [self.memory[slot] for slot in self.step.stores[:-1] if slot != fresh]
+        self.source = self.memory[self.step.operands[0].index]
+        self.math = VectorMath(self.b, shape.contract, self._constant)
+
+    def emit(self) -> None:
+        entry_weights = self.weights
+
+        def frame(index: Value, _: list[Value]) -> list[Value]:
+            self.weights = self.b.opaque(entry_weights)
+            at = self.b.mul(index, 4)
+            assert isinstance(at, ir.Value)
+            self._frame(at)
+            return []
+
+        self.b.loop(self.frames, [], frame)
+        self.b.ir.ret_void()
+
+    def _frame(self, frame: Value) -> None:
+        self._each(self.layout.blocks, lambda block: self._block(block, frame))
+
+        def keep(block: Value) -> None:
+            offset = self.b.mul(block, 4 * self.b.lanes)
+            self.b.store(self.b.load(self.b.at(self.fresh, offset), self.b.vector), self.b.at(self.hidden, offset))
+
+        def scatter(unit: Value) -> None:
+            value = self.b.load(self.b.at(self.fresh, self.b.mul(unit, 4)), I32)
+            for rows in self.outputs:
+                self.b.store(value, self.b.at(self.b.at(rows.pointer, self.b.mul(rows.row_bytes, unit)), frame))
+
+        self._each(self.layout.blocks, keep)
+        self._each(self.op.hidden, scatter)
+
+    def _each(self, count: int, body: object) -> None:
+        """``body(index)`` for each index; a loop, or straight code for one."""
+        assert callable(body)
+        if count == 1:
+            body(self.b.number(0))
+            return
+
+        def once(index: Value, _: list[Value]) -> list[Value]:
+            body(index)
+            return []
+
+        self.b.loop(count, [], once)
+
+    def _constant(self, bits: int) -> Value:
+        return self._splat(self.weights, self.shape.constants_at + self.shape.constants.index(bits))
+
+    def _splat(self, pointer: Value, floats: int) -> Value:
+        return self.b.splat(self.b.load(self.b.at(pointer, 4 * floats), ir.FloatType()))
+
+    def _gates(self, pointer: Value) -> list[Value]:
+        """Four vectors: one per gate."""
+        return [self.b.load(self.b.at(pointer, 4 * gate * self.b.lanes), self.b.vector) for gate in range(4)]
+
+    def _block(self, block: Value, frame: Value) -> None:
+        offset = self.b.mul(block, 4 * self.layout.block_floats)
+        pointer = self.b.at(self.b.at(self.weights, 4 * self.step.offset("lstm")), offset)
+        column_bytes = 16 * self.b.lanes
+        biases = self._gates(pointer)
+        pointer = self.b.at(pointer, column_bytes)
+        first = self._inputs(biases, pointer, frame)
+        recurrent = self.b.at(pointer, self.op.in_channels * column_bytes)
+        z = self._sum(self._recurrent(first, recurrent))
+        self._finish(z, block)
+
+    def _inputs(self, biases: list[Value], pointer: Value, frame: Value) -> list[Value]:
+        """Chain 0 so far: bias, then the input columns ascending."""
+        column_bytes = 16 * self.b.lanes
+
+        def column(index: Value, carried: list[Value]) -> list[Value]:
+            at, *total = carried
+            row = self.b.at(self.source.pointer, self.b.mul(self.source.row_bytes, index))
+            x = self.b.splat(self.b.load(self.b.at(row, frame), ir.FloatType()))
+            total = [self.math.mac(w, x, t) for w, t in zip(self._gates(at), total, strict=True)]
+            return [self.b.at(at, column_bytes), *total]
+
+        if self.op.in_channels == 1:
+            return column(self.b.number(0), [pointer, *biases])[1:]
+        return self.b.loop(self.op.in_channels, [pointer, *biases], column)[1:]
+
+    def _recurrent(self, first: list[Value], pointer: Value) -> Chains:
+        """Hidden columns 4q + c onto chain c."""
+        size = self.op.hidden
+        chains: Chains = [first]
+        for column in range(min(size, 4)):
+            chains = self._column(chains, pointer, self.hidden, column)
+        whole = size // 4 - 1  # further rounds of four columns
+        quad_bytes = 4 * 16 * self.b.lanes
+        if whole > 0 and 4 * size > self.shape.schedule.unroll_macs:
+
+            def quad(_: Value, carried: list[Value]) -> list[Value]:
+                at, h, *flat = carried
+                inner: Chains = [flat[4 * c : 4 * c + 4] for c in range(4)]
+                for column in range(4):
+                    inner = self._column(inner, at, h, column)
+                return [self.b.at(at, quad_bytes), self.b.at(h, 16), *(v for chain in inner for v in chain)]
+
+            start = [self.b.at(pointer, quad_bytes), self.b.at(self.hidden, 16)]
+            flat = self.b.loop(whole, [*start, *(v for chain in chains for v in chain)], quad)[2:]
+            chains = [flat[4 * c : 4 * c + 4] for c in range(4)]
+            done = 4 * (whole + 1)
+        else:
+            done = min(size, 4)
+        for column in range(done, size):
+            chains = self._column(chains, pointer, self.hidden, column)
+        return chains
+
+    def _column(self, chains: Chains, weights: Value, hidden: Value, column: int) -> Chains:
+        h = self._splat(hidden, column)
+        gates = self._gates(self.b.at(weights, column * 16 * self.b.lanes))
+        chain = column % 4
+        if chain == len(chains):
+            return [*chains, [self.math.mul(w, h) for w in gates]]
+        total = [self.math.mac(w, h, t) for w, t in zip(gates, chains[chain], strict=True)]
+        return [*chains[:chain], total, *chains[chain + 1 :]]
+
+    def _sum(self, chains: Chains) -> list[Value]:
+        """(0 + 1) + (2 + 3), as far as there are chains."""
+        add = self.math.add
+
+        def both(a: list[Value], b: list[Value]) -> list[Value]:
+            return [add(x, y) for x, y in zip(a, b, strict=True)]
+
+        pairs = [both(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
+        return both(*pairs) if len(pairs) == 2 else pairs[0]
+
+    def _finish(self, z: list[Value], block: Value) -> None:
+        """Activations, the new cell in place, the new hidden state to scratch."""
+        entry, forget, candidate, output = z
+        offset = self.b.mul(block, 4 * self.b.lanes)
+        cell_at = self.b.at(self.cell, offset)
+        gated = self.math.mul(sigmoid(self.math, entry), tanh(self.math, candidate))
+        cell = self.math.mac(sigmoid(self.math, forget), self.b.load(cell_at, self.b.vector), gated)
+        self.b.store(cell, cell_at)
+        self.b.store(self.math.mul(sigmoid(self.math, output), tanh(self.math, cell)), self.b.at(self.fresh, offset))

@@ -1,0 +1,114 @@
+"""Support functions of a module: rewinding rings, filling them with silence, copying blocks.
+
+They are emitted once per module and called by the stage functions.  Copies of single floats go
+through integers, so that no scalar floating-point unit is touched.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value
+
+# rewind(rows, channels, row_bytes, position, history): move the history before ``position`` (frames)
+# to the start of each row.
+# fill(row, channels, row_bytes, count, source, source_row_bytes, repeat): per channel write ``count``
+# floats; repeat = 1 repeats source's first float, repeat = 0 copies.
+# copy(target, target_row_bytes, source, source_row_bytes, channels, count): copy ``count`` floats a row.
+
+
+class SupportFunctions:
+    """Creates each support function on first use."""
+
+    def __init__(self, module: ir.Module, pointer_bits: int, lanes: int) -> None:
+        self._module, self._bits, self._lanes = module, pointer_bits, lanes
+        self._native = ir.IntType(pointer_bits)
+        self._made: dict[str, ir.Function] = {}
+
+    def _new(self, name: str, arguments: list[ir.Type]) -> tuple[ir.Function, Builder, list[Value]]:
+        function = ir.Function(self._module, ir.FunctionType(VOID, arguments), name)
+        function.linkage = "internal"
+        function.attributes.add("nounwind")
+        function.attributes.add("noinline")
+        self._made[name] = function
+        return function, Builder(function, self._bits, self._lanes), list(function.args)
+
+    @property
+    def rewind(self) -> ir.Function:
+        if "rewind" in self._made:
+            return self._made["rewind"]
+        n = self._native
+        function, b, (rows, channels, row_bytes, position, history) = self._new("rewind", [PTR, n, n, n, n])
+        source_offset = b.mul(b.ir.sub(position, history), 4)
+
+        def channel(_: Value, carried: list[Value]) -> list[Value]:
+            (row,) = carried
+            source = b.at(row, source_offset)
+
+            def chunk(frame: Value, _: list[Value]) -> list[Value]:
+                # Whole vectors, upwards: the target lies below the source, so nothing is
+                # overwritten before it is read.
+                offset = b.mul(frame, 4)
+                b.store(b.load(b.at(source, offset), b.vector), b.at(row, offset))
+                return []
+
+            b.loop(history, [], chunk, self._lanes)
+            return [b.at(row, row_bytes)]
+
+        b.loop(channels, [rows], channel)
+        b.ir.ret_void()
+        return function
+
+    @property
+    def fill(self) -> ir.Function:
+        if "fill" in self._made:
+            return self._made["fill"]
+        n = self._native
+        function, b, (row, channels, row_bytes, count, source, source_row_bytes, step) = self._new(
+            "fill", [PTR, n, n, n, PTR, n, n]
+        )
+
+        def channel(_: Value, carried: list[Value]) -> list[Value]:
+            target, values = carried
+
+            def one(frame: Value, inner: list[Value]) -> list[Value]:
+                (at,) = inner
+                b.store(b.load(at, I32), b.at(target, b.mul(frame, 4)))
+                return [b.at(at, step)]
+
+            b.loop(count, [values], one)
+            return [b.at(target, row_bytes), b.at(values, source_row_bytes)]
+
+        b.loop(channels, [row, source], channel)
+        b.ir.ret_void()
+        return function
+
+    @property
+    def copy(self) -> ir.Function:
+        if "copy" in self._made:
+            return self._made["copy"]
+        n = self._native
+        function, b, (target, target_row_bytes, source, source_row_bytes, channels, count) = self._new(
+            "copy", [PTR, n, PTR, n, n, n]
+        )
+        whole = b.ir.and_(count, b.number(-self._lanes))
+
+        def channel(_: Value, carried: list[Value]) -> list[Value]:
+            to, origin = carried
+
+            def vector(frame: Value) -> None:
+                offset = b.mul(frame, 4)
+                b.store(b.load(b.at(origin, offset), b.vector), b.at(to, offset))
+
+            def single(frame: Value) -> None:
+                offset = b.mul(frame, 4)
+                b.store(b.load(b.at(origin, offset), I32), b.at(to, offset))
+
+            if self._lanes > 1:
+                b.maybe_loop(whole, vector, step=self._lanes)
+            b.maybe_loop(count, single, begin=whole if self._lanes > 1 else 0)
+            return [b.at(to, target_row_bytes), b.at(origin, source_row_bytes)]
+
+        b.loop(channels, [target, source], channel)
+        b.ir.ret_void()
+        return function

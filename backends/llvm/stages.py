@@ -1,0 +1,225 @@
+"""Stage functions: what runs once per block around the kernels.
+
+``stage(state, weights, in, out, n)``: rewind rings that are nearly full, copy the input in, call the
+kernels in order, copy the output out, move the rings on by n frames.  ``init(state, weights)`` checks
+that the blob was packed for this code and fills every ring with its start state.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Number, Value
+from schedc.backends.llvm.rings import SupportFunctions
+from schedc.backends.weight_blob import FORMAT_VERSION, MAGIC, BlobLayout, BoundKernel
+from schedc.errors import InternalError
+from schedc.ir.graph import Node
+from schedc.ir.ops import Input, LstmCell, Output
+from schedc.ir.program import Arena, Placement, Program, Stage
+
+# Results of the init functions; the C header names them.
+INIT_OK, INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class ModuleParts:
+    """What stage functions are made of, shared over the module."""
+
+    program: Program
+    layout: BlobLayout
+    functions: Mapping[str, ir.Function]  # by kernel name
+    support: SupportFunctions
+    pointer_bits: int
+    lanes: int
+
+
+STAGE_TYPE = ir.FunctionType(VOID, [PTR, PTR, PTR, PTR, I32])
+INIT_TYPE = ir.FunctionType(I32, [PTR, PTR])
+
+
+class StageEmitter:
+    """Emits the process function of one stage."""
+
+    def __init__(self, function: ir.Function, parts: ModuleParts, number: int) -> None:
+        self.parts, self.number = parts, number
+        self.stage: Stage = parts.program.stages[number]
+        if self.stage.arena is None or parts.program.rings is None:
+            raise InternalError("stages are lowered after plan-arena")
+        self.arena: Arena = self.stage.arena
+        self.block_frames = parts.program.rings.block_frames
+        self.b = Builder(function, parts.pointer_bits, parts.lanes)
+        self.state, self.weights, self.source, self.target, count = function.args
+        self.frames = self.b.ir.sext(count, self.b.native) if parts.pointer_bits > 32 else count
+        self.positions: dict[str, Value] = {}
+
+    def emit(self) -> None:
+        for name, place in self.arena.rows.items():
+            if place.is_ring:
+                self.positions[name] = self._position(place)
+        self._receive()
+        for kernel in self.parts.layout.kernels:
+            if kernel.stage == self.number:
+                self._call(kernel)
+        self._send()
+        for name, position in self.positions.items():
+            moved = self.b.ir.add(position, self.frames)
+            self.b.store(self._narrow(moved), self._position_pointer(self.arena.rows[name]))
+        self.b.ir.ret_void()
+
+    # -- rings -----------------------------------------------------------------------
+
+    def _narrow(self, value: Value) -> Value:
+        return self.b.ir.trunc(value, I32) if self.parts.pointer_bits > 32 else value
+
+    def _widen(self, value: Value) -> Value:
+        return self.b.ir.sext(value, self.b.native) if self.parts.pointer_bits > 32 else value
+
+    def _position_pointer(self, place: Placement) -> Value:
+        return self.b.at(self.state, place.position_offset)
+
+    def _position(self, place: Placement) -> Value:
+        """The ring's position for this block, after a rewind if a full block would no longer fit."""
+        b = self.b
+        found = self._widen(b.load(self._position_pointer(place), I32))
+        limit = place.row_frames - 16 - self.block_frames
+        before = b.ir.block
+
+        def rewind() -> None:
+            arguments = [b.at(self.state, place.offset), place.channels, 4 * place.row_frames, found, place.history]
+            self._call_support(self.parts.support.rewind, arguments)
+
+        rewound = b.when(b.ir.icmp_signed(">", found, b.number(limit)), rewind)
+        position = b.ir.phi(b.native)
+        position.add_incoming(found, before)
+        position.add_incoming(b.number(place.history), rewound)
+        return position
+
+    def _call_support(self, function: ir.Function, arguments: list[Number]) -> None:
+        self.b.ir.call(function, [self.b.number(a) if isinstance(a, int) else a for a in arguments])
+
+    # -- addresses -------------------------------------------------------------------
+
+    def address(self, place: Placement, name: str) -> Value:
+        """Channel 0 of a stream at frame 0 of this block."""
+        base = {"state": self.state, "handoff_in": self.source, "handoff_out": self.target}[place.base]
+        pointer = self.b.at(base, place.offset)
+        return self.b.at(pointer, self.b.mul(self.positions[name], 4)) if place.is_ring else pointer
+
+    # -- inputs and outputs ------------------------------------------------------------
+
+    def _receive(self) -> None:
+        """Inputs into their homes; handoff rows without history are read where they are."""
+        for node in self.stage.graph.inputs:
+            assert isinstance(node.op, Input)
+            home = self.arena.rows[node.name]
+            target = self.address(home, node.name)
+            if not node.op.handoff:
+                row_bytes = self.b.mul(self.frames, 4)
+                self._copy(target, home, self.source, row_bytes, node)
+            elif home.base == "state":
+                place = self.arena.received[node.name]
+                self._copy(target, home, self.address(place, node.name), 4 * place.row_frames, node)
+            if node.name in self.arena.sent:  # passed on to a later stage
+                place = self.arena.sent[node.name]
+                self._copy(self.address(place, node.name), place, target, 4 * home.row_frames, node)
+
+    def _copy(self, target: Value, place: Placement, source: Value, source_row_bytes: Number, node: Node) -> None:
+        arguments = [target, 4 * place.row_frames, source, source_row_bytes, node.channels, self.frames]
+        self._call_support(self.parts.support.copy, arguments)
+
+    def _send(self) -> None:
+        """The caller's output; handoffs were written by the kernels."""
+        for node in self.stage.graph.outputs:
+            assert isinstance(node.op, Output)
+            if node.op.handoff:
+                continue
+            (name,) = node.operands
+            place = self.arena.rows[name]
+            row_bytes = self.b.mul(self.frames, 4)
+            arguments = [
+                self.target,
+                row_bytes,
+                self.address(place, name),
+                4 * place.row_frames,
+                place.channels,
+                self.frames,
+            ]
+            self._call_support(self.parts.support.copy, arguments)
+
+    # -- kernels -----------------------------------------------------------------------
+
+    def _call(self, kernel: BoundKernel) -> None:
+        b = self.b
+        arguments: list[Value] = [
+            self.frames,
+            b.at(self.weights, kernel.segment),
+            b.at(self.state, self.arena.scratch_offset),
+        ]
+        names = {id(place): name for name, place in self.arena.rows.items()}
+        for slot, place in zip(kernel.shape.slots, kernel.binding.places, strict=True):
+            if place is None:
+                continue
+            arguments.append(self.address(place, names.get(id(place), "")))
+            if not slot.row_bytes:
+                arguments.append(b.number(4 * place.row_frames))
+        arguments += [b.number(4 * dilation) for dilation in kernel.binding.dilations]
+        b.ir.call(self.parts.functions[kernel.name], arguments)
+
+
+class InitEmitter:
+    """Emits the init function of one stage: 0, or why the blob does not fit."""
+
+    def __init__(self, function: ir.Function, parts: ModuleParts, number: int) -> None:
+        self.parts, self.number, self.function = parts, number, function
+        self.stage = parts.program.stages[number]
+        self.b = Builder(function, parts.pointer_bits, parts.lanes)
+        self.state, self.weights = function.args
+
+    def emit(self) -> None:
+        magic, version = struct.unpack("<I", MAGIC)[0], FORMAT_VERSION
+        self._refuse_unless([(0, magic), (4, version)], INIT_NOT_A_BLOB)
+        words = struct.unpack("<4I", self.parts.layout.digest)
+        self._refuse_unless([(8 + 4 * i, word) for i, word in enumerate(words)], INIT_WRONG_ARCHITECTURE)
+        arena = self.stage.arena
+        assert arena is not None
+        for name, place in arena.rows.items():
+            if place.is_ring:
+                self._fill_ring(name, place)
+        for node in self.stage.graph:
+            if isinstance(node.op, LstmCell):
+                place = arena.lstm[node.name]
+                self._fill(node.name, place, 0, place.row_frames)
+        self.b.ir.ret(I32(INIT_OK))
+
+    def _refuse_unless(self, words: list[tuple[int, int]], code: int) -> None:
+        b = self.b
+        for offset, expected in words:
+            wrong = b.ir.icmp_signed("!=", b.load(b.at(self.weights, offset), I32), I32(expected))
+            refuse = self.function.append_basic_block("refuse")
+            accept = self.function.append_basic_block("accept")
+            b.ir.cbranch(wrong, refuse, accept)
+            b.ir.position_at_end(refuse)
+            b.ir.ret(I32(code))
+            b.ir.position_at_end(accept)
+
+    def _fill_ring(self, name: str, place: Placement) -> None:
+        self.b.store(I32(place.first_frame), self.b.at(self.state, place.position_offset))
+        self._fill(name, place, place.first_frame - place.history, place.history)
+
+    def _fill(self, name: str, place: Placement, first_frame: int, count: int) -> None:
+        item = self.parts.layout.silence[self.number, name]
+        constant = item.per_channel == 1
+        arguments = [
+            self.b.at(self.state, place.offset + 4 * first_frame),
+            self.b.number(place.channels),
+            self.b.number(4 * place.row_frames),
+            self.b.number(count),
+            self.b.at(self.weights, item.offset),
+            self.b.number(4 * item.per_channel),
+            self.b.number(0 if constant else 4),
+        ]
+        self.b.ir.call(self.parts.support.fill, arguments)

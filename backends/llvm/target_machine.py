@@ -1,0 +1,42 @@
+"""LLVM target machines from target descriptions."""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+
+from schedc.errors import UnsupportedError
+from schedc.targets.base import Target
+
+_initialized: list[bool] = []
+
+
+def initialize_llvm() -> None:
+    """Make every back end of the llvmlite wheel available; once per process."""
+    if not _initialized:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        _initialized.append(True)
+
+
+def target_machine(target: Target) -> llvm.TargetMachine:
+    """The machine that compiles for ``target``.  Code is position independent by construction."""
+    initialize_llvm()
+    codegen = target.codegen
+    return llvm.Target.from_triple(codegen.triple).create_target_machine(
+        cpu=codegen.cpu, features=codegen.features, opt=2, reloc="static", codemodel="small"
+    )
+
+
+def host_target_name() -> str:
+    """The description that fits the machine we run on: avx512, avx2 or aarch64."""
+    triple = llvm.get_default_triple()
+    if triple.startswith(("aarch64", "arm64")):
+        return "aarch64"
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f") and features.get("avx512vl"):
+        return "avx512"
+    if features.get("avx2") and features.get("fma"):
+        return "avx2"
+    raise UnsupportedError(
+        "this machine", f"has neither AVX2 with FMA nor AArch64 ({triple})", "compile for another target instead"
+    )

@@ -1,0 +1,162 @@
+"""How a kernel's weights lie in the blob: the order in which its code reads them.
+
+A kernel's segment is a list of float32 fields.  The lowering takes offsets from here and the packer
+fills them from a capture, so the two cannot disagree; neither needs LLVM.
+
+A convolution is cut into *blocks* of output channels whose accumulators sit in registers together.
+A block holds its start values, then tap by tap, column by column, one weight per output of the
+block.  Weights that are fetched as lanes of a four-float vector are padded so that such a load
+never crosses into the next tap (or column, where columns are looped over).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from schedc.ir.ops import Conv, LstmCell, Start
+from schedc.schedule import KernelSchedule, WeightRoute
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def pad(count: int, to: int) -> int:
+    return -(-count // to) * to
+
+
+@dataclass(frozen=True)
+class Block:
+    """Output channels computed together: ``rows`` of each of ``groups`` groups."""
+
+    first_group: int
+    groups: int
+    first_row: int
+    rows: int
+
+    @property
+    def outputs(self) -> int:
+        return self.groups * self.rows
+
+
+@dataclass(frozen=True)
+class ConvLayout:
+    """The blocks of a convolution and where their weights are.  Offsets in floats."""
+
+    op: Conv
+    block_outputs: int
+    lanes_of_weights: int  # 4 where weights are fetched as vector lanes, else 1
+    roll_taps: bool
+    roll_columns: bool
+
+    @cached_property
+    def rows(self) -> int:
+        return self.op.out_channels // self.op.groups
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """In output channel order.  All but the last of a kind have equal shape."""
+        if self.rows >= self.block_outputs:
+            size = -(-self.rows // -(-self.rows // self.block_outputs))
+            return [
+                Block(group, 1, row, min(size, self.rows - row))
+                for group in range(self.op.groups)
+                for row in range(0, self.rows, size)
+            ]
+        groups = self.block_outputs // self.rows
+        return [
+            Block(first, min(groups, self.op.groups - first), 0, self.rows)
+            for first in range(0, self.op.groups, groups)
+        ]
+
+    def start_floats(self, block: Block) -> int:
+        has_bias = self.op.start is Start.BIAS
+        return pad(block.outputs, self.lanes_of_weights) if has_bias else 0
+
+    def column_floats(self, block: Block) -> int:
+        """From one column's weights to the next's."""
+        return pad(block.outputs, self.lanes_of_weights) if self.roll_columns else block.outputs
+
+    def tap_floats(self, block: Block) -> int:
+        return pad(self.column_floats(block) * self.op.columns, self.lanes_of_weights)
+
+    def block_floats(self, block: Block) -> int:
+        return self.start_floats(block) + self.tap_floats(block) * self.op.kernel_size
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """Where each block begins."""
+        ends = np.cumsum([0, *(self.block_floats(block) for block in self.blocks)])
+        return [int(end) for end in ends[:-1]]
+
+    @property
+    def floats(self) -> int:
+        return sum(self.block_floats(block) for block in self.blocks)
+
+    def pack(self, parameters: dict[str, FloatArray]) -> FloatArray:
+        """The field's content for one capture's weight [out, columns, taps] and bias [out]."""
+        return np.concatenate([self._pack_block(block, parameters) for block in self.blocks])
+
+    def _pack_block(self, block: Block, parameters: dict[str, FloatArray]) -> FloatArray:
+        channels = list(block_channels(block, self.rows))
+        result = np.zeros(self.block_floats(block), np.float32)
+        if self.op.start is Start.BIAS:
+            result[: len(channels)] = parameters["bias"][channels]
+        weight = parameters["weight"][channels]
+        for tap in range(self.op.kernel_size):
+            for column in range(self.op.columns):
+                at = self.start_floats(block) + tap * self.tap_floats(block) + column * self.column_floats(block)
+                result[at : at + len(channels)] = weight[:, column, tap]
+        return result
+
+
+def block_channels(block: Block, rows: int) -> Iterator[int]:
+    """Output channel numbers of a block, in order."""
+    for group in range(block.first_group, block.first_group + block.groups):
+        first = group * rows + block.first_row
+        yield from range(first, first + block.rows)
+
+
+def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
+    """The layout that ``schedule`` asks for: what is unrolled, what is looped over."""
+    outputs = min(schedule.output_block, op.out_channels)
+    per_column = outputs * schedule.tile_vectors
+    roll_taps = per_column * op.columns * op.kernel_size > schedule.unroll_macs and op.kernel_size > 1
+    roll_columns = per_column * op.columns > schedule.unroll_macs and op.columns > 1
+    lanes = 4 if schedule.weight_route is WeightRoute.LANE else 1
+    return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns)
+
+
+@dataclass(frozen=True)
+class LstmLayout:
+    """An LSTM cell's weights for blocks of ``lanes`` hidden units.  Offsets in floats.
+
+    Per block: bias of gates i, f, g, o; then per input column and per hidden column the four gates'
+    weights; each a vector of ``lanes``.  Hidden sizes are padded with zeros to whole blocks.
+    """
+
+    op: LstmCell
+    lanes: int
+
+    @property
+    def blocks(self) -> int:
+        return pad(self.op.hidden, self.lanes) // self.lanes
+
+    @property
+    def block_floats(self) -> int:
+        return 4 * self.lanes * (1 + self.op.in_channels + self.op.hidden)
+
+    @property
+    def floats(self) -> int:
+        return self.blocks * self.block_floats
+
+    def pack(self, parameters: dict[str, FloatArray]) -> FloatArray:
+        """The field's content for weight [4 hidden, in + hidden] and bias [4 hidden]."""
+        columns = np.concatenate([parameters["bias"][:, None], parameters["weight"]], axis=1)
+        padded = np.zeros((4, self.blocks * self.lanes, columns.shape[1]), np.float32)
+        padded[:, : self.op.hidden] = columns.reshape(4, self.op.hidden, -1)
+        blocked = padded.reshape(4, self.blocks, self.lanes, -1)
+        return np.ascontiguousarray(blocked.transpose(1, 3, 0, 2)).reshape(-1)

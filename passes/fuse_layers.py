@@ -1,0 +1,97 @@
+"""fuse-layers: nodes that can share one loop over frames become one kernel.
+
+    conv, mixin, activation, head sum, 1x1, residual   -->   kernel "array0.layer3"
+
+A kernel starts at each convolution with history and at each LSTM cell; everything without state
+joins the kernel of its latest operand, so a layer's values stay in registers from the convolution
+to the residual.  What only a later kernel needs (a rechannel, a FiLM's scales) sinks into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from schedc.ir.graph import Graph, Node
+from schedc.ir.ops import Input, LstmCell, Output, Slice, history
+from schedc.ir.program import Kernel, Level, Program
+
+
+@dataclass(frozen=True)
+class FuseLayers:
+    name: str = "fuse-layers"
+
+    def __call__(self, program: Program) -> Program:
+        kernels = fuse_layers(program.graph)
+        return replace(program, kernels=kernels, level=Level.FUSED)
+
+
+def fuse_layers(graph: Graph) -> tuple[Kernel, ...]:
+    """The kernels of a graph, in execution order."""
+    number = _sink(graph, _earliest(graph))
+    groups: dict[int, list[str]] = {}
+    for node in graph:
+        if node.name in number:
+            groups.setdefault(number[node.name], []).append(node.name)
+    return tuple(_kernel(graph, groups[key]) for key in sorted(groups))
+
+
+def _earliest(graph: Graph) -> dict[str, int]:
+    """Kernel numbers, each node as early as it can be."""
+    number: dict[str, int] = {}
+    after: dict[str, int] = {}  # first kernel that may read the stream
+    for node in graph:
+        if isinstance(node.op, Output):
+            continue
+        ready = max((after[name] for name in node.operands), default=0)
+        starts = isinstance(node.op, LstmCell) or history(node.op) > 0
+        number[node.name] = max(number.values(), default=0) + 1 if starts else ready
+        after[node.name] = number[node.name] + isinstance(node.op, LstmCell)
+        if isinstance(node.op, Input):
+            del number[node.name]
+            after[node.name] = 0
+    return number
+
+
+def _sink(graph: Graph, number: Mapping[str, int]) -> dict[str, int]:
+    """Move nodes down to the kernel of their first reader where that carries less between kernels.
+
+    What crosses then is the node's operands instead of its result; operands that something reads
+    there or later anyway cost nothing.  A slice is free and always moves.
+    """
+    result = dict(number)
+    recurrent = {number[node.name] for node in graph if isinstance(node.op, LstmCell)}
+    for node in reversed(list(graph)):
+        readers = graph.consumers(node.name)
+        if node.name not in result or isinstance(node.op, LstmCell) or not readers:
+            continue
+        if any(isinstance(reader.op, Output) for reader in readers):
+            continue
+        first = min(result[reader.name] for reader in readers)
+        if first == result[node.name] or first in recurrent:
+            continue
+        carried = sum(
+            graph[operand].channels
+            for operand in set(node.operands)
+            if _last_read(graph, result, operand, node.name) < first
+        )
+        if isinstance(node.op, Slice) or carried < node.channels:
+            result[node.name] = first
+    return result
+
+
+def _last_read(graph: Graph, number: Mapping[str, int], name: str, besides: str) -> int:
+    """The last kernel in which something other than ``besides`` reads the stream ``name``."""
+    readers = (reader.name for reader in graph.consumers(name) if reader.name != besides)
+    return max((number[reader] for reader in readers if reader in number), default=-1)
+
+
+def _kernel(graph: Graph, names: list[str]) -> Kernel:
+    return Kernel(_common_place([graph[name] for name in names]), tuple(names))
+
+
+def _common_place(nodes: list[Node]) -> str:
+    """A kernel is called after the node that started it, without the last part of its name."""
+    leader = next((node for node in nodes if history(node.op) or isinstance(node.op, LstmCell)), nodes[-1])
+    place, _, last = leader.name.rpartition(".")
+    return place if place and last == "conv" else leader.name

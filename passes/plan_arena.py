@@ -1,0 +1,181 @@
+"""plan-arena: a place for every byte of state.
+
+    streams that outlive their tile   -->   rings (with history), shared rows (without), tile scratch
+
+Rings and LSTM states live for ever.  Rows without history are shared by streams that are never
+alive together; all rows are equally long, so a tile touches the same frames in each of them and a
+stream may take over the row of one that ends in the same kernel.  Tile scratch is shared by all kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from schedc.analysis.liveness import LiveRange, live_ranges
+from schedc.errors import InternalError
+from schedc.ir.graph import Node
+from schedc.ir.ops import Input, LstmCell, Output, Slice
+from schedc.ir.program import Arena, Level, Placement, Program, Stage
+from schedc.schedule import KernelSchedule, RingSchedule
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+@dataclass(frozen=True)
+class PlanArena:
+    name: str = "plan-arena"
+
+    def __call__(self, program: Program) -> Program:
+        stages = tuple(replace(stage, arena=plan_stage(stage, program)) for stage in program.stages)
+        return replace(program, stages=stages, level=Level.PLANNED)
+
+
+def plan_stage(stage: Stage, program: Program) -> Arena:
+    """The memory map of one stage."""
+    if program.rings is None:
+        raise InternalError("plan-arena needs a ring policy; run select-kernels before it")
+    planner = _Planner(stage, program.schedules, program.rings)
+    return planner.plan()
+
+
+def align(size: int, to: int = ALIGNMENT) -> int:
+    return -(-size // to) * to
+
+
+@dataclass
+class _Planner:
+    stage: Stage
+    schedules: Mapping[str, KernelSchedule]
+    rings: RingSchedule
+    rows: dict[str, Placement] = field(default_factory=dict)
+    size: int = 0
+
+    def take(self, bytes_needed: int) -> int:
+        offset = self.size
+        self.size = align(offset + bytes_needed)
+        return offset
+
+    def plan(self) -> Arena:
+        ranges = live_ranges(self.stage)
+        homed = [node for node in self.stage.graph if _needs_home(node, ranges)]
+        rings = [node for node in homed if ranges[node.name].history]
+        positions = self.take(4 * len(rings))
+        received = self._handoff("handoff_in", [n for n in self.stage.graph.inputs if _is_handoff(n)])
+        sends = [self.stage.graph[n.operands[0]] for n in self.stage.graph.outputs if _is_handoff(n)]
+        sent = self._handoff("handoff_out", sends)
+        lstm = {n.name: self._place_lstm(n) for n in self.stage.graph if isinstance(n.op, LstmCell)}
+        self._place_rings(rings, ranges, positions)
+        plain = [node for node in homed if node.name not in self.rows]
+        self.rows.update({n.name: received[n.name] for n in plain if n.name in received})
+        self._place_rows([n for n in plain if n.name not in received], ranges)
+        scratch, scratch_bytes = self._scratch()
+        offset = self.take(scratch_bytes)
+        slack = 4 * self._lanes()  # rewinds copy whole vectors
+        return Arena(
+            rows=self.rows,
+            sent=sent,
+            received=received,
+            lstm=lstm,
+            scratch=scratch,
+            scratch_offset=offset,
+            scratch_bytes=scratch_bytes,
+            state_bytes=align(self.size + slack),
+            handoff_bytes=sum(align(place.bytes) for place in sent.values()),
+        )
+
+    def _handoff(self, base: str, nodes: list[Node]) -> dict[str, Placement]:
+        places: dict[str, Placement] = {}
+        offset = 0
+        for node in nodes:
+            place = Placement(base, offset, node.channels, self.rings.block_frames)
+            places[node.name] = place
+            offset += align(place.bytes)
+        return places
+
+    def _place_lstm(self, node: Node) -> Placement:
+        """h and c, each padded to whole vectors."""
+        padded = align(node.channels, self._lanes())
+        return Placement("state", self.take(2 * 4 * padded), 2, padded)
+
+    def _lanes(self) -> int:
+        return max((schedule.lanes for schedule in self.schedules.values()), default=1)
+
+    def _place_rings(self, rings: list[Node], ranges: Mapping[str, LiveRange], positions: int) -> None:
+        for index, node in enumerate(rings):
+            history = ranges[node.name].history
+            span = self.rings.span(history)
+            # Start each ring one block further into its span than the last: rewinds spread out.
+            stagger = index * self.rings.block_frames % (span - self.rings.block_frames + 1)
+            row_frames = align(history + span, ALIGNMENT // 4) + ALIGNMENT // 4
+            offset = self.take(4 * node.channels * row_frames)
+            self.rows[node.name] = Placement(
+                base="state",
+                offset=offset,
+                channels=node.channels,
+                row_frames=row_frames,
+                history=history,
+                first_frame=history + stagger,
+                position_offset=positions + 4 * index,
+            )
+
+    def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange]) -> None:
+        """First fit, row by row, in order of definition."""
+        row_bytes = 4 * self.rings.block_frames
+        busy: list[tuple[int, int, LiveRange]] = []  # first row, end row, range
+        for node in sorted(nodes, key=lambda n: ranges[n.name].begin):
+            first = _first_row(node.channels, ranges[node.name], busy)
+            busy.append((first, first + node.channels, ranges[node.name]))
+            self.rows[node.name] = Placement("state", first * row_bytes, node.channels, self.rings.block_frames)
+        count = max((end for _, end, _ in busy), default=0)
+        base = self.take(count * row_bytes)
+        for node in nodes:
+            place = self.rows[node.name]
+            self.rows[node.name] = replace(place, offset=base + place.offset)
+
+    def _scratch(self) -> tuple[dict[str, int], int]:
+        """(offset of each stream in tile scratch, bytes of tile scratch)."""
+        offsets: dict[str, int] = {}
+        largest = 0
+        for kernel in self.stage.kernels:
+            end = 0
+            for node in (self.stage.graph[name] for name in kernel.nodes):
+                size = self._scratch_bytes(node, self.schedules[kernel.name])
+                if size:
+                    offsets[node.name] = end
+                    end += align(size)
+            largest = max(largest, end)
+        return offsets, largest
+
+    def _scratch_bytes(self, node: Node, schedule: KernelSchedule) -> int:
+        if isinstance(node.op, LstmCell):  # the new h, until every unit has read the old one
+            return 4 * align(node.channels, schedule.lanes)
+        if isinstance(node.op, Slice) or node.name in self.rows:
+            return 0
+        wide = node.channels * schedule.tile_vectors > schedule.register_values
+        return 4 * node.channels * schedule.tile_frames if wide else 0
+
+
+def _needs_home(node: Node, ranges: Mapping[str, LiveRange]) -> bool:
+    """Rows of its own: an input, or anything that is read by another kernel or by an output."""
+    if isinstance(node.op, Output):
+        return False
+    return isinstance(node.op, Input) or ranges[node.name].crosses or ranges[node.name].history > 0
+
+
+def _is_handoff(node: Node) -> bool:
+    return isinstance(node.op, Input | Output) and node.op.handoff
+
+
+def _first_row(channels: int, wanted: LiveRange, busy: list[tuple[int, int, LiveRange]]) -> int:
+    """Where ``channels`` rows fit: in place of an operand that ends here, else the first gap."""
+    for first, end, other in busy:
+        if other.in_place and other.end == wanted.begin and end - first == channels:
+            return first
+    blocked = sorted((first, end) for first, end, other in busy if other.end >= wanted.begin)
+    row = 0
+    for first, end in blocked:
+        if row + channels <= first:
+            break
+        row = max(row, end)
+    return row

@@ -1,0 +1,74 @@
+"""select-kernels: a tile, an output block and a weight route for each kernel, one ring policy.
+
+    kernel array0.layer3   -->   kernel array0.layer3 tile=4x16 block=3
+
+The rule here is simple and per target: as many output channels and frames as half the registers
+hold (the other half is for operands and weights), counting loads per multiply-accumulate, the
+independent chains that hide its latency, and frames wasted at the end of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from schedc.ir.graph import Graph
+from schedc.ir.ops import Conv
+from schedc.ir.program import Kernel, Level, Program
+from schedc.schedule import KernelSchedule, RingSchedule, WeightRoute
+from schedc.targets.base import Target
+
+
+@dataclass(frozen=True)
+class SelectKernels:
+    target: Target
+    name: str = "select-kernels"
+
+    def __call__(self, program: Program) -> Program:
+        schedules = {k.name: select_kernel(program.graph, k, self.target, program.block) for k in program.kernels}
+        frames = round_up_to_tiles(program.block, schedules.values())
+        rings = RingSchedule(frames, self.target.limits.rewind_blocks)
+        return replace(program, schedules=schedules, rings=rings, level=Level.SCHEDULED)
+
+
+def round_up_to_tiles(block: int, schedules: Iterable[KernelSchedule]) -> int:
+    """Frames that the last tile of a full block may reach, for the widest tile in use."""
+    tiles = {schedule.tile_frames for schedule in schedules}
+    return max((-(-block // tile) * tile for tile in tiles), default=block)
+
+
+def select_kernel(graph: Graph, kernel: Kernel, target: Target, block: int) -> KernelSchedule:
+    """The schedule for one kernel on ``target`` with blocks of ``block`` frames."""
+    width = max((op.out_channels for op in _convolutions(graph, kernel)), default=1)
+    room = target.vectors.registers // 2
+    output_block = _even_blocks(width, room)
+    choices = range(1, room // output_block + 1)
+    best = max(choices, key=lambda vectors: (_score(target, output_block, vectors, block), -vectors))
+    return KernelSchedule(
+        lanes=target.vectors.lanes,
+        tile_vectors=best,
+        output_block=output_block,
+        unroll_macs=target.limits.unroll_macs,
+        register_values=room,
+        weight_route=WeightRoute(target.vectors.weights),
+    )
+
+
+def _convolutions(graph: Graph, kernel: Kernel) -> list[Conv]:
+    return [op for name in kernel.nodes if isinstance(op := graph[name].op, Conv)]
+
+
+def _even_blocks(width: int, most: int) -> int:
+    """Split ``width`` outputs into blocks of nearly equal size, at most ``most``."""
+    return -(-width // -(-width // most))
+
+
+def _score(target: Target, outputs: int, vectors: int, block: int) -> float:
+    """Useful multiply-accumulates per cycle, up to a constant."""
+    mac = target.fact("fused_mac_cycles" if "fused" in target.mac else "unfused_mac_cycles")
+    weights = outputs / 4 if target.vectors.weights == "lane" else outputs
+    loads = target.fact("load_cycles") * (weights + vectors) / (outputs * vectors)
+    chains = min(1.0, outputs * vectors / target.fact("mac_chains"))
+    tile = vectors * target.vectors.lanes
+    useful = block / (-(-block // tile) * tile)
+    return chains * useful / (mac + loads)

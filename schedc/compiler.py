@@ -1,0 +1,194 @@
+"""The compiler, as a story.
+
+    read       a .nam file to a checked, typed document; a container's size is chosen
+    build      the document to a graph of small ops and a table of weights
+    passes     graph to kernels, kernels to a schedule, stages and a memory map
+    bind       kernels to shapes (what the code depends on) and arguments; the blob's layout
+    lower      shapes and stages to LLVM IR and machine code
+    pack       weights and the silence state to a blob in that layout
+
+Everything up to ``lower`` is a function of the architecture; only ``pack`` sees a capture's numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
+from schedc.backends.llvm.target_machine import host_target_name
+from schedc.backends.weight_blob import BlobLayout, pack_blob, plan_blob
+from schedc.errors import UserError
+from schedc.frontend.build_graph import BuildOptions, build_graph
+from schedc.frontend.history import prewarm_samples
+from schedc.frontend.nam_file import read_nam_file
+from schedc.frontend.slimming import select_model
+from schedc.ir.contract import Contract
+from schedc.ir.graph import Graph
+from schedc.ir.program import Program
+from schedc.ir.weights import WeightTable, apply_recipes, check_weights
+from schedc.passes.base import Pass
+from schedc.passes.canonicalize import Canonicalize
+from schedc.passes.eliminate_dead_terminals import EliminateDeadTerminals
+from schedc.passes.fold_constants import FoldConstants
+from schedc.passes.fuse_layers import FuseLayers
+from schedc.passes.partition_cores import PartitionCores
+from schedc.passes.plan_arena import PlanArena
+from schedc.passes.select_kernels import SelectKernels
+from schedc.pipeline import Observer, PipelineLog, run_passes
+from schedc.targets.base import Target, load_target
+
+ModelPath = str | os.PathLike[str]
+MAX_BLOCK = 8192
+MAX_CORES = 8
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A capture, read: its graph as built, its weights, and how silence is reached."""
+
+    path: Path
+    graph: Graph
+    weights: WeightTable
+    prewarm_samples: int
+    sample_rate: float | None  # Hz, None if the file does not say
+    architecture: str
+    warnings: tuple[str, ...]
+
+    @property
+    def rate(self) -> float:
+        """Hz; a file that does not say means 48 kHz."""
+        return self.sample_rate or 48000.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a compilation may be told.  ``block`` None takes the target's default."""
+
+    target: Target
+    cores: int = 1
+    block: int | None = None
+    contract: Contract = field(default_factory=Contract)
+    split: tuple[int, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        return self.block or self.target.block
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A planned program with its code: everything but a capture's numbers."""
+
+    options: Options
+    program: Program
+    layout: BlobLayout
+    code: ObjectCode
+    name: str
+    log: PipelineLog
+
+    def pack(self, capture: Capture, prewarm: bool = True) -> bytes:
+        """The weight blob of a capture of this architecture."""
+        weights = core_weights(self.program.graph, capture.weights)
+        samples = capture.prewarm_samples if prewarm else 0
+        return pack_blob(self.program, self.layout, weights, self.options.contract, samples)
+
+    @property
+    def state_bytes(self) -> int:
+        return state_layout(self.program).total_bytes
+
+
+def read_capture(path: ModelPath, slim: float | None = None, build_options: BuildOptions | None = None) -> Capture:
+    """Read and check a ``.nam`` file; ``slim`` chooses a size (NAM_FORMAT section 3)."""
+    file = read_nam_file(path)
+    document = select_model(file, slim)
+    graph, weights = build_graph(document.model, build_options)  # type: ignore[arg-type]
+    check_weights(graph, weights)
+    rate = document.sample_rate or file.document.sample_rate
+    samples = prewarm_samples(document)
+    return Capture(file.path, graph, weights, samples, rate, document.architecture, file.warnings)
+
+
+def core_passes() -> list[Pass]:
+    """From the graph as built to the one the numeric contract is defined on."""
+    return [Canonicalize(), FoldConstants(), EliminateDeadTerminals()]
+
+
+def planning_passes(options: Options) -> list[Pass]:
+    """From the core graph to a place for every byte."""
+    return [
+        FuseLayers(),
+        SelectKernels(options.target),
+        PartitionCores(options.cores, options.split),
+        PlanArena(),
+    ]
+
+
+def core_graph(graph: Graph) -> Graph:
+    """The canonical graph, which the float32 interpreter defines the bits on."""
+    return run_passes(Program(graph, block=1), core_passes()).graph
+
+
+def core_weights(graph: Graph, weights: WeightTable) -> WeightTable:
+    """A capture's weights after the recipes of ``graph``, for the nodes that are left."""
+    table = apply_recipes(graph.recipes, weights)
+    kept = {node.name for node in graph}
+    result = {node: parameters for node, parameters in table.items() if node in kept}
+    check_weights(graph, result)
+    return result
+
+
+def compile_graph(
+    graph: Graph, options: Options, name: str = "capture", observers: Sequence[Observer] = (), assembly: bool = False
+) -> Compilation:
+    """Graph to code.  Deterministic: equal graphs and options give equal bytes."""
+    check_options(options)
+    log = PipelineLog()
+    passes = [*core_passes(), *planning_passes(options)]
+    program = run_passes(Program(graph, block=options.frames), passes, observers, log)
+    layout = plan_blob(program, options.contract)
+    module = lower_program(program, layout, options.target, name)
+    return Compilation(options, program, layout, emit_object(module, options.target, assembly), name, log)
+
+
+def check_options(options: Options) -> None:
+    """Raise UserError for what no target can do, or this one cannot."""
+    target, contract = options.target, options.contract
+    if not 1 <= options.frames <= MAX_BLOCK:
+        raise UserError("--block", f"{options.frames} frames", f"give 1 to {MAX_BLOCK}")
+    if not 1 <= options.cores <= MAX_CORES:
+        raise UserError("--cores", f"{options.cores} cores", f"give 1 to {MAX_CORES}")
+    if contract.mac not in target.mac:
+        raise UserError(
+            "--mac", f"{target.name} cannot do {contract.mac} multiply-accumulates", f"use {' or '.join(target.mac)}"
+        )
+    if contract.subnormals not in target.subnormals:
+        raise UserError("contract", f"{target.name} cannot {contract.subnormals} subnormals")
+
+
+def make_options(
+    target: str = "host",
+    cores: int = 1,
+    block: int | None = None,
+    mac: str | None = None,
+    split: Sequence[int] = (),
+) -> Options:
+    """Options from names; ``mac`` None takes the target's default."""
+    description = load_target(host_target_name() if target == "host" else target)
+    if mac not in (None, "fused", "unfused"):
+        raise UserError("--mac", f"{mac!r} is not a kind of multiply-accumulate", "use fused or unfused")
+    chosen = mac or description.mac[0]
+    contract = Contract(
+        mac="fused" if chosen == "fused" else "unfused",
+        subnormals="flush" if description.subnormals[0] == "flush" else "keep",
+    )
+    return Options(description, cores, block, contract, tuple(split))
+
+
+def c_identifier(text: str) -> str:
+    """``text`` made a C identifier: what a capture's functions are called by default."""
+    name = re.sub(r"[^0-9A-Za-z_]", "_", text).lower()
+    return f"capture_{name}" if not name or not (name[0].isalpha() or name[0] == "_") else name

@@ -1,0 +1,105 @@
+"""What the passes work on: a graph and, as they decide, kernels, schedule and memory.
+
+Levels: *model* (as built), *core* (canonical; what the interpreter's bits are defined on), *fused*
+(kernels), *scheduled* (tiles and rings chosen), *planned* (every byte placed; ready to lower).
+A single-core program has one stage; ``partition-cores`` makes more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from schedc.ir.graph import Graph
+from schedc.schedule import KernelSchedule, RingSchedule
+
+
+class Level(IntEnum):
+    MODEL = 0
+    CORE = 1
+    FUSED = 2
+    SCHEDULED = 3
+    PLANNED = 4
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Nodes evaluated together, tile of frames by tile of frames, in one loop."""
+
+    name: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a stream lives in its stage's memory: planar rows, one per channel.
+
+    ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  A ring has
+    ``history`` > 0 past frames kept in front of the current block; it moves on by each block and,
+    when fewer than a block's frames are left, is rewound to the start of its rows.  ``base`` says
+    whose memory: the stage's state, or a handoff block.
+    """
+
+    base: str  # "state", "handoff_in", "handoff_out"
+    offset: int
+    channels: int
+    row_frames: int
+    history: int = 0
+    first_frame: int = 0  # position of frame 0 of the first block, in frames
+    position_offset: int = -1  # where in the state the ring's position is kept
+
+    @property
+    def is_ring(self) -> bool:
+        return self.history > 0
+
+    @property
+    def bytes(self) -> int:
+        return 4 * self.channels * self.row_frames
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A stage's memory map.  Offsets and sizes in bytes.
+
+    ``rows``: the home of each stream that outlives its tile, in the stage's own state or in the
+    handoff it arrived in.  ``received`` and ``sent``: the streams of the handoffs, in and out.
+    ``lstm``: per LSTM node, two rows: h and c, padded to whole vectors of the target.
+    ``scratch``: offset in tile scratch of each stream too wide for registers; tile scratch itself
+    is at ``scratch_offset`` and is shared by all kernels of the stage.
+    """
+
+    rows: Mapping[str, Placement]
+    sent: Mapping[str, Placement]
+    received: Mapping[str, Placement]
+    lstm: Mapping[str, Placement]
+    scratch: Mapping[str, int]
+    scratch_offset: int
+    scratch_bytes: int
+    state_bytes: int
+    handoff_bytes: int  # of the handoff to the next stage; 0 for the last
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one core runs: a graph whose inputs and outputs may be handoffs, and its kernels."""
+
+    graph: Graph
+    kernels: tuple[Kernel, ...]
+    arena: Arena | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """The state of a compilation between two passes; immutable."""
+
+    graph: Graph
+    block: int  # largest number of frames per call
+    level: Level = Level.MODEL
+    kernels: tuple[Kernel, ...] = ()
+    schedules: Mapping[str, KernelSchedule] = field(default_factory=dict)  # by kernel name
+    rings: RingSchedule | None = None
+    stages: tuple[Stage, ...] = ()
+
+    def with_graph(self, graph: Graph) -> Program:
+        return replace(self, graph=graph)

@@ -1,0 +1,56 @@
+"""The schedule: decisions that change speed and memory, never a bit of the output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WeightRoute(StrEnum):
+    """How a weight reaches the multiply-accumulate."""
+
+    BROADCAST = "broadcast"  # one scalar load, splat over the vector
+    LANE = "lane"  # a lane of a four-weight vector load (NEON by-element)
+    SCALAR = "scalar"  # a plain scalar register (no vector unit)
+
+
+@dataclass(frozen=True)
+class KernelSchedule:
+    """How one kernel's tile loop is built.
+
+    ``lanes``: floats per vector.  ``tile_vectors``: vectors of frames per tile; the tile is
+    ``lanes * tile_vectors`` frames.  ``output_block``: output channels of a convolution whose
+    accumulators are held in registers together.  ``unroll_macs``: a tap loop of more
+    multiply-accumulate instructions than this is rolled; so is a channel loop.
+    ``register_values``: streams of at most this many vectors per tile stay in registers, wider
+    ones go through tile scratch.
+    """
+
+    lanes: int
+    tile_vectors: int
+    output_block: int
+    unroll_macs: int
+    register_values: int
+    weight_route: WeightRoute
+
+    @property
+    def tile_frames(self) -> int:
+        return self.lanes * self.tile_vectors
+
+
+@dataclass(frozen=True)
+class RingSchedule:
+    """Linear rings with a rewind.
+
+    A ring of ``history`` past frames has room for ``span(history)`` frames after them and is rewound
+    (its history copied back) when less than one block of that is left.  Longer spans rewind less
+    often and cost memory.  First positions are staggered, so that rings do not rewind together.
+    """
+
+    block_frames: int  # a block rounded up to whole tiles
+    most_blocks: int
+
+    def span(self, history: int) -> int:
+        """Frames after the history: about twice the history, 2 to ``most_blocks`` blocks."""
+        blocks = -(-2 * history // self.block_frames)
+        return self.block_frames * max(2, min(self.most_blocks, blocks))

@@ -1,0 +1,108 @@
+"""Target descriptions: a typed loader for the YAML files beside it.
+
+A description is data.  Every number of the machine is a ``Fact``: a value and where it is from, or
+the word "guess".  This module imports nothing but :mod:`schedc.errors`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import cast
+
+import yaml
+
+from schedc.errors import InternalError, UserError
+
+# Written by hand, in the order `schedc targets` lists them.
+TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "aarch64")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number and its source."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Codegen:
+    """What LLVM is told.  ``abi_float`` is the float ABI name that the triple implies."""
+
+    triple: str
+    cpu: str
+    features: str
+    pointer_bits: int
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """``lanes`` floats per register, ``registers`` of them; ``weights``: broadcast, lane or scalar."""
+
+    lanes: int
+    registers: int
+    weights: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds for the kernel selection; see :class:`schedc.schedule.KernelSchedule`."""
+
+    unroll_macs: int
+    rewind_blocks: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """One machine.  ``mac`` and ``subnormals`` list what its hardware can do, the default first."""
+
+    name: str
+    full_name: str
+    codegen: Codegen
+    vectors: Vectors
+    limits: Limits
+    mac: tuple[str, ...]
+    subnormals: tuple[str, ...]
+    block: int  # default largest block, frames
+    emulator: str  # machine name for schedc.backends.emulator, "" if it cannot be emulated
+    facts: Mapping[str, Fact]
+
+    def fact(self, name: str) -> float:
+        """The value of a named number; InternalError if the description lacks it."""
+        if name not in self.facts:
+            raise InternalError(f"target {self.name} states no {name}")
+        return self.facts[name].value
+
+
+def load_target(name: str) -> Target:
+    """The target called ``name``; UserError with the nearest name if there is none."""
+    if name not in TARGET_NAMES:
+        near = difflib.get_close_matches(name.lower(), [*TARGET_NAMES, "host"], n=1, cutoff=0.3)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError("--target", f"there is no target {name!r}", f"{hint}known: {', '.join(TARGET_NAMES)}, host")
+    text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return _target(name, yaml.safe_load(text))
+
+
+def _target(name: str, data: dict[str, object]) -> Target:
+    codegen = cast(dict[str, str | int], data["codegen"])
+    vectors = cast(dict[str, str | int], data["vectors"])
+    limits = cast(dict[str, int], data["limits"])
+    facts = cast(dict[str, dict[str, float | str]], data["facts"])
+    return Target(
+        name=name,
+        full_name=str(data["full_name"]),
+        codegen=Codegen(
+            str(codegen["triple"]), str(codegen["cpu"]), str(codegen["features"]), int(codegen["pointer_bits"])
+        ),
+        vectors=Vectors(int(vectors["lanes"]), int(vectors["registers"]), str(vectors["weights"])),
+        limits=Limits(limits["unroll_macs"], limits["rewind_blocks"]),
+        mac=tuple(cast(list[str], data["mac"])),
+        subnormals=tuple(cast(list[str], data["subnormals"])),
+        block=int(cast(int, data["block"])),
+        emulator=str(data["emulator"]),
+        facts={key: Fact(float(fact["value"]), str(fact["source"])) for key, fact in facts.items()},
+    )
