@@ -3,7 +3,7 @@
 
 #include "board.h"
 #include "capture.h"
-#include "signal.h"
+#include "test_signal.h"
 
 extern const unsigned char capture_weights[];
 

@@ -1,6 +1,6 @@
 /* The test signal and the checksum: exact in every step, so any language makes the same bits. */
-#ifndef SIGNAL_H
-#define SIGNAL_H
+#ifndef TEST_SIGNAL_H
+#define TEST_SIGNAL_H
 
 #include <stdint.h>
 
