@@ -6,7 +6,11 @@ an error, not an omission.
 """
 
 import os
+import sys
 from importlib.util import find_spec
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # where the modules here find oracle_harness
 
 collect_ignore_glob: list[str] = []
 

@@ -4,8 +4,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-
-from tests.oracle.harness import Config, assert_agrees, build, layer_array, wavenet
+from oracle_harness import Config, assert_agrees, build, layer_array, wavenet
 
 PLAIN = ("Tanh", "Hardtanh", "ReLU", "LeakyReLU", "PReLU", "Sigmoid", "SiLU", "Hardswish")
 OWN = ("Softsign", "LeakyHardtanh")  # defined by the trainer itself; it cannot pair them

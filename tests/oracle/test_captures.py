@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-
-from tests.oracle.harness import Config, Signal, assert_same, from_nam, schedc_output, trainer_output
+from oracle_harness import Config, Signal, assert_same, from_nam, schedc_output, trainer_output
 
 CAPTURES = Path(__file__).parents[2] / "examples" / "captures"
 # From NAM_FORMAT.md 6.3 and 2.4 by hand.

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from schedc.errors import UserError
-from tests.oracle.harness import (
+from oracle_harness import (
     SAMPLE_RATE,
     TOLERANCE,
     Config,
@@ -29,6 +27,8 @@ from tests.oracle.harness import (
     trainer_output,
     wavenet,
 )
+
+from schedc.errors import UserError
 
 X = signal(400)
 # A difference this large is one of meaning, not of rounding.

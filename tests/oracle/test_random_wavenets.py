@@ -4,8 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-
-from tests.oracle.harness import Config, assert_agrees, layer_array, wavenet
+from oracle_harness import Config, assert_agrees, layer_array, wavenet
 
 ACTIVATIONS = ("Tanh", "Hardtanh", "ReLU", "LeakyReLU", "PReLU", "Sigmoid", "SiLU", "Hardswish")
 FILM_SITES = (

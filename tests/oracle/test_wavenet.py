@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from tests.oracle.harness import (
+from oracle_harness import (
     SAMPLE_RATE,
     Config,
     assert_agrees,
