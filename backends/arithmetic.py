@@ -24,27 +24,28 @@ _LOW_BITS = np.int64((1 << 29) - 1)  # float64 significand bits below float32's
 _HALFWAY = np.int64(1 << 28)
 
 
-def _round_sum(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> F32:
-    """float32(a + b) with one rounding, a and b float64.
+def _fused(a: F32, b: F32, c: F32) -> F32:
+    """float32(a * b + c) with one rounding.
 
-    The float64 sum is already rounded; rounding it again goes wrong only where it sits exactly on
-    a float32 midpoint (or in the subnormal range, where midpoints are coarser).  There the sum is
-    first rounded to odd, which keeps the information that it was inexact.
+    The product is exact in float64 and the float64 sum is rounded; rounding that again goes wrong only
+    where it sits exactly on a float32 midpoint, or in the subnormal range, where midpoints are coarser.
     """
-    total = a + b
-    bits = total.view(np.int64)
-    magnitude = np.abs(total)
-    suspect = ((bits & _LOW_BITS) == _HALFWAY) | (magnitude < 2.0 * _MIN_NORMAL)
-    suspect &= (magnitude > 0.0) & np.isfinite(total)
-    if suspect.any():
-        x, y, s = a[suspect], b[suspect], total[suspect]
-        virtual = s - x
-        error = (x - (s - virtual)) + (y - virtual)  # exact (Knuth's two-sum)
-        toward_zero = np.where((error < 0) == (s > 0), -1, 0)  # truncate the magnitude, then set the last bit
-        odd = s.view(np.int64) + np.where(error != 0, toward_zero, 0)
-        odd |= (error != 0).astype(np.int64)
-        total[suspect] = odd.view(np.float64)
+    product = np.multiply(a, b, dtype=np.float64)
+    total = np.add(product, c)
+    on_midpoint = (total.view(np.int64) & _LOW_BITS) == _HALFWAY
+    if on_midpoint.any() or np.min(np.abs(total), initial=1.0) < 2.0 * _MIN_NORMAL:
+        total = _round_to_odd(np.broadcast_to(product, total.shape), np.broadcast_to(c, total.shape), total)
     return total.astype(np.float32)
+
+
+def _round_to_odd(x: npt.NDArray[np.float64], y: F32, total: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """x + y with the last bit set where the sum ``total`` is inexact: safe to round again."""
+    wide = y.astype(np.float64)
+    virtual = total - x
+    error = (x - (total - virtual)) + (wide - virtual)  # exact (Knuth's two-sum)
+    inexact = (error != 0) & np.isfinite(error)
+    truncated = total.view(np.int64) - (inexact & ((error < 0) == (total > 0)))
+    return np.where(inexact, truncated | 1, total.view(np.int64)).view(np.float64)
 
 
 class Float32:
@@ -90,10 +91,7 @@ class Float32:
     def mac(self, a: F32, b: F32, c: F32) -> F32:
         if not self._fused:
             return self.add(self.mul(a, b), c)
-        product = self._flush(a).astype(np.float64) * self._flush(b)  # exact: 48 bits
-        shape = np.broadcast_shapes(product.shape, np.shape(c))
-        wide = np.broadcast_to(self._flush(c).astype(np.float64), shape)
-        return self._flush(_round_sum(np.broadcast_to(product, shape), wide))
+        return self._flush(_fused(self._flush(a), self._flush(b), self._flush(c)))
 
     def div(self, a: F32, b: F32) -> F32:
         return np.divide(a, b)

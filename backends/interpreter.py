@@ -34,6 +34,7 @@ from schedc.ir.weights import WeightTable, check_weights
 
 Precision = Literal["float32", "float64"]
 State = dict[str, tuple[Array, ...]]
+State2 = tuple[Array, Array]  # h and c
 
 
 class Interpreter:
@@ -178,43 +179,54 @@ class Interpreter:
         for column in range(op.in_channels):
             fed = self.arithmetic.mac(table["weight"][:, column, None], x[None, column, :], fed)
         recurrent = table["weight"][:, op.in_channels :]
+        constant_from = _constant_tail(fed)
+        seen: dict[bytes, int] = {}
         for t in range(x.shape[1]):
-            previous = (hidden, cell)
             hidden, cell = self._lstm_step(op.hidden, recurrent, fed[:, t], hidden, cell)
             result[:, t] = hidden
-            settled = _same_bits(previous, (hidden, cell))
-            if settled and not (fed[:, t:] != fed[:, t, None]).any():
-                # A fixed point under constant input (prewarm): nothing changes any more.
-                result[:, t:] = hidden[:, None]
+            if t < constant_from:
+                continue
+            key = hidden.tobytes() + cell.tobytes()
+            if key in seen:  # constant input and a state seen before: from here on all repeats
+                first, period = seen[key], t - seen[key]
+                rest = np.arange(t + 1, x.shape[1])
+                result[:, t + 1 :] = result[:, first + 1 + (rest - first - 1) % period]
+                hidden, cell = self._replay(op.hidden, recurrent, fed[:, t], hidden, cell, len(rest) % period)
                 break
+            seen[key] = t
         self.state[name] = (hidden, cell)
         return result
 
-    def _lstm_step(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
+    def _replay(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array, steps: int) -> State2:
+        for _ in range(steps):
+            hidden, cell = self._lstm_step(size, recurrent, fed, hidden, cell)
+        return hidden, cell
+
+    def _lstm_step(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array) -> State2:
+        """All four chains at once: [chain, gate row].  mac(w, h, -0.0) is the rounded product."""
         ops = self.arithmetic
-        chains: list[Array] = [fed]
-        for column in range(size):
-            w, h = recurrent[:, column], hidden[column]
-            chain = column % 4
-            if chain < len(chains):
-                chains[chain] = ops.mac(w, h, chains[chain])
-            else:
-                chains.append(ops.mul(w, h))
-        z = sum_chains(ops, chains).reshape(4, size)
+        chains = np.full((min(4, size), 4 * size), -0.0, self.arithmetic.dtype)
+        chains[0] = fed
+        for first in range(0, size, 4):
+            w, h = recurrent[:, first : first + 4].T, hidden[first : first + 4, None]
+            chains[: len(h)] = ops.mac(w, h, chains[: len(h)])
+        z = sum_chains(ops, list(chains)).reshape(4, size)
         gates = ops.activation(ActivationKind.SIGMOID, z[[0, 1, 3]], ())
         candidate = ops.activation(ActivationKind.TANH, z[2], ())
         cell = ops.mac(gates[1], cell, ops.mul(gates[0], candidate))
         return ops.mul(gates[2], ops.activation(ActivationKind.TANH, cell, ())), cell
 
 
+def _constant_tail(fed: Array) -> int:
+    """The first sample from which on the input never changes."""
+    changes = np.flatnonzero((fed[:, 1:] != fed[:, :-1]).any(axis=0))
+    return int(changes[-1]) + 1 if changes.size else 0
+
+
 def sum_chains(ops: Arithmetic, chains: list[Array]) -> Array:
     """(0 + 1) + (2 + 3), as far as there are chains."""
     pairs = [ops.add(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
     return ops.add(*pairs) if len(pairs) == 2 else pairs[0]
-
-
-def _same_bits(a: tuple[Array, ...], b: tuple[Array, ...]) -> bool:
-    return all(x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
 
 
 def _activation_parameters(table: dict[str, Array]) -> list[Array]:

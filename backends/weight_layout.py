@@ -125,7 +125,9 @@ def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
     outputs = min(schedule.output_block, op.out_channels)
     per_column = outputs * schedule.tile_vectors
     roll_taps = per_column * op.columns * op.kernel_size > schedule.unroll_macs and op.kernel_size > 1
-    roll_columns = per_column * op.columns > schedule.unroll_macs and op.columns > 1
+    # A source narrow enough for registers is never looped over: registers have no index.
+    in_memory = op.columns * schedule.tile_vectors > schedule.register_values
+    roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs
     lanes = 4 if schedule.weight_route is WeightRoute.LANE else 1
     return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns)
 

@@ -37,7 +37,7 @@ PRE_SILENCE_SECONDS = 0.4  # both signals start with half a second of it
 D7 = [1, 2, 4, 8, 16, 32, 64]
 A1_DILATIONS = (D7, [128, 256, 512, *D7, 128, 256, 512])
 A2_SWEEP = [1, 3, 7, 17, 41, 101, 239]
-CONVNET_DILATIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+CONVNET_DILATIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def a1(channels: int) -> dict[str, Any]:
 
 
 LSTM = {"hidden_size": 16, "train_burn_in": 2048, "train_truncate": 1024}
-CONVNET = {"channels": 8, "dilations": CONVNET_DILATIONS, "batchnorm": True, "activation": "Tanh"}
+CONVNET = {"channels": 12, "dilations": CONVNET_DILATIONS, "batchnorm": True, "activation": "Tanh"}
 
 RECIPES: Mapping[str, Recipe] = {
     "a2_lite": Recipe({"name": "WaveNet", "config": a2(3)}, 5000, 0.01, 4, 8192),
     "a1_nano": Recipe({"name": "WaveNet", "config": a1(4)}, 6000, 0.01, 4, 8192),
     "lstm_1x16": Recipe({"name": "LSTM", "config": LSTM}, 3000, 0.01, 8, 8192),
-    "convnet": Recipe({"name": "ConvNet", "config": CONVNET}, 3000, 0.005, 4, 8192),
+    "convnet": Recipe({"name": "ConvNet", "config": CONVNET}, 2000, 0.01, 16, 4096),
     "a2_full": Recipe({"name": "WaveNet", "config": a2(8)}, 2000, 0.008, 4, 8192),
 }
 

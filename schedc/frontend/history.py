@@ -12,6 +12,10 @@ from schedc.frontend.model import (
     WaveNetModel,
 )
 
+# Half a second at 192 kHz.  A file may claim any rate, and an LSTM that never settles is prewarmed
+# sample by sample.
+MOST_LSTM_PREWARM = 96_000
+
 
 def history_floats(model: PlainModel) -> int:
     """Numbers of state between samples; those of a condition model are not included."""
@@ -30,7 +34,8 @@ def history_floats(model: PlainModel) -> int:
 def prewarm_samples(document: ModelDocument) -> int:
     """Samples of silence after which the document's default size counts as settled.
 
-    A container answers for its last submodel; an LSTM without a known rate needs one sample.
+    A container answers for its last submodel.  An LSTM takes half a second; without a known rate that
+    of 48 kHz, where the engine feeds a single block, so that the state does not depend on its size.
     """
     match document.model:
         case LinearModel():
@@ -38,7 +43,7 @@ def prewarm_samples(document: ModelDocument) -> int:
         case ConvNetModel() as model:
             return 1 + sum(model.dilations)
         case LstmModel():
-            return max(1, int(0.5 * document.sample_rate)) if document.sample_rate else 1
+            return min(max(1, int(0.5 * (document.sample_rate or 48000.0))), MOST_LSTM_PREWARM)
         case ContainerModel() as model:
             return prewarm_samples(model.submodels[-1].document)
         case WaveNetModel() as model:
