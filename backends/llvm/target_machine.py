@@ -23,7 +23,7 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     initialize_llvm()
     codegen = target.codegen
     return llvm.Target.from_triple(codegen.triple).create_target_machine(
-        cpu=codegen.cpu, features=codegen.features, opt=2, reloc="static", codemodel="small"
+        cpu=codegen.cpu, features=codegen.features, opt=2, reloc="pic", codemodel="small"
     )
 
 

@@ -1,0 +1,82 @@
+"""``schedc.compile``: a capture to files that link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from schedc.artifact import Artifact
+from schedc.backends.c_header import HeaderFacts, c_header
+from schedc.backends.llvm.module import state_layout
+from schedc.backends.weight_layout import pad
+from schedc.compiler import (
+    Capture,
+    Compilation,
+    ModelPath,
+    c_identifier,
+    compile_graph,
+    make_options,
+    read_capture,
+)
+from schedc.errors import UserError
+from schedc.frontend.build_graph import BuildOptions
+from schedc.pipeline import Observer
+from schedc.report import make_report
+from schedc.version import VERSION
+
+
+def compile_capture(
+    path: ModelPath,
+    target: str = "host",
+    cores: int = 1,
+    block: int | None = None,
+    slim: float | None = None,
+    *,
+    mac: str | None = None,
+    split: Sequence[int] = (),
+    name: str | None = None,
+    prewarm: bool = True,
+    core_0_5_5_layer1x1_post_film: bool = False,
+    observers: Sequence[Observer] = (),
+    with_texts: bool = False,
+) -> Artifact:
+    """Compile a capture for ``target``: object, weight blob, header and report.
+
+    ``block``: largest number of frames per call (default: the target's).  ``cores``: stages to cut the
+    model into; ``split``: the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or
+    ``"unfused"``.  ``name``: what symbols and files are called (default: from the file's name).
+    ``prewarm``: the blob's start state is silence, else zero.  ``with_texts`` adds LLVM IR and assembly.
+    Raises UserError for anything the caller can mend.
+    """
+    chosen = name or c_identifier(Path(path).stem)
+    if name is not None and c_identifier(name) != name.lower():
+        raise UserError("--name", f"{name!r} is not a C identifier")
+    options = make_options(target, cores, block, mac, split)
+    capture = read_capture(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
+    compilation = compile_graph(capture.graph, options, chosen, observers, with_texts)
+    return make_artifact(compilation, capture, prewarm, with_texts)
+
+
+def make_artifact(
+    compilation: Compilation, capture: Capture, prewarm: bool = True, with_texts: bool = False
+) -> Artifact:
+    """The files of a finished compilation for one capture."""
+    options = compilation.options
+    facts = HeaderFacts(
+        name=compilation.name,
+        target=options.target.name,
+        contract=options.contract,
+        layout=state_layout(compilation.program),
+        weights_bytes=pad(compilation.layout.total_bytes, 64),
+        sample_rate=capture.rate,
+        version=VERSION,
+    )
+    extras = {".ll": compilation.code.llvm_ir, ".s": compilation.code.assembly} if with_texts else {}
+    return Artifact(
+        compilation.name,
+        compilation.code.elf,
+        compilation.pack(capture, prewarm),
+        c_header(compilation.program, facts),
+        make_report(compilation, capture),
+        extras,
+    )

@@ -1,0 +1,89 @@
+"""What a compilation leaves behind: object, weights, header, report, and how they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schedc.errors import UserError
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The results of :func:`schedc.compile`.
+
+    ``code``: the ELF relocatable; ``weights``: the blob of the capture; ``header``: C99;
+    ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...).
+    """
+
+    name: str
+    code: bytes
+    weights: bytes
+    header: str
+    report: Mapping[str, object]
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> content of everything ``write`` writes."""
+        texts = {
+            f"{self.name}.h": self.header,
+            f"{self.name}.json": json.dumps(self.report, indent=2) + "\n",
+            f"{self.name}_weights.c": weights_as_c(self.name, self.weights),
+            f"{self.name}_weights.S": weights_as_assembly(self.name),
+            **{f"{self.name}{ending}": text for ending, text in self.extras.items()},
+        }
+        return {
+            f"{self.name}.o": self.code,
+            f"{self.name}_weights.bin": self.weights,
+            **{name: text.encode() for name, text in texts.items()},
+        }
+
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write all files into ``folder`` (made if missing); all of them or none.
+
+        Raises UserError if the folder cannot be written.
+        """
+        return write_files(Path(folder), self.files())
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files through a staging folder beside their place, so that a failure leaves nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".schedc-", dir=folder))
+        try:
+            for name, content in files.items():
+                (staging / name).write_bytes(content)
+            for name in files:
+                os.replace(staging / name, folder / name)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
+    return [folder / name for name in files]
+
+
+def weights_as_c(name: str, weights: bytes) -> str:
+    """The blob as a C array, for toolchains without ``.incbin``."""
+    rows = (weights[i : i + 16] for i in range(0, len(weights), 16))
+    body = ",\n".join("  " + ", ".join(f"0x{byte:02x}" for byte in row) for row in rows)
+    return (
+        f"/* The weight blob of {name}; see {name}.h. */\n"
+        "#if defined(__GNUC__)\n__attribute__((aligned(64)))\n#endif\n"
+        f"const unsigned char {name}_weights[{len(weights)}] = {{\n{body}\n}};\n"
+    )
+
+
+def weights_as_assembly(name: str) -> str:
+    """A GNU assembler file that includes ``NAME_weights.bin``."""
+    return (
+        f"/* The weight blob of {name}; assemble with -I pointing at {name}_weights.bin. */\n"
+        '    .section .rodata, "a"\n    .balign 64\n'
+        f"    .global {name}_weights\n{name}_weights:\n"
+        f'    .incbin "{name}_weights.bin"\n'
+    )

@@ -1,0 +1,129 @@
+"""The machine-readable report of a compilation (``NAME.json``) and the facts behind ``explain``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from schedc.backends.weight_blob import BoundKernel
+from schedc.compiler import Capture, Compilation
+from schedc.ir.graph import Graph
+from schedc.ir.ops import Activation, Conv, LstmCell, macs
+from schedc.passes.partition_cores import kernel_cost
+from schedc.version import VERSION
+
+
+@dataclass(frozen=True)
+class KernelFacts:
+    """One kernel in numbers.  ``estimated_cycles_per_sample`` is a prediction, not a measurement."""
+
+    name: str
+    stage: int
+    shape: int  # kernels with equal numbers share their code
+    macs_per_sample: int
+    activations_per_sample: int
+    tile: str
+    output_block: int
+    taps: str  # "unrolled", "looped" or "-"
+    weight_bytes: int
+    estimated_cycles_per_sample: float
+
+
+def kernel_facts(compilation: Compilation) -> list[KernelFacts]:
+    """The kernels in execution order."""
+    shapes: dict[object, int] = {}
+    result = []
+    for bound in compilation.layout.kernels:
+        number = shapes.setdefault(bound.shape, len(shapes))
+        result.append(_facts(compilation, bound, number))
+    return result
+
+
+def _facts(compilation: Compilation, bound: BoundKernel, shape: int) -> KernelFacts:
+    graph = compilation.program.graph
+    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
+    ops = [graph[name].op for name in kernel.nodes]
+    schedule = bound.shape.schedule
+    recurrent = any(isinstance(op, LstmCell) for op in ops)
+    return KernelFacts(
+        name=bound.name,
+        stage=bound.stage,
+        shape=shape,
+        macs_per_sample=sum(macs(op) for op in ops),
+        activations_per_sample=sum(_activations(op) for op in ops),
+        tile=f"1x{schedule.lanes} units" if recurrent else f"{schedule.tile_vectors}x{schedule.lanes} frames",
+        output_block=schedule.output_block,
+        taps=_taps(bound),
+        weight_bytes=4 * bound.shape.segment_floats,
+        estimated_cycles_per_sample=estimate_cycles(compilation, bound, graph),
+    )
+
+
+def _activations(op: object) -> int:
+    if isinstance(op, Activation):
+        return op.channels
+    return 5 * op.hidden if isinstance(op, LstmCell) else 0
+
+
+def _taps(bound: BoundKernel) -> str:
+    from schedc.backends.weight_layout import conv_layout
+
+    convolutions = [step.op for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
+    if not convolutions:
+        return "-"
+    rolled = any(conv_layout(op, bound.shape.schedule).roll_taps for op in convolutions)
+    return "looped" if rolled else "unrolled"
+
+
+def estimate_cycles(compilation: Compilation, bound: BoundKernel, graph: Graph) -> float:
+    """A rough static estimate: work over throughput, times the target's overhead factor."""
+    target = compilation.options.target
+    contract = compilation.options.contract
+    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
+    vectors = kernel_cost(graph, kernel) / target.vectors.lanes
+    schedule = bound.shape.schedule
+    outputs, tile = schedule.output_block, schedule.tile_vectors
+    weights = outputs / 4 if target.vectors.weights == "lane" else outputs
+    mac = target.fact("fused_mac_cycles" if contract.mac == "fused" else "unfused_mac_cycles")
+    loads = target.fact("load_cycles") * (weights + tile) / (outputs * tile)
+    return round(vectors * (mac + loads) * target.fact("overhead_factor"), 1)
+
+
+def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]:
+    """JSON-ready; the same input gives the same report."""
+    options, program = compilation.options, compilation.program
+    facts = kernel_facts(compilation)
+    arenas = [stage.arena for stage in program.stages if stage.arena]
+    cycles = [sum(f.estimated_cycles_per_sample for f in facts if f.stage == s) for s in range(len(arenas))]
+    clock = options.target.fact("clock_hz")
+    return {
+        "schedc": VERSION,
+        "name": compilation.name,
+        "architecture": capture.architecture,
+        "graph_digest": program.graph.digest(),
+        "layout_digest": compilation.layout.digest.hex(),
+        "target": options.target.name,
+        "target_full_name": options.target.full_name,
+        "contract": asdict(options.contract),
+        "sample_rate_hz": capture.rate,
+        "max_block_frames": options.frames,
+        "cores": options.cores,
+        "latency_samples": 0,
+        "pipeline_latency_samples": (options.cores - 1) * options.frames,
+        "bytes": {
+            "code": len(compilation.code.elf),
+            "weights": compilation.layout.total_bytes,
+            "state": compilation.state_bytes,
+            "stage_states": [arena.state_bytes for arena in arenas],
+            "handoffs": [arena.handoff_bytes for arena in arenas[:-1]],
+        },
+        "macs_per_sample": sum(f.macs_per_sample for f in facts),
+        "estimate": {
+            "is_a_prediction": True,
+            "cycles_per_sample": round(sum(cycles), 1),
+            "cycles_per_sample_of_stages": [round(c, 1) for c in cycles],
+            "load_of_slowest_core": round(max(cycles) * capture.rate / clock, 4),
+            "clock_hz": clock,
+        },
+        "kernels": [asdict(f) for f in facts],
+        "warnings": list(capture.warnings),
+    }

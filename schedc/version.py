@@ -1,0 +1,3 @@
+"""The version, in one place for code that must not import the package's front door."""
+
+VERSION = "0.1.0"
