@@ -8,6 +8,7 @@ functions in double precision and is the oracle for accuracy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.ops import ActivationKind
 
-Array = npt.NDArray[np.floating]
+Array = npt.NDArray[Any]
 F32 = npt.NDArray[np.float32]
 
 _MIN_NORMAL = 2.0**-126

@@ -51,7 +51,7 @@ class Interpreter:
         self.graph = graph
         self.arithmetic: Arithmetic = Float64() if precision == "float64" else Float32(contract or Contract())
         dtype = self.arithmetic.dtype
-        self.weights = {
+        self.weights: dict[str, dict[str, Array]] = {
             node: {name: array.astype(dtype) for name, array in table.items()} for node, table in weights.items()
         }
         self.state: State = {}

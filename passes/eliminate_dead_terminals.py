@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from schedc.analysis.demand import demanded_range, live_nodes
 from schedc.ir.graph import Graph, GraphBuilder, Node
-from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
+from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Scale, Slice, Start
 from schedc.ir.program import Program
 from schedc.ir.recipes import KeepRows
 
@@ -60,9 +60,8 @@ def raise_slices(graph: Graph) -> Graph:
             for index, operand in enumerate(operands)
         ]
         builder.add(node.name, replace(node.op, channels=below.op.out_channels), *parts)
-        if isinstance(node.op, Activation) and node.op.parameters().get("slope") == (node.op.channels,):
-            if node.op.channels > 1:
-                builder.recipes.append(KeepRows(node.name, below.op.begin, below.op.end))
+        if isinstance(node.op, Activation) and node.op.kind is ActivationKind.PRELU:  # a slope per channel
+            builder.recipes.append(KeepRows(node.name, below.op.begin, below.op.end))
         renamed[below.name] = node.name
     return builder.build()
 

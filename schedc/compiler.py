@@ -21,9 +21,10 @@ from pathlib import Path
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
 from schedc.backends.llvm.target_machine import host_target_name
 from schedc.backends.weight_blob import BlobLayout, pack_blob, plan_blob
-from schedc.errors import UserError
+from schedc.errors import InternalError, UserError
 from schedc.frontend.build_graph import BuildOptions, build_graph
 from schedc.frontend.history import prewarm_samples
+from schedc.frontend.model import ContainerModel
 from schedc.frontend.nam_file import read_nam_file
 from schedc.frontend.slimming import select_model
 from schedc.ir.contract import Contract
@@ -105,7 +106,9 @@ def read_capture(path: ModelPath, slim: float | None = None, build_options: Buil
     """Read and check a ``.nam`` file; ``slim`` chooses a size (NAM_FORMAT section 3)."""
     file = read_nam_file(path)
     document = select_model(file, slim)
-    graph, weights = build_graph(document.model, build_options)  # type: ignore[arg-type]
+    if isinstance(document.model, ContainerModel):
+        raise InternalError("choosing a size left a container")
+    graph, weights = build_graph(document.model, build_options)
     check_weights(graph, weights)
     rate = document.sample_rate or file.document.sample_rate
     samples = prewarm_samples(document)

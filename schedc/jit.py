@@ -54,7 +54,14 @@ class Processor:
     """
 
     def __init__(
-        self, compilation: Compilation, blob: bytes, graph: Graph, *, sample_rate: float, slim: float | None, prewarm: bool
+        self,
+        compilation: Compilation,
+        blob: bytes,
+        graph: Graph,
+        *,
+        sample_rate: float,
+        slim: float | None,
+        prewarm: bool,
     ) -> None:
         self._compilation = compilation
         self._code = LoadedCode(compilation)
@@ -98,9 +105,8 @@ class Processor:
         flat = given.ndim == 1
         rows = np.ascontiguousarray(np.atleast_2d(given))
         if given.ndim > 2 or rows.shape[0] != self.in_channels:
-            raise UserError(
-                "process", f"input of shape {given.shape}", f"give [n] or [channels, n] with {self.in_channels} channel(s)"
-            )
+            wanted = f"give [n] or [channels, n] with {self.in_channels} channel(s)"
+            raise UserError("process", f"input of shape {given.shape}", wanted)
         result = np.empty((self.out_channels, rows.shape[1]), np.float32)
         for begin in range(0, rows.shape[1], self.block):
             self._process_block(rows, result, begin, min(self.block, rows.shape[1] - begin))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 
@@ -10,8 +11,8 @@ PTR = ir.PointerType()
 I8, I32, F32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
 VOID = ir.VoidType()
 
-Value = ir.Value
-Number = int | ir.Value  # a constant or a native integer computed at run time
+Value: TypeAlias = ir.Value
+Number: TypeAlias = int | Any  # a constant, or a native integer Value computed at run time
 
 
 class Builder:

@@ -30,10 +30,11 @@ def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
     if not isinstance(step.op, Conv):
         raise InternalError(f"{step.op} is not a convolution")
     emitter = _Convolution(kernel, step, step.op)
-    if step.wide:
+    if step.wide and (isinstance(emitter.source, Memory) or step.op.groups == 1):
         emitter.rolled()
         return kernel.slots[step.stores[0]]
-    return Registers(tuple(emitter.unrolled()))
+    rows = emitter.unrolled()  # also where groups would index a register source in a loop
+    return kernel.slots[step.stores[0]] if step.wide else Registers(tuple(rows))
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,8 @@ def _single_core(
     function = _exported(module, INIT_TYPE, f"{name}_init")
     state, weights = function.args
     b = Builder(function, pointer_bits, 1)
-    results = [b.ir.call(init, [b.at(state, offset), weights]) for init, offset in zip(inits, layout.stages, strict=True)]
+    pairs = zip(inits, layout.stages, strict=True)
+    results = [b.ir.call(init, [b.at(state, offset), weights]) for init, offset in pairs]
     b.ir.ret(results[0])  # all stages make the same checks, so the first result speaks for all
 
 

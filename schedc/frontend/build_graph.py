@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from schedc.errors import InternalError
 from schedc.frontend.model import (
     ActivationSpec,
+    ContainerModel,
     ConvNetModel,
     Film,
     FilmSite,
@@ -158,8 +160,9 @@ class _WaveNetBuild:
         condition, condition_prefix = self.source, f"{self.prefix}condition."
         if self.model.condition_dsp:
             nested = self.model.condition_dsp.model
-            assert not hasattr(nested, "submodels")  # the reader refuses containers here
-            condition = self.base.model(nested, self.source, condition_prefix)  # type: ignore[arg-type]
+            if isinstance(nested, ContainerModel):
+                raise InternalError("the reader let a container through as a condition_dsp")
+            condition = self.base.model(nested, self.source, condition_prefix)
         x, head = self.source, None
         for index, array in enumerate(self.model.arrays):
             x, head = self.array(f"{self.prefix}array{index}", array, x, condition, head)

@@ -19,6 +19,7 @@ never alive together (the differential tests would show it).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from schedc.errors import InternalError
 from schedc.ir.graph import Graph
@@ -113,7 +114,7 @@ def check_recurrent_alone(graph: Graph, kernels: Iterable[Kernel]) -> None:
 
 def check_stages_chain(stages: tuple[Stage, ...]) -> None:
     for index, stage in enumerate(stages):
-        sent = [(node.operands[0], node.op.channels) for node in stage.graph.outputs if _handoff(node.op)]
+        sent = [(node.operands[0], node.op.operand_channels[0]) for node in stage.graph.outputs if _handoff(node.op)]
         following = stages[index + 1].graph.inputs if index + 1 < len(stages) else []
         received = [(node.name, node.channels) for node in following if _handoff(node.op)]
         if sent != received:
@@ -131,7 +132,7 @@ def check_placements_disjoint(stage: Stage) -> None:
     spans = [(place.offset, place.offset + place.bytes, name) for name, place in arena.rows.items() if place.is_ring]
     spans += [(p.position_offset, p.position_offset + 4, f"{n} position") for n, p in arena.rows.items() if p.is_ring]
     spans.sort()
-    for (_, end, name), (begin, _, other) in zip(spans, spans[1:], strict=False):
+    for (_, end, name), (begin, _, other) in pairwise(spans):
         if begin < end:
             raise InternalError(f"{name} and {other} overlap in the arena")
     for place in arena.rows.values():
