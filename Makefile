@@ -1,0 +1,51 @@
+# Two commands do everything on a bare machine with Python 3.11 or newer:
+#   make demo    compiles, verifies, renders and explains a real capture
+#   make test    lints, type-checks and tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ORACLE := .venv-oracle
+CAPTURE := examples/captures/a2_lite.nam
+DEMO := build/demo
+JOBS ?= 2
+
+.PHONY: demo test lint oracle toolchains clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/schedc compile $(CAPTURE) --target m33 --cores 2 --block 48 -o $(DEMO)
+	$(BIN)/schedc verify $(CAPTURE) --target m33 --cores 2
+	$(BIN)/schedc run $(CAPTURE) examples/captures/di.wav $(DEMO)/amp.wav
+	$(BIN)/schedc explain $(CAPTURE) --target m33 --cores 2
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term --cov-report=xml
+
+$(ORACLE)/.installed: examples/requirements-train.txt pyproject.toml
+	$(PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/pip install --quiet --upgrade pip
+	$(ORACLE)/bin/pip install --quiet -r examples/requirements-train.txt
+	$(ORACLE)/bin/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# The second oracle: the public trainer's PyTorch output against the interpreter.
+oracle: $(ORACLE)/.installed
+	SCHEDC_ORACLE=1 $(ORACLE)/bin/pytest -q tests/oracle
+
+# What the tests of linking and emulated boards use, on Debian; needs root.
+toolchains:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends make gcc g++ libc6-dev cmake gcc-arm-none-eabi qemu-system-arm \
+	  qemu-user gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage coverage.xml
