@@ -1,0 +1,1 @@
+"""What several test modules share; reachable as ``helpers`` by pytest's ``pythonpath``."""

@@ -1,0 +1,88 @@
+"""Captures without files: a graph and its weights as the compiler sees them after reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from schedc.backends.interpreter import Interpreter
+from schedc.compiler import Capture, Compilation, compile_graph, core_graph, core_weights, make_options
+from schedc.ir.contract import Contract
+from schedc.ir.graph import Graph, GraphBuilder
+from schedc.ir.ops import Conv, Input, Op, Output, history
+from schedc.ir.weights import FloatArray, WeightTable
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "captures").glob("*.nam"))
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+def graph_of(*steps: tuple[str, Op, str], out: str = "") -> Graph:
+    """Nodes after ``x`` (one channel), each as (name, op, operands separated by blanks).
+
+    An output of the last node, or of ``out``, is added.  Where the first step is an Input, none is.
+    """
+    builder = GraphBuilder()
+    if not isinstance(steps[0][1], Input):
+        builder.add("x", Input(1))
+    for name, op, operands in steps:
+        builder.add(name, op, *operands.split())
+    last = out or steps[-1][0]
+    builder.add("out", Output(builder.nodes[last].channels), last)
+    return builder.build()
+
+
+def random_weights(graph: Graph, seed: int = 0, scale: float = 1.0) -> dict[str, dict[str, FloatArray]]:
+    """Normal weights scaled by fan-in, so that signals stay near 1."""
+    rng = np.random.default_rng(seed)
+    table: dict[str, dict[str, FloatArray]] = {}
+    for node in graph:
+        for key, shape in node.op.parameters().items():
+            fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 4
+            values = rng.normal(0.0, scale * fan_in**-0.5, shape).astype(np.float32)
+            if key in ("variance", "epsilon"):
+                values = np.abs(values) + np.float32(0.1)
+            if key == "limits":
+                values = np.sort(np.array([-0.7, 0.9], np.float32)).tolist() + [0.02, -0.03]
+                values = np.array(values, np.float32)
+            table.setdefault(node.name, {})[key] = values
+    return table
+
+
+def lookback(graph: Graph) -> int:
+    """Samples of silence after which every history without an LSTM before it is constant."""
+    return 1 + sum(history(node.op) for node in graph if isinstance(node.op, Conv))
+
+
+def capture_of(graph: Graph, weights: WeightTable | None = None, prewarm: int | None = None) -> Capture:
+    return Capture(
+        path=Path("made.nam"),
+        graph=graph,
+        weights=random_weights(graph) if weights is None else weights,
+        prewarm_samples=lookback(graph) if prewarm is None else prewarm,
+        sample_rate=48000.0,
+        architecture="Made",
+        warnings=(),
+    )
+
+
+def compile_for(
+    graph: Graph,
+    target: str,
+    *,
+    cores: int = 1,
+    block: int | None = None,
+    mac: str | None = None,
+    split: Sequence[int] = (),
+) -> Compilation:
+    return compile_graph(graph, make_options(target, cores, block, mac, split))
+
+
+def interpret_core(capture: Capture, x: FloatArray, contract: Contract, prewarm: bool = True) -> FloatArray:
+    """The definition: the float32 interpreter on the core graph; ``x`` is [channels, n]."""
+    graph = core_graph(capture.graph)
+    interpreter = Interpreter(graph, core_weights(graph, capture.weights), "float32", contract)
+    if prewarm:
+        interpreter.prewarm(capture.prewarm_samples)
+    return interpreter.process(x)

@@ -1,0 +1,184 @@
+"""Hypothesis strategies: random legal graphs, weights and signals with every kind of float."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+from helpers.captures import lookback, random_weights
+from schedc.ir.graph import Graph, GraphBuilder
+from schedc.ir.ops import (
+    Activation,
+    ActivationKind,
+    Combine,
+    Conv,
+    Elementwise,
+    Input,
+    LstmCell,
+    Output,
+    Scale,
+    Slice,
+    Start,
+)
+from schedc.ir.weights import FloatArray
+
+WIDTHS = (1, 1, 2, 3, 4, 5, 7, 8, 12, 17, 24, 40)
+MOST_MACS = 3000  # of a convolution, so that an example stays fast
+FLAVOURS = ("plain", "plain", "sparse", "tiny", "huge", "mixed")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A graph with weights and a seed for everything that need not shrink."""
+
+    graph: Graph
+    weights: dict[str, dict[str, FloatArray]]
+    seed: int
+
+    @property
+    def lookback(self) -> int:
+        return lookback(self.graph)
+
+
+class _Maker:
+    """Draws nodes; ``streams`` are what later nodes may read."""
+
+    def __init__(self, draw: st.DrawFn, recurrent: bool) -> None:
+        self.draw, self.recurrent = draw, recurrent
+        self.builder = GraphBuilder()
+        self.streams: list[str] = []
+
+    def width(self, name: str) -> int:
+        return self.builder.nodes[name].channels
+
+    def any_stream(self) -> str:
+        """Mostly a young one, so that graphs get deep."""
+        return self.streams[-1 - min(self.draw(st.integers(0, 5)), len(self.streams) - 1)]
+
+    def one_of(self, *values: int) -> int:
+        return self.draw(st.sampled_from(values))
+
+    def stream_of(self, width: int, besides: str = "") -> str:
+        """A stream of ``width`` channels: an existing one, or a 1x1 convolution that makes it."""
+        fitting = [name for name in self.streams if self.width(name) == width and name != besides]
+        if fitting and self.draw(st.booleans()):
+            return self.draw(st.sampled_from(fitting[-4:]))
+        source = self.any_stream()
+        start = self.draw(st.sampled_from((Start.BIAS, Start.NOTHING)))
+        return self.add(Conv(self.width(source), width, start=start), source)
+
+    def add(self, op: Conv | Combine | Activation | Slice | Scale | LstmCell, *operands: str) -> str:
+        name = self.builder.add(f"n{len(self.builder.nodes)}.{type(op).__name__.lower()}", op, *operands)
+        self.streams.append(name)
+        return name
+
+    def conv(self) -> None:
+        source = self.any_stream()
+        width = self.width(source)
+        groups = self.draw(st.sampled_from([g for g in range(1, width + 1) if width % g == 0]))
+        out = groups * self.one_of(1, 1, 2, 3, 8) if groups > 1 else self.one_of(*WIDTHS)
+        kernel = self.one_of(1, 2, 3, 5, 16)
+        while out * (width // groups) * kernel > MOST_MACS:
+            kernel, out = max(1, kernel // 2), out if kernel > 1 else groups
+        dilation = self.one_of(1, 1, 2, 3, 7, 31, 150)
+        start = self.draw(st.sampled_from(Start))
+        extra = [self.stream_of(out)] if start is Start.STREAM else []
+        self.add(Conv(width, out, kernel, dilation, groups, start), source, *extra)
+
+    def combine(self) -> None:
+        kind = self.draw(st.sampled_from(Elementwise))
+        first = self.any_stream()
+        width = self.width(first)
+        others = [self.stream_of(width) for _ in range(2 if kind is Elementwise.MUL_ADD else 1)]
+        self.add(Combine(kind, width), first, *others)
+
+    def film(self) -> None:
+        """One convolution, two slices of it, v * scale + shift."""
+        v = self.any_stream()
+        width, c = self.width(v), self.any_stream()
+        if width > 20:
+            return
+        s = self.add(Conv(self.width(c), 2 * width), c)
+        scale = self.add(Slice(2 * width, 0, width), s)
+        shift = self.add(Slice(2 * width, width, 2 * width), s)
+        scaled = self.add(Combine(Elementwise.MUL, width), v, scale)
+        self.add(Combine(Elementwise.ADD, width), scaled, shift)
+
+    def activation(self) -> None:
+        source = self.any_stream()
+        self.add(Activation(self.draw(st.sampled_from(ActivationKind)), self.width(source)), source)
+
+    def slice(self) -> None:
+        source = self.any_stream()
+        width = self.width(source)
+        begin = self.draw(st.integers(0, width - 1))
+        self.add(Slice(width, begin, self.draw(st.integers(begin + 1, width))), source)
+
+    def scale(self) -> None:
+        source = self.any_stream()
+        self.add(Scale(self.width(source)), source)
+
+    def lstm(self) -> None:
+        source = self.any_stream()
+        if self.recurrent and self.width(source) <= 8:
+            self.add(LstmCell(self.width(source), self.one_of(1, 2, 3, 4, 5, 9, 17)), source)
+
+    def make(self, steps: int) -> Graph:
+        width = self.one_of(1, 1, 1, 2, 3)
+        self.streams.append(self.builder.add("x", Input(width)))
+        kinds = (self.conv, self.conv, self.conv, self.combine, self.film, self.activation, self.slice, self.scale)
+        for _ in range(steps):
+            self.draw(st.sampled_from((*kinds, self.lstm) if self.recurrent else kinds))()
+        last = self.streams[-1]
+        if last == "x":
+            last = self.add(Conv(width, 1), "x")
+        self.builder.add("out", Output(self.width(last)), last)
+        return self.builder.build()
+
+
+@st.composite
+def examples(draw: st.DrawFn, recurrent: bool = False, most_steps: int = 9) -> Example:
+    graph = _Maker(draw, recurrent).make(draw(st.integers(1, most_steps)))
+    seed = draw(st.integers(0, 2**16))
+    return Example(graph, flavoured_weights(graph, draw(st.sampled_from(FLAVOURS)), seed), seed)
+
+
+def flavoured_weights(graph: Graph, flavour: str, seed: int) -> dict[str, dict[str, FloatArray]]:
+    """Random weights, some replaced by zeros of both signs, subnormals or huge numbers."""
+    table = random_weights(graph, seed, scale=1.0)
+    rng = np.random.default_rng(seed + 1)
+    return {
+        node: {
+            key: values if key == "limits" else _flavoured(values, flavour, rng) for key, values in parameters.items()
+        }
+        for node, parameters in table.items()
+    }
+
+
+def _flavoured(values: FloatArray, flavour: str, rng: np.random.Generator) -> FloatArray:
+    specials = {
+        "plain": [],
+        "sparse": [0.0, -0.0],
+        "tiny": [1e-45, -1e-40, 1.2e-38, 3e-20],
+        "huge": [3e38, -1e30, 1e19],
+        "mixed": [0.0, -0.0, 1e-45, -1e-39, 1e-20, 1e15, -3e30],
+    }[flavour]
+    if not specials:
+        return values
+    share = 0.5 if flavour == "sparse" else 0.2
+    chosen = rng.choice(np.array(specials, np.float32), values.shape)
+    return np.where(rng.random(values.shape) < share, chosen, values).astype(np.float32)
+
+
+def signal(channels: int, n: int, seed: int, special: bool = False, infinite: bool = False) -> FloatArray:
+    """Noise; ``special`` mixes in zeros, subnormals and large values, ``infinite`` also inf and NaN."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0.0, 0.5, (channels, n)).astype(np.float32)
+    values = [0.0, -0.0, 1e-45, -1e-40, 1.1754944e-38, 1e-30, 1e10, -3e38] if special else []
+    values += [np.inf, -np.inf, np.nan] if infinite else []
+    if values:
+        chosen = rng.choice(np.array(values, np.float32), x.shape)
+        x = np.where(rng.random(x.shape) < 0.05, chosen, x).astype(np.float32)
+    return x
