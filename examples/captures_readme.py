@@ -38,9 +38,7 @@ This table is written by that script.
 def shape(architecture: str, config: dict[str, Any]) -> str:
     if architecture == "WaveNet":
         arrays = config["layers"]
-        return "; ".join(
-            f"{array['channels']} channels, {len(array['dilations'])} layers" for array in arrays
-        )
+        return "; ".join(f"{array['channels']} channels, {len(array['dilations'])} layers" for array in arrays)
     if architecture == "LSTM":
         return f"{config['num_layers']} layer, {config['hidden_size']} hidden"
     norm = ", batch norm" if config["batchnorm"] else ""

@@ -53,9 +53,7 @@ def pluck(hz: float, samples: int, sustain_seconds: float, bright: float, rng: n
     start = whole + 2
     while start < len(line):
         stop = min(start + whole, len(line))  # one turn of the delay line depends on earlier turns only
-        line[start:stop] = sum(
-            tap * line[start - whole - lag : stop - whole - lag] for lag, tap in enumerate(taps)
-        )
+        line[start:stop] = sum(tap * line[start - whole - lag : stop - whole - lag] for lag, tap in enumerate(taps))
         start = stop
     return line[:samples] / float(np.abs(burst).max())
 

@@ -37,9 +37,7 @@ HEAD1X1 = {"active": True, "out_channels": 6, "groups": 1}
 
 def condition(channels: int) -> Config:
     """A WaveNet that makes `channels` condition signals of the input."""
-    array = layer_array(
-        channels=3, dilations=[1, 4], head={"out_channels": channels, "kernel_size": 2, "bias": True}
-    )
+    array = layer_array(channels=3, dilations=[1, 4], head={"out_channels": channels, "kernel_size": 2, "bias": True})
     return {"name": "WaveNet", "config": {"layers_configs": [array], "head_scale": 0.5}}
 
 
@@ -128,9 +126,7 @@ def test_head1x1_in_two_arrays(mode: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("site", "shift", "mode"), list(product(FILM_SITES, (True, False), MODES)))
 def test_film_at_one_site(site: str, shift: bool, mode: str, tmp_path: Path) -> None:
     """Includes layer1x1_post_film in every mode, which the engine up to 0.5.5 only honours when blended."""
-    array = layer_array(
-        head_1x1_config=HEAD1X1, activation=MODES[mode], film_params=with_film(site, shift=shift)
-    )
+    array = layer_array(head_1x1_config=HEAD1X1, activation=MODES[mode], film_params=with_film(site, shift=shift))
     assert_agrees(wavenet(array), tmp_path)
 
 
