@@ -93,7 +93,7 @@ RECIPES: Mapping[str, Recipe] = {
     "a1_nano": Recipe({"name": "WaveNet", "config": a1(4)}, 6000, 0.01, 4, 8192),
     "lstm_1x16": Recipe({"name": "LSTM", "config": LSTM}, 3000, 0.01, 8, 8192),
     "convnet": Recipe({"name": "ConvNet", "config": CONVNET}, 2000, 0.01, 16, 4096),
-    "a2_full": Recipe({"name": "WaveNet", "config": a2(8)}, 3500, 0.008, 4, 8192),
+    "a2_full": Recipe({"name": "WaveNet", "config": a2(8)}, 2000, 0.008, 4, 8192),
 }
 
 
