@@ -105,9 +105,11 @@ class _Planner:
         for index, node in enumerate(rings):
             history = ranges[node.name].history
             span = self.rings.span(history)
+            # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
+            rewound = align(history, self._lanes())
             # Start each ring one block further into its span than the last: rewinds spread out.
             stagger = index * self.rings.block_frames % (span - self.rings.block_frames + 1)
-            row_frames = align(history + span, ALIGNMENT // 4) + ALIGNMENT // 4
+            row_frames = align(rewound + span + self._lanes(), ALIGNMENT // 4)
             offset = self.take(4 * node.channels * row_frames)
             self.rows[node.name] = Placement(
                 base="state",
@@ -115,7 +117,9 @@ class _Planner:
                 channels=node.channels,
                 row_frames=row_frames,
                 history=history,
-                first_frame=history + stagger,
+                first_frame=rewound + stagger,
+                rewound_frame=rewound,
+                last_frame=rewound + span - self.rings.block_frames,
                 position_offset=positions + 4 * index,
             )
 

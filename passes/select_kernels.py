@@ -3,8 +3,8 @@
     kernel array0.layer3   -->   kernel array0.layer3 tile=4x16 block=3
 
 The rule here is simple and per target: as many output channels and frames as half the registers
-hold (the other half is for operands and weights), counting loads per multiply-accumulate, the
-independent chains that hide its latency, and frames wasted at the end of a block.
+hold (the other half is for operands and weights), as many frames as make a column's multiply-accumulates
+cheapest: loads, latency and frames wasted at the end of a block count.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from schedc.ir.ops import Conv
 from schedc.ir.program import Kernel, Level, Program
 from schedc.schedule import KernelSchedule, RingSchedule, WeightRoute
 from schedc.targets.base import Target
+
+
+# What a column costs besides: addresses, loop ends, a tile's share of prologue. A guess; it breaks ties.
+_LOOP_CYCLES = 0.25
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def select_kernel(graph: Graph, kernel: Kernel, target: Target, block: int) -> K
     room = target.vectors.registers // 2
     output_block = _even_blocks(width, room)
     choices = range(1, room // output_block + 1)
-    best = max(choices, key=lambda vectors: (_score(target, output_block, vectors, block), -vectors))
+    best = min(choices, key=lambda vectors: (_cycles(target, output_block, vectors, block), vectors))
     return KernelSchedule(
         lanes=target.vectors.lanes,
         tile_vectors=best,
@@ -63,12 +67,16 @@ def _even_blocks(width: int, most: int) -> int:
     return -(-width // -(-width // most))
 
 
-def _score(target: Target, outputs: int, vectors: int, block: int) -> float:
-    """Useful multiply-accumulates per cycle, up to a constant."""
+def _cycles(target: Target, outputs: int, vectors: int, block: int) -> float:
+    """Cycles of one column's multiply-accumulates per useful frame.
+
+    Bounds: the multiply-accumulates, the loads, and the latency from one column to the next on the same
+    accumulator.  In-order machines pay for loads and arithmetic, out-of-order ones for the worse.
+    """
     mac = target.fact("fused_mac_cycles" if "fused" in target.mac else "unfused_mac_cycles")
     weights = outputs / 4 if target.vectors.weights == "lane" else outputs
-    loads = target.fact("load_cycles") * (weights + vectors) / (outputs * vectors)
-    chains = min(1.0, outputs * vectors / target.fact("mac_chains"))
-    tile = vectors * target.vectors.lanes
-    useful = block / (-(-block // tile) * tile)
-    return chains * useful / (mac + loads)
+    arithmetic = mac * outputs * vectors
+    loads = target.fact("load_cycles") * (weights + vectors)
+    busy = arithmetic + loads if target.in_order else max(arithmetic, loads)
+    tiles = -(-block // (vectors * target.vectors.lanes))
+    return (max(busy, target.fact("mac_latency_cycles")) + _LOOP_CYCLES) * tiles / block

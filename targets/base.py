@@ -56,6 +56,25 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """One kind of instruction: cycles of the issue slot, cycles until the result, cycles it blocks others."""
+
+    issue: float
+    latency: float
+    blocks: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the static analyser knows of a core; ``model`` names the analysis, kinds are its words."""
+
+    model: str
+    kinds: Mapping[str, Timing]
+    options: Mapping[str, Fact]
+
+
+@dataclass(frozen=True)
 class Target:
     """One machine.  ``mac`` and ``subnormals`` list what its hardware can do, the default first."""
 
@@ -66,9 +85,11 @@ class Target:
     limits: Limits
     mac: tuple[str, ...]
     subnormals: tuple[str, ...]
+    in_order: bool
     block: int  # default largest block, frames
     emulator: str  # machine name for schedc.backends.emulator, "" if it cannot be emulated
     facts: Mapping[str, Fact]
+    pipeline: Pipeline | None = None
 
     def fact(self, name: str) -> float:
         """The value of a named number; InternalError if the description lacks it."""
@@ -102,7 +123,26 @@ def _target(name: str, data: dict[str, object]) -> Target:
         limits=Limits(limits["unroll_macs"], limits["rewind_blocks"]),
         mac=tuple(cast(list[str], data["mac"])),
         subnormals=tuple(cast(list[str], data["subnormals"])),
+        in_order=bool(data["in_order"]),
         block=int(cast(int, data["block"])),
         emulator=str(data["emulator"]),
         facts={key: Fact(float(fact["value"]), str(fact["source"])) for key, fact in facts.items()},
+        pipeline=_pipeline(cast("dict[str, object] | None", data.get("pipeline"))),
+    )
+
+
+def _pipeline(data: dict[str, object] | None) -> Pipeline | None:
+    if data is None:
+        return None
+    kinds = cast(dict[str, dict[str, float | str]], data["kinds"])
+    options = cast(dict[str, dict[str, float | str]], data["options"])
+    return Pipeline(
+        model=str(data["model"]),
+        kinds={
+            kind: Timing(
+                float(row["issue"]), float(row["latency"]), float(row.get("blocks", 0)), str(row["source"])
+            )
+            for kind, row in kinds.items()
+        },
+        options={key: Fact(float(fact["value"]), str(fact["source"])) for key, fact in options.items()},
     )

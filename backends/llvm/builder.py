@@ -60,14 +60,16 @@ class Builder:
     def store(self, value: Value, pointer: Value) -> None:
         self.ir.store(value, pointer).align = 4
 
-    def opaque(self, pointer: Value) -> Value:
+    def opaque(self, pointer: Value, pinned: bool = True) -> Value:
         """The same pointer, in a way LLVM cannot see through.
 
-        Without this the loads behind it are hoisted out of the loop, run out of registers and come
-        back as stack traffic (MACHINES.md section 7).
+        ``pinned``, inside a loop: without it the loads behind the pointer are hoisted out of the loop,
+        run out of registers and come back as stack traffic (MACHINES.md section 7).  Not pinned: only
+        hides how the pointer was computed, so that a chain of additions stays a chain instead of
+        becoming one hoisted address a link.
         """
         kind = ir.FunctionType(PTR, [PTR])
-        return self.ir.call(ir.InlineAsm(kind, "", "=r,0", side_effect=True), [pointer])
+        return self.ir.call(ir.InlineAsm(kind, "", "=r,0", side_effect=pinned), [pointer])
 
     # -- vectors ------------------------------------------------------------------
 

@@ -132,9 +132,10 @@ class _Convolution:
         pointer = self.oldest_tap(place)
         tap_bytes = 4 * self.layout.tap_floats(block)
         if not self.layout.roll_taps:
+            at = self.b.opaque(pointer, pinned=False)
             for index in range(self.op.kernel_size):
-                at = self.b.at(pointer, self.b.mul(self.dilation, index))
                 totals = self.tap(block, place, at, self.b.at(weights, index * tap_bytes), totals)
+                at = self.b.opaque(self.b.at(at, self.dilation), pinned=False)
             return totals
 
         def once(_: Value, carried: list[Value]) -> list[Value]:

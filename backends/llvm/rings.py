@@ -10,8 +10,8 @@ from llvmlite import ir
 
 from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value
 
-# rewind(rows, channels, row_bytes, position, history): move the history before ``position`` (frames)
-# to the start of each row.
+# rewind(rows, channels, row_bytes, distance, history): in each row move ``history`` floats down to the
+# row's start from ``distance`` bytes above it.
 # fill(row, channels, row_bytes, count, source, source_row_bytes, repeat): per channel write ``count``
 # floats; repeat = 1 repeats source's first float, repeat = 0 copies.
 # copy(target, target_row_bytes, source, source_row_bytes, channels, count): copy ``count`` floats a row.
@@ -38,12 +38,11 @@ class SupportFunctions:
         if "rewind" in self._made:
             return self._made["rewind"]
         n = self._native
-        function, b, (rows, channels, row_bytes, position, history) = self._new("rewind", [PTR, n, n, n, n])
-        source_offset = b.mul(b.ir.sub(position, history), 4)
+        function, b, (rows, channels, row_bytes, distance, history) = self._new("rewind", [PTR, n, n, n, n])
 
         def channel(_: Value, carried: list[Value]) -> list[Value]:
             (row,) = carried
-            source = b.at(row, source_offset)
+            source = b.at(row, distance)
 
             def chunk(frame: Value, _: list[Value]) -> list[Value]:
                 # Whole vectors, upwards: the target lies below the source, so nothing is

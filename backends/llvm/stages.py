@@ -47,10 +47,9 @@ class StageEmitter:
     def __init__(self, function: ir.Function, parts: ModuleParts, number: int) -> None:
         self.parts, self.number = parts, number
         self.stage: Stage = parts.program.stages[number]
-        if self.stage.arena is None or parts.program.rings is None:
+        if self.stage.arena is None:
             raise InternalError("stages are lowered after plan-arena")
         self.arena: Arena = self.stage.arena
-        self.block_frames = parts.program.rings.block_frames
         self.b = Builder(function, parts.pointer_bits, parts.lanes)
         self.state, self.weights, self.source, self.target, count = function.args
         self.frames = self.b.ir.sext(count, self.b.native) if parts.pointer_bits > 32 else count
@@ -85,17 +84,18 @@ class StageEmitter:
         """The ring's position for this block, after a rewind if a full block would no longer fit."""
         b = self.b
         found = self._widen(b.load(self._position_pointer(place), I32))
-        limit = place.row_frames - 16 - self.block_frames
         before = b.ir.block
 
         def rewind() -> None:
-            arguments = [b.at(self.state, place.offset), place.channels, 4 * place.row_frames, found, place.history]
+            target = b.at(self.state, place.offset + 4 * (place.rewound_frame - place.history))
+            distance = b.ir.mul(b.ir.sub(found, b.number(place.rewound_frame)), b.number(4))
+            arguments = [target, place.channels, 4 * place.row_frames, distance, place.history]
             self._call_support(self.parts.support.rewind, arguments)
 
-        rewound = b.when(b.ir.icmp_signed(">", found, b.number(limit)), rewind)
+        rewound = b.when(b.ir.icmp_signed(">", found, b.number(place.last_frame)), rewind)
         position = b.ir.phi(b.native)
         position.add_incoming(found, before)
-        position.add_incoming(b.number(place.history), rewound)
+        position.add_incoming(b.number(place.rewound_frame), rewound)
         return position
 
     def _call_support(self, function: ir.Function, arguments: list[Number]) -> None:

@@ -36,9 +36,9 @@ class Placement:
     """Where a stream lives in its stage's memory: planar rows, one per channel.
 
     ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  A ring has
-    ``history`` > 0 past frames kept in front of the current block; it moves on by each block and,
-    when fewer than a block's frames are left, is rewound to the start of its rows.  ``base`` says
-    whose memory: the stage's state, or a handoff block.
+    ``history`` > 0 past frames kept in front of the current block; its position (frame 0 of the next
+    block) moves on by each block and, once it is past ``last_frame``, is rewound to ``rewound_frame``,
+    the history with it.  ``base`` says whose memory: the stage's state, or a handoff block.
     """
 
     base: str  # "state", "handoff_in", "handoff_out"
@@ -46,7 +46,9 @@ class Placement:
     channels: int
     row_frames: int
     history: int = 0
-    first_frame: int = 0  # position of frame 0 of the first block, in frames
+    first_frame: int = 0  # the position that init sets
+    rewound_frame: int = 0
+    last_frame: int = 0
     position_offset: int = -1  # where in the state the ring's position is kept
 
     @property
