@@ -1,0 +1,208 @@
+"""The static analyser, driven: emulate one call after another, time what ran, report.
+
+``cycles_per_sample`` is the short form for people who tune the lowering; ``analyze_compilation`` the
+whole report of a compilation; :mod:`schedc.commands.analyze` serves files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schedc.analysis.disassembly import MachineCode
+from schedc.analysis.machine_code import (
+    MIX_WORDS,
+    CallCosts,
+    Costs,
+    call_costs,
+    per_sample,
+    static_stack_bytes,
+)
+from schedc.analysis.pipeline_model import Pipeline, SingleIssue, TraceTimer, visits
+from schedc.backends.emulator import Machine
+from schedc.backends.emulator_trace import TracingEmulator
+from schedc.backends.weight_blob import pack_blob
+from schedc.compiler import Compilation
+from schedc.errors import InternalError, UserError
+from schedc.ir.weights import WeightTable
+from schedc.targets.base import Target
+
+MODELS: dict[str, Callable[..., Pipeline]] = {"single_issue": SingleIssue}
+_MOST_CALLS = 80  # 40 ring periods' worth would be better and slower; see ``analyze_compilation``
+
+
+def pipeline_for(target: Target, bus_blocked: bool | None = None) -> Pipeline:
+    """The pipeline model of a target; UserError if it has none."""
+    table = target.pipeline
+    if table is None or table.model not in MODELS:
+        raise UserError("--target", f"{target.name} has no pipeline model", f"use {', '.join(sorted(MODELS))}")
+    if table.model == "single_issue":
+        blocked = bool(table.options["bus_blocked"].value) if bus_blocked is None else bus_blocked
+        return SingleIssue(table, blocked)
+    return MODELS[table.model](table)
+
+
+@dataclass(frozen=True)
+class CodeReport:
+    """Cycles and counts per sample of ``frames``-sample calls.
+
+    ``calls``: costs of every call of the last ring period (``method`` says how many and why).
+    """
+
+    target: str
+    frames: int
+    calls: tuple[CallCosts, ...]
+    method: str
+    stack_bytes: int
+    static_stack_bytes: int
+    code_bytes: int
+
+    @property
+    def mean(self) -> float:
+        return sum(call.cycles for call in self.calls) / len(self.calls) / self.frames
+
+    @property
+    def worst(self) -> float:
+        return max(call.cycles for call in self.calls) / self.frames
+
+    @property
+    def best(self) -> float:
+        return min(call.cycles for call in self.calls) / self.frames
+
+    @property
+    def typical(self) -> CallCosts:
+        """The call with the median cycles, for breakdowns."""
+        return sorted(self.calls, key=lambda call: call.cycles)[len(self.calls) // 2]
+
+    def rows(self) -> list[tuple[str, str, Costs]]:
+        """(kernel or function, function, costs) of the typical call."""
+        return [(part.name, part.function, part.costs) for part in self.typical.parts]
+
+
+def cycles_per_sample(
+    compilation: Compilation, block: int | None = None, *, bus_blocked: bool | None = None, calls: int = 2
+) -> dict[str, float]:
+    """Predicted cycles per sample by kernel, and ``total``: the last of ``calls`` calls after the start."""
+    report = analyze_compilation(compilation, block=block, calls=calls, bus_blocked=bus_blocked)
+    last = report.calls[-1]
+    table = {part.name: round(part.costs.cycles / last.frames, 2) for part in last.parts}
+    return {**table, "total": round(last.cycles / last.frames, 2)}
+
+
+def zero_blob(compilation: Compilation) -> bytes:
+    """A blob the code accepts, all weights zero: cycles do not depend on numbers."""
+    graph = compilation.program.graph
+    weights: WeightTable = {
+        node.name: {name: np.zeros(shape, np.float32) for name, shape in node.op.parameters().items()}
+        for node in graph
+        if node.op.parameters()
+    }
+    return pack_blob(compilation.program, compilation.layout, weights, compilation.options.contract, 0)
+
+
+def ring_period(compilation: Compilation, frames: int) -> int:
+    """Calls of ``frames`` samples after which every ring has been rewound at least once."""
+    rings = compilation.program.rings
+    if rings is None:
+        raise InternalError("a compilation has no ring schedule")
+    rows = [row for stage in compilation.program.stages if stage.arena for row in stage.arena.rows.values()]
+    room = [row.row_frames - row.history for row in rows if row.is_ring]
+    return max((-(-frames_free // frames) for frames_free in room), default=1)
+
+
+def analyze_compilation(
+    compilation: Compilation,
+    *,
+    block: int | None = None,
+    calls: int | None = None,
+    bus_blocked: bool | None = None,
+) -> CodeReport:
+    """Emulate ``NAME_process`` and time it.
+
+    Without ``calls`` it makes two ring periods of calls and reports the second: every ring is rewound at
+    least once, in the phases they really meet in from a fresh state.  Rings whose periods differ meet in
+    other phases later; ``worst`` is then the worst of the calls made, not a bound.
+    """
+    target = compilation.options.target
+    frames = block or compilation.options.frames
+    pipeline = pipeline_for(target, bus_blocked)
+    code = MachineCode(compilation.code.elf)
+    emulator = TracingEmulator(compilation.code.elf, Machine(target.emulator))
+    arguments = _set_up(emulator, compilation, frames)
+    period = ring_period(compilation, frames)
+    warm, kept = (period, period) if calls is None else (0, calls)
+    if warm + kept > _MOST_CALLS:
+        warm, kept = 0, min(kept, _MOST_CALLS)
+    timer = TraceTimer(pipeline, code)
+    symbol = f"{compilation.name}_process"
+    names = [kernel.name for kernel in compilation.layout.kernels]
+    found = []
+    for number in range(warm + kept):
+        if number < warm:
+            emulator.call(symbol, *arguments)
+            continue
+        trace = visits(emulator.traced(symbol, *arguments))
+        found.append(call_costs(code, trace, timer.run(trace), frames, names))
+    method = (
+        f"calls {warm + 1} to {warm + kept} of {frames} samples from the start; the longest ring period is {period}"
+    )
+    return CodeReport(
+        target=target.name,
+        frames=frames,
+        calls=tuple(found),
+        method=method,
+        stack_bytes=emulator.stack_used_bytes,
+        static_stack_bytes=static_stack_bytes(code, symbol),
+        code_bytes=code.code_bytes,
+    )
+
+
+def _set_up(emulator: TracingEmulator, compilation: Compilation, frames: int) -> tuple[int, ...]:
+    """Memory and a fresh state; returns the arguments of ``NAME_process``."""
+    graph = compilation.program.graph
+    inputs = sum(node.channels for node in graph.inputs)
+    outputs = sum(node.op.operand_channels[0] for node in graph.outputs)
+    blob = zero_blob(compilation)
+    weights = emulator.alloc(len(blob))
+    emulator.write(weights, blob)
+    state = emulator.alloc(compilation.state_bytes)
+    if emulator.call(f"{compilation.name}_init", state, weights):
+        raise InternalError("the code refuses its own blob")
+    source, target = emulator.alloc(4 * frames * inputs, 4), emulator.alloc(4 * frames * outputs, 4)
+    return state, weights, source, target, frames
+
+
+def report_text(report: CodeReport, kernels: bool = True) -> str:
+    """A report to read."""
+    call = report.typical
+    total = call.costs
+    lines = [
+        f"target {report.target}, {report.frames} samples per call: "
+        f"mean {report.mean:,.0f}, best {report.best:,.0f}, worst {report.worst:,.0f} cycles/sample",
+        f"  ({report.method})",
+        f"  stack {report.stack_bytes} bytes used, {report.static_stack_bytes} static, "
+        f"code {report.code_bytes:,} bytes",
+        f"  instructions/sample  {_words(total.mix, call.frames, MIX_WORDS)}",
+        f"  issue cycles/sample  {_words(total.issue, call.frames, MIX_WORDS)}",
+        f"  stalls/sample        {_words(total.stalls, call.frames)}",
+    ]
+    if kernels:
+        lines.append("  kernel                 function     cycles/sample  stalls")
+        for name, function, costs in report.rows():
+            stalls = sum(costs.stalls.values()) / call.frames
+            lines.append(f"  {name:22} {function:12} {costs.cycles / call.frames:13.1f} {stalls:7.1f}")
+    lines.append("  loop                          iterations  cycles/iter  loads/mac  stack/iter  scalar/iter")
+    for loop in sorted(call.loops, key=lambda found: -found.costs.cycles)[:6]:
+        n = loop.iterations
+        lines.append(
+            f"  {loop.function:12} {loop.start:#7x}-{loop.end:#7x} {n:11} {loop.costs.cycles / n:12.1f} "
+            f"{loop.loads_per_mac:10.3f} {loop.costs.stack_accesses / n:11.1f} {loop.scalar_arithmetic / n:12.1f}"
+        )
+    return "\n".join(lines)
+
+
+def _words(counter: Counter[str], frames: int, order: Sequence[str] = ()) -> str:
+    return ", ".join(f"{word} {value:,.1f}" for word, value in per_sample(counter, frames, order).items())
