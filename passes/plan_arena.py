@@ -71,7 +71,7 @@ class _Planner:
         self._place_rows([n for n in plain if n.name not in received], ranges)
         scratch, scratch_bytes = self._scratch()
         offset = self.take(scratch_bytes)
-        slack = 4 * self._lanes()  # rewinds copy whole vectors
+        slack = 4 * self.rings.lanes  # rewinds copy whole vectors
         return Arena(
             rows=self.rows,
             sent=sent,
@@ -95,21 +95,21 @@ class _Planner:
 
     def _place_lstm(self, node: Node) -> Placement:
         """h and c, each padded to whole vectors."""
-        padded = align(node.channels, self._lanes())
+        padded = align(node.channels, self._kernel_lanes(node))
         return Placement("state", self.take(2 * 4 * padded), 2, padded)
 
-    def _lanes(self) -> int:
-        return max((schedule.lanes for schedule in self.schedules.values()), default=1)
+    def _kernel_lanes(self, node: Node) -> int:
+        return next(self.schedules[k.name].lanes for k in self.stage.kernels if node.name in k.nodes)
 
     def _place_rings(self, rings: list[Node], ranges: Mapping[str, LiveRange], positions: int) -> None:
         for index, node in enumerate(rings):
             history = ranges[node.name].history
             span = self.rings.span(history)
             # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
-            rewound = align(history, self._lanes())
+            rewound = align(history, self.rings.lanes)
             # Start each ring one block further into its span than the last: rewinds spread out.
             stagger = index * self.rings.block_frames % (span - self.rings.block_frames + 1)
-            row_frames = align(rewound + span + self._lanes(), ALIGNMENT // 4)
+            row_frames = align(rewound + span + self.rings.lanes, ALIGNMENT // 4)
             offset = self.take(4 * node.channels * row_frames)
             self.rows[node.name] = Placement(
                 base="state",

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from schedc.ir.graph import Graph
-from schedc.ir.ops import Conv
+from schedc.ir.ops import Conv, LstmCell
 from schedc.ir.program import Kernel, Level, Program
 from schedc.schedule import KernelSchedule, RingSchedule, WeightRoute
 from schedc.targets.base import Target
@@ -31,7 +31,7 @@ class SelectKernels:
     def __call__(self, program: Program) -> Program:
         schedules = {k.name: select_kernel(program.graph, k, self.target, program.block) for k in program.kernels}
         frames = round_up_to_tiles(program.block, schedules.values())
-        rings = RingSchedule(frames, self.target.limits.rewind_blocks)
+        rings = RingSchedule(frames, self.target.limits.rewind_blocks, self.target.vectors.lanes)
         return replace(program, schedules=schedules, rings=rings, level=Level.SCHEDULED)
 
 
@@ -43,13 +43,15 @@ def round_up_to_tiles(block: int, schedules: Iterable[KernelSchedule]) -> int:
 
 def select_kernel(graph: Graph, kernel: Kernel, target: Target, block: int) -> KernelSchedule:
     """The schedule for one kernel on ``target`` with blocks of ``block`` frames."""
-    width = max((op.out_channels for op in _convolutions(graph, kernel)), default=1)
+    ops = [graph[name].op for name in kernel.nodes]
+    width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.vectors.registers // 2
     output_block = _even_blocks(width, room)
     choices = range(1, room // output_block + 1)
     best = min(choices, key=lambda vectors: (_cycles(target, output_block, vectors, block), vectors))
+    units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
     return KernelSchedule(
-        lanes=target.vectors.lanes,
+        lanes=_unit_lanes(units, target.vectors.lanes) if units else target.vectors.lanes,
         tile_vectors=best,
         output_block=output_block,
         unroll_macs=target.limits.unroll_macs,
@@ -58,8 +60,10 @@ def select_kernel(graph: Graph, kernel: Kernel, target: Target, block: int) -> K
     )
 
 
-def _convolutions(graph: Graph, kernel: Kernel) -> list[Conv]:
-    return [op for name in kernel.nodes if isinstance(op := graph[name].op, Conv)]
+def _unit_lanes(units: int, most: int) -> int:
+    """Lanes for a recurrent kernel: as wide as the target allows without padding more units than needed."""
+    widths = [lanes for lanes in (16, 8, 4) if lanes <= most] or [most]
+    return min(widths, key=lambda lanes: (-(-units // lanes) * lanes, -lanes))
 
 
 def _even_blocks(width: int, most: int) -> int:

@@ -49,6 +49,7 @@ class RingSchedule:
 
     block_frames: int  # a block rounded up to whole tiles
     most_blocks: int
+    lanes: int  # rewinds copy whole vectors of so many floats
 
     def span(self, history: int) -> int:
         """Frames after the history: about twice the history, 2 to ``most_blocks`` blocks."""

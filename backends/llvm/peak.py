@@ -101,7 +101,9 @@ class NativeLoops:
         self._peak(rounds, memory.ctypes.data)
         return time.perf_counter_ns() - begin
 
-    def repeat(self, process: int, state: int, weights: int, x: int, y: int, frames: int, stride: int, count: int) -> int:
+    def repeat(
+        self, process: int, state: int, weights: int, x: int, y: int, frames: int, stride: int, count: int
+    ) -> int:
         """``process(state, weights, x + i * stride, y, frames)`` for i below ``count``; nanoseconds.
 
         All are addresses, but ``frames`` (samples), ``stride`` (bytes) and ``count`` (at least 1).

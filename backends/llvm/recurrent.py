@@ -7,10 +7,12 @@ every block has read the old h.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
 from schedc.backends.kernel_shape import KernelShape
-from schedc.backends.llvm.builder import I32, Builder, Value
+from schedc.backends.llvm.builder import I32, Builder, Number, Value
 from schedc.backends.llvm.tile_values import Memory
 from schedc.backends.llvm.vector_math import VectorMath
 from schedc.backends.weight_layout import LstmLayout
@@ -19,6 +21,7 @@ from schedc.ir.functions import sigmoid, tanh
 from schedc.ir.ops import LstmCell
 
 Chains = list[list[Value]]  # [chain][gate]
+_UNROLLED_UNITS = 32  # more hidden units than this are written out in a loop
 
 
 class RecurrentEmitter:
@@ -60,26 +63,34 @@ class RecurrentEmitter:
         self.b.ir.ret_void()
 
     def _frame(self, frame: Value) -> None:
-        self._each(self.layout.blocks, lambda block: self._block(block, frame))
+        source = self.hidden
+        if self.layout.blocks == 1:  # nobody else reads the old h: replace it at once
+            self.b.store(self._block(self.b.number(0), frame), self.hidden)
+        else:
+            self._each(self.layout.blocks, lambda block: self._keep_fresh(block, frame))
+            self._each(self.layout.blocks, self._replace_hidden)
+        for_each = self._unrolled if self.op.hidden <= _UNROLLED_UNITS else self._each
+        for_each(self.op.hidden, lambda unit: self._scatter(source, unit, frame))
 
-        def keep(block: Value) -> None:
-            offset = self.b.mul(block, 4 * self.b.lanes)
-            self.b.store(self.b.load(self.b.at(self.fresh, offset), self.b.vector), self.b.at(self.hidden, offset))
+    def _keep_fresh(self, block: Value, frame: Value) -> None:
+        self.b.store(self._block(block, frame), self.b.at(self.fresh, self.b.mul(block, 4 * self.b.lanes)))
 
-        def scatter(unit: Value) -> None:
-            value = self.b.load(self.b.at(self.fresh, self.b.mul(unit, 4)), I32)
-            for rows in self.outputs:
-                self.b.store(value, self.b.at(self.b.at(rows.pointer, self.b.mul(rows.row_bytes, unit)), frame))
+    def _replace_hidden(self, block: Value) -> None:
+        offset = self.b.mul(block, 4 * self.b.lanes)
+        self.b.store(self.b.load(self.b.at(self.fresh, offset), self.b.vector), self.b.at(self.hidden, offset))
 
-        self._each(self.layout.blocks, keep)
-        self._each(self.op.hidden, scatter)
+    def _scatter(self, source: Value, unit: Number, frame: Value) -> None:
+        """One unit of h to its output rows, at this frame."""
+        value = self.b.load(self.b.at(source, self.b.mul(unit, 4)), I32)
+        for rows in self.outputs:
+            self.b.store(value, self.b.at(self.b.at(rows.pointer, self.b.mul(rows.row_bytes, unit)), frame))
 
-    def _each(self, count: int, body: object) -> None:
-        """``body(index)`` for each index; a loop, or straight code for one."""
-        assert callable(body)
-        if count == 1:
-            body(self.b.number(0))
-            return
+    def _unrolled(self, count: int, body: Callable[[int], None]) -> None:
+        for index in range(count):
+            body(index)
+
+    def _each(self, count: int, body: Callable[[Value], None]) -> None:
+        """``body(index)`` for each index, in a loop."""
 
         def once(index: Value, _: list[Value]) -> list[Value]:
             body(index)
@@ -97,7 +108,8 @@ class RecurrentEmitter:
         """Four vectors: one per gate."""
         return [self.b.load(self.b.at(pointer, 4 * gate * self.b.lanes), self.b.vector) for gate in range(4)]
 
-    def _block(self, block: Value, frame: Value) -> None:
+    def _block(self, block: Value, frame: Value) -> Value:
+        """The new h of one block of units; the new c is stored."""
         offset = self.b.mul(block, 4 * self.layout.block_floats)
         pointer = self.b.at(self.b.at(self.weights, 4 * self.step.offset("lstm")), offset)
         column_bytes = 16 * self.b.lanes
@@ -106,7 +118,7 @@ class RecurrentEmitter:
         first = self._inputs(biases, pointer, frame)
         recurrent = self.b.at(pointer, self.op.in_channels * column_bytes)
         z = self._sum(self._recurrent(first, recurrent))
-        self._finish(z, block)
+        return self._finish(z, block)
 
     def _inputs(self, biases: list[Value], pointer: Value, frame: Value) -> list[Value]:
         """Chain 0 so far: bias, then the input columns ascending."""
@@ -169,12 +181,11 @@ class RecurrentEmitter:
         pairs = [both(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
         return both(*pairs) if len(pairs) == 2 else pairs[0]
 
-    def _finish(self, z: list[Value], block: Value) -> None:
-        """Activations, the new cell in place, the new hidden state to scratch."""
+    def _finish(self, z: list[Value], block: Value) -> Value:
+        """Activations; the new cell in place; returns the new hidden state."""
         entry, forget, candidate, output = z
-        offset = self.b.mul(block, 4 * self.b.lanes)
-        cell_at = self.b.at(self.cell, offset)
+        cell_at = self.b.at(self.cell, self.b.mul(block, 4 * self.b.lanes))
         gated = self.math.mul(sigmoid(self.math, entry), tanh(self.math, candidate))
         cell = self.math.mac(sigmoid(self.math, forget), self.b.load(cell_at, self.b.vector), gated)
         self.b.store(cell, cell_at)
-        self.b.store(self.math.mul(sigmoid(self.math, output), tanh(self.math, cell)), self.b.at(self.fresh, offset))
+        return self.math.mul(sigmoid(self.math, output), tanh(self.math, cell))
