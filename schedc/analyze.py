@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from schedc.analysis.bounds import BOUNDS, OutOfOrder
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import (
     MIX_WORDS,
     CallCosts,
-    Costs,
     call_costs,
     per_sample,
     static_stack_bytes,
 )
-from schedc.analysis.pipeline_model import Pipeline, SingleIssue, TraceTimer, visits
+from schedc.analysis.pipeline_a8 import DualIssueNeon
+from schedc.analysis.pipeline_model import Pipeline, PipelineTable, SingleIssue, TraceTimer, visits
 from schedc.backends.emulator import Machine
 from schedc.backends.emulator_trace import TracingEmulator
 from schedc.backends.weight_blob import pack_blob
@@ -30,7 +31,11 @@ from schedc.errors import InternalError, UserError
 from schedc.ir.weights import WeightTable
 from schedc.targets.base import Target
 
-MODELS: dict[str, Callable[..., Pipeline]] = {"single_issue": SingleIssue}
+MODELS: dict[str, Callable[[PipelineTable], Pipeline]] = {
+    "single_issue": SingleIssue,
+    "dual_issue_neon": DualIssueNeon,
+    "out_of_order": OutOfOrder,
+}
 _MOST_CALLS = 80  # 40 ring periods' worth would be better and slower; see ``analyze_compilation``
 
 
@@ -76,10 +81,6 @@ class CodeReport:
     def typical(self) -> CallCosts:
         """The call with the median cycles, for breakdowns."""
         return sorted(self.calls, key=lambda call: call.cycles)[len(self.calls) // 2]
-
-    def rows(self) -> list[tuple[str, str, Costs]]:
-        """(kernel or function, function, costs) of the typical call."""
-        return [(part.name, part.function, part.costs) for part in self.typical.parts]
 
 
 def cycles_per_sample(
@@ -138,6 +139,7 @@ def analyze_compilation(
         warm, kept = 0, min(kept, _MOST_CALLS)
     timer = TraceTimer(pipeline, code)
     symbol = f"{compilation.name}_process"
+    bounds = pipeline.bounds if isinstance(pipeline, OutOfOrder) else None
     names = [kernel.name for kernel in compilation.layout.kernels]
     found = []
     for number in range(warm + kept):
@@ -145,7 +147,7 @@ def analyze_compilation(
             emulator.call(symbol, *arguments)
             continue
         trace = visits(emulator.traced(symbol, *arguments))
-        found.append(call_costs(code, trace, timer.run(trace), frames, names))
+        found.append(call_costs(code, trace, timer.run(trace), frames, names, bounds))
     method = (
         f"calls {warm + 1} to {warm + kept} of {frames} samples from the start; the longest ring period is {period}"
     )
@@ -190,10 +192,14 @@ def report_text(report: CodeReport, kernels: bool = True) -> str:
         f"  stalls/sample        {_words(total.stalls, call.frames)}",
     ]
     if kernels:
-        lines.append("  kernel                 function     cycles/sample  stalls")
-        for name, function, costs in report.rows():
-            stalls = sum(costs.stalls.values()) / call.frames
-            lines.append(f"  {name:22} {function:12} {costs.cycles / call.frames:13.1f} {stalls:7.1f}")
+        bounded = any(part.bounds for part in call.parts)
+        last = "  bounds: " + ", ".join(BOUNDS) if bounded else "  stalls"
+        lines.append(f"  kernel                 function     cycles/sample{last}")
+        for part in call.parts:
+            rest = f"{sum(part.costs.stalls.values()) / call.frames:7.1f}"
+            if part.bounds:
+                rest = "  " + " ".join(f"{part.bounds[word] / call.frames:6.1f}" for word in BOUNDS)
+            lines.append(f"  {part.name:22} {part.function:12} {part.costs.cycles / call.frames:13.1f} {rest}")
     lines.append("  loop                          iterations  cycles/iter  loads/mac  stack/iter  scalar/iter")
     for loop in sorted(call.loops, key=lambda found: -found.costs.cycles)[:6]:
         n = loop.iterations

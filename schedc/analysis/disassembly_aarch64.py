@@ -17,7 +17,9 @@ _KINDS = {
     **dict.fromkeys(("fadd", "fsub", "faddp", "fabd"), k.ADD),
     **dict.fromkeys(("fdiv", "fsqrt"), k.DIVIDE),
     **dict.fromkeys(("fcmp", "fcmpe", "fccmp"), k.FLOAT_COMPARE),
-    **dict.fromkeys(("fcmgt", "fcmge", "fcmeq", "fcmle", "fcmlt", "fcmp"), k.FLOAT_LOGIC),
+    **dict.fromkeys(("fcmgt", "fcmge", "fcmeq", "fcmle", "fcmlt"), k.VECTOR_COMPARE),
+    **dict.fromkeys(("fmax", "fmin", "fmaxnm", "fminnm"), k.VECTOR_COMPARE),
+    **dict.fromkeys(("dup", "ext", "ins", "zip1", "zip2", "uzp1", "uzp2", "trn1", "trn2", "tbl"), k.PERMUTE),
     **dict.fromkeys(("madd", "msub", "mul", "mneg", "smull", "umull", "smulh", "umulh"), k.INT_MULTIPLY),
     **dict.fromkeys(("sdiv", "udiv"), k.INT_DIVIDE),
     **dict.fromkeys(("b", "br", "cbz", "cbnz", "tbz", "tbnz"), k.BRANCH),
@@ -98,7 +100,7 @@ def _kind(base: str, registers: list[str]) -> str:
         return k.INT
     if len(vectors) < len([unit for unit in registers if unit]):
         return k.TRANSFER
-    return k.FLOAT_MOVE if base in ("mov", "dup", "fmov", "movi", "fneg", "fabs", "ins", "ext") else k.FLOAT_LOGIC
+    return k.FLOAT_MOVE if base in ("mov", "fmov", "movi", "fneg", "fabs") else k.FLOAT_LOGIC
 
 
 def _memory(found: Any, base: str, operands: list[Any], registers: list[str]) -> Instruction:

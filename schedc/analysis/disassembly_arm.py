@@ -27,6 +27,8 @@ _KINDS = {
     **dict.fromkeys(("vldr", "vldm", "vldmia", "vldmdb", "vpop", "vld1"), k.FLOAT_LOAD),
     **dict.fromkeys(("vstr", "vstm", "vstmia", "vstmdb", "vpush", "vst1"), k.FLOAT_STORE),
     **dict.fromkeys(("vneg", "vabs"), k.FLOAT_MOVE),
+    **dict.fromkeys(("vcgt", "vcge", "vceq", "vclt", "vcle", "vmax", "vmin"), k.VECTOR_COMPARE),
+    **dict.fromkeys(("vext", "vtrn", "vzip", "vuzp", "vrev64", "vswp"), k.PERMUTE),
     **dict.fromkeys(
         ("mul", "muls", "mla", "mls", "umull", "smull", "umlal", "smlal", "smlad", "smuad"), k.INT_MULTIPLY
     ),
@@ -117,7 +119,7 @@ def _kind(base: str, found: Any, operands: list[Any]) -> str:
         names = [found.reg_name(op.reg) for op in operands if op.type == arm_const.ARM_OP_REG]
         core = any(name[0] not in "sdq" or name in ("sp", "sb", "sl") for name in names)
         if base in ("vmov", "vdup"):
-            return k.TRANSFER if core else k.FLOAT_MOVE
+            return k.TRANSFER if core else k.PERMUTE if base == "vdup" else k.FLOAT_MOVE
         return k.FLOAT_MOVE if base in ("vsel", "vmov", "vmaxnm", "vminnm") else k.FLOAT_LOGIC
     shifted = any(op.type == arm_const.ARM_OP_REG and op.shift.type not in (0,) for op in operands)
     return k.INT_SHIFTED if shifted and base not in ("lsl", "lsls", "lsr", "lsrs", "asr", "asrs", "ror") else k.INT

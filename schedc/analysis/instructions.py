@@ -13,7 +13,7 @@ from dataclasses import dataclass
 # What an instruction costs is looked up by its kind; the mix of a report counts by these words, too.
 FMA, MUL, ADD, DIVIDE, CONVERT = "fma", "mul", "add", "divide", "convert"
 FLOAT_MOVE, FLOAT_COMPARE, FLOAT_STATUS, TRANSFER = "float_move", "float_compare", "float_status", "transfer"
-FLOAT_LOGIC = "float_logic"
+FLOAT_LOGIC, VECTOR_COMPARE, PERMUTE = "float_logic", "vector_compare", "permute"
 FLOAT_LOAD, FLOAT_STORE = "float_load", "float_store"
 LOAD, STORE, INT, INT_SHIFTED, INT_MULTIPLY, INT_DIVIDE = (
     "load",
@@ -28,7 +28,8 @@ BRANCH, CALL, RETURN, IT, NOP = "branch", "call", "return", "it", "nop"
 LOADS = frozenset({LOAD, FLOAT_LOAD})
 STORES = frozenset({STORE, FLOAT_STORE})
 ARITHMETIC = frozenset({FMA, MUL, ADD, DIVIDE, CONVERT})
-FLOAT = ARITHMETIC | {FLOAT_MOVE, FLOAT_COMPARE, FLOAT_STATUS, FLOAT_LOGIC, TRANSFER, FLOAT_LOAD, FLOAT_STORE}
+FLOAT = ARITHMETIC | {FLOAT_MOVE, FLOAT_COMPARE, FLOAT_STATUS, FLOAT_LOGIC, VECTOR_COMPARE, PERMUTE}
+FLOAT |= {TRANSFER, FLOAT_LOAD, FLOAT_STORE}
 FLOW = frozenset({BRANCH, CALL, RETURN})
 
 

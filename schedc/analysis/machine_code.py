@@ -7,7 +7,7 @@ in cycles or instructions per call; :class:`CodeCosts` divides by the block's sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -32,6 +32,8 @@ _WORDS = {
     k.TRANSFER: "float_move",
     k.FLOAT_COMPARE: "compare",
     k.FLOAT_STATUS: "compare",
+    k.VECTOR_COMPARE: "compare",
+    k.PERMUTE: "float_move",
     k.FLOAT_LOGIC: "float_other",
     k.CONVERT: "float_other",
     k.LOAD: "load",
@@ -56,7 +58,6 @@ class Costs:
     issue: Counter[str] = field(default_factory=Counter)
     stalls: Counter[str] = field(default_factory=Counter)
     stack_accesses: int = 0
-    macs: int = 0
 
     def add(self, timing: BlockTiming, times: int) -> None:
         part = block_costs(timing)
@@ -89,42 +90,64 @@ def block_costs(timing: BlockTiming) -> Costs:
 
 @dataclass(frozen=True)
 class Part:
-    """One run of a kernel function, or all runs of a helper, in one call."""
+    """One run of a kernel function, or all runs of a helper, in one call.
+
+    ``bounds``: on an out-of-order core the named bounds, of which ``costs.cycles`` is the largest.
+    """
 
     name: str
     function: str
     costs: Costs
+    bounds: Mapping[str, float] = field(default_factory=dict)
+
+
+def group_by_run(
+    code: MachineCode, trace: Sequence[Visit], kernel_names: Sequence[str]
+) -> dict[tuple[str, str], list[int]]:
+    """(name, function) -> indices into ``trace``.
+
+    ``kernel_names`` are given in order to the runs of functions named ``kernel...``; without names, or when
+    their number differs, runs of a function are one group.
+    """
+    entries = {function.address: function.name for function in code.functions}
+    starts = [entries.get(visit.address, "").startswith("kernel") for visit in trace]
+    by_run = bool(kernel_names) and sum(starts) == len(kernel_names)
+    named, run = iter(kernel_names), ""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, visit in enumerate(trace):
+        if by_run and starts[index]:
+            run = next(named)
+        function = code.function_at(visit.address)
+        key = (run, function) if by_run and function.startswith("kernel") else (function, function)
+        groups.setdefault(key, []).append(index)
+    return dict(sorted(groups.items(), key=lambda item: not item[0][1].startswith("kernel")))  # stable
+
+
+Bounds = Callable[[Sequence[Instruction]], dict[str, float]]
 
 
 def split_by_function(
-    code: MachineCode, trace: Sequence[Visit], timed: TimedTrace, kernel_names: Sequence[str]
+    code: MachineCode,
+    trace: Sequence[Visit],
+    timed: TimedTrace,
+    kernel_names: Sequence[str],
+    bounds: Bounds | None = None,
 ) -> list[Part]:
-    """Costs by kernel in execution order, then by other function.
-
-    ``kernel_names`` are given in order to the runs of functions named ``kernel...``; without names, or when
-    their number differs, runs are summed by function.
-    """
-    entries = {function.address: function.name for function in code.functions}
-    named = iter(kernel_names)
-    entered = sum(entries.get(visit.address, "").startswith("kernel") for visit in trace)
-    by_run = bool(kernel_names) and entered == len(kernel_names)
-    tallies: dict[tuple[str, str], Counter[int]] = {}
-    timings: dict[int, BlockTiming] = {}
-    run = ""
-    for visit, timing in zip(trace, timed.each, strict=True):
-        function = code.function_at(visit.address)
-        if by_run and entries.get(visit.address, "").startswith("kernel"):
-            run = next(named)
-        key = (run, function) if by_run and function.startswith("kernel") else (function, function)
-        timings[id(timing)] = timing
-        tallies.setdefault(key, Counter())[id(timing)] += 1
+    """Costs by kernel in execution order, then by other function; with ``bounds`` cycles are the largest."""
     parts = []
-    for (name, function), tally in tallies.items():
-        costs = Costs()
-        for identity, times in tally.items():
+    known: dict[tuple[Visit, ...], dict[str, float]] = {}
+    for (name, function), indices in group_by_run(code, trace, kernel_names).items():
+        timings = {id(timed.each[i]): timed.each[i] for i in indices}
+        costs, found = Costs(), {}
+        for identity, times in Counter(id(timed.each[i]) for i in indices).items():
             costs.add(timings[identity], times)
-        parts.append(Part(name, function, costs))
-    parts.sort(key=lambda part: not part.function.startswith("kernel"))  # stable
+        if bounds:
+            path = tuple(trace[i] for i in indices)
+            if path not in known:
+                known[path] = bounds([found for visit in path for found in code.block(visit.address, visit.size)])
+            found = known[path]
+            costs.cycles = max(found.values())
+        parts.append(Part(name, function, costs, found))
     return parts
 
 
@@ -234,10 +257,12 @@ def call_costs(
     timed: TimedTrace,
     frames: int,
     kernel_names: Sequence[str] = (),
+    bounds: Bounds | None = None,
 ) -> CallCosts:
     """Everything about one traced call."""
-    parts = split_by_function(code, trace, timed, kernel_names)
-    return CallCosts(frames, timed.total, tuple(parts), tuple(find_loops(code, trace, timed)))
+    parts = split_by_function(code, trace, timed, kernel_names, bounds)
+    cycles = sum(part.costs.cycles for part in parts)
+    return CallCosts(frames, cycles, tuple(parts), tuple(find_loops(code, trace, timed)))
 
 
 def per_sample(counter: Counter[str], frames: int, order: Iterable[str] = ()) -> dict[str, float]:
