@@ -1,36 +1,21 @@
-"""The weight blob: one capture's numbers, packed for one object's code.
+"""The weight blob's layout: where one object's code finds a capture's numbers.
 
-Little-endian.  A header of 64 bytes, the segments of the kernels in execution order (each a whole
-number of cache lines), then the silence state: per ring one float per channel (or, where an LSTM
-makes the state less than constant, the whole history), per LSTM its padded h and c.
-
-    offset  size
-         0     4  magic "SCDW"
-         4     4  format version (1)
-         8    16  layout digest: first half of SHA-256 over everything the code assumes about the blob
-        24     4  bytes of the whole blob
-        28     4  CRC-32 (as zlib) of everything after the header
-        32    32  zero
+The format is documented byte by byte in ``docs/weight_blob.md``; :mod:`schedc.backends.packing` fills
+it, :mod:`schedc.backends.blob_reader` checks it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from schedc.backends.interpreter import Interpreter
-from schedc.backends.kernel_shape import Binding, KernelShape, bind_kernel, pack_segment
-from schedc.backends.weight_layout import FloatArray, pad
+from schedc.backends.kernel_shape import Binding, KernelShape, bind_kernel
+from schedc.backends.weight_layout import pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.ops import LstmCell
 from schedc.ir.program import Program, Stage
-from schedc.ir.weights import WeightTable
 
 MAGIC = b"SCDW"
 FORMAT_VERSION = 1
@@ -111,51 +96,3 @@ def _digest(
     parts += [f"{k.name} {k.stage} {k.segment} {k.shape}" for k in kernels]
     parts += [str(item) for item in silence.items()]
     return hashlib.sha256("\n".join(parts).encode()).digest()[:16]
-
-
-def pack_blob(
-    program: Program, layout: BlobLayout, weights: WeightTable, contract: Contract, prewarm_samples: int
-) -> bytes:
-    """The blob for one capture; ``prewarm_samples`` zeros lead to its start state (0: the zero state)."""
-    data = np.zeros(layout.total_bytes // 4, np.float32)
-    for kernel in layout.kernels:
-        segment = pack_segment(kernel.shape, kernel.binding, weights)
-        data[kernel.segment // 4 : kernel.segment // 4 + segment.size] = segment
-    state = start_state(program, weights, contract, prewarm_samples)
-    for item in layout.silence.values():
-        data[item.offset // 4 : item.offset // 4 + item.floats] = _state_field(item, state[item.node])
-    body = data.tobytes()[HEADER_BYTES:]
-    header = struct.pack("<4sI16sII", MAGIC, FORMAT_VERSION, layout.digest, layout.total_bytes, zlib.crc32(body))
-    return header.ljust(HEADER_BYTES, b"\0") + body
-
-
-def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:
-    """The newest ``per_channel`` floats of each row; LSTM rows are padded instead."""
-    if rows.shape[1] < item.per_channel:
-        rows = np.pad(rows, ((0, 0), (0, item.per_channel - rows.shape[1])))
-    return np.ascontiguousarray(rows[:, -item.per_channel :]).reshape(-1)
-
-
-def start_state(
-    program: Program, weights: WeightTable, contract: Contract, prewarm_samples: int
-) -> dict[str, FloatArray]:
-    """Rows [channels, history] of every stream that is read with history, and h and c of LSTMs.
-
-    Silence of a convolutional model settles exactly, so a stretch as long as the longest history
-    after the prewarm shows every row's constant.
-    """
-    interpreter = Interpreter(program.graph, weights, "float32", contract)
-    if prewarm_samples:
-        interpreter.prewarm(prewarm_samples)
-    state: dict[str, FloatArray] = {}
-    for node in program.graph:
-        held = interpreter.state.get(node.name)
-        if held is None:
-            continue
-        if isinstance(node.op, LstmCell):
-            state[node.name] = np.stack(held)
-        else:
-            source = node.operands[0]
-            if source not in state or state[source].shape[1] < held[0].shape[1]:
-                state[source] = held[0]
-    return state

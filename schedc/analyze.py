@@ -25,7 +25,6 @@ from schedc.analysis.pipeline_a8 import DualIssueNeon
 from schedc.analysis.pipeline_model import Pipeline, PipelineTable, SingleIssue, TraceTimer, visits
 from schedc.backends.emulator import Machine
 from schedc.backends.emulator_trace import TracingEmulator
-from schedc.backends.weight_blob import pack_blob
 from schedc.compiler import Compilation
 from schedc.errors import InternalError, UserError
 from schedc.ir.weights import WeightTable
@@ -101,7 +100,7 @@ def zero_blob(compilation: Compilation) -> bytes:
         for node in graph
         if node.op.parameters()
     }
-    return pack_blob(compilation.program, compilation.layout, weights, compilation.options.contract, 0)
+    return compilation.packing.pack(graph, weights, 0)
 
 
 def ring_period(compilation: Compilation, frames: int) -> int:

@@ -1,0 +1,146 @@
+"""Packing: a capture's numbers into the blob that compiled code reads.
+
+A :class:`PackingList` says for every float of the blob which weight it is, and where the start state
+and the constants of the activation functions go.  It is all that packing needs: no plan, no
+schedule, no LLVM.  It stands in the report, so any later version packs for code compiled today.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from schedc.backends.interpreter import Interpreter
+from schedc.backends.kernel_shape import pack_segment
+from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, SilenceField
+from schedc.backends.weight_layout import FloatArray
+from schedc.ir.architecture import Architecture, describe_architecture
+from schedc.ir.contract import Contract
+from schedc.ir.graph import Graph
+from schedc.ir.ops import LstmCell
+from schedc.ir.program import Program
+from schedc.ir.weights import WeightTable
+
+Sources = npt.NDArray[np.uint32]
+HEADER = struct.Struct("<4sI16sII")
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Bit patterns that the code wants at ``offset`` (bytes); the same for every capture."""
+
+    offset: int
+    bits: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PackingList:
+    """How any capture of one architecture becomes a blob for one object.
+
+    ``architecture``: the core graph's lines.  ``sources``: for every float after the header up to the
+    start state, 0 for a zero or 1 + its number in :func:`flat_weights`.
+    """
+
+    architecture: Architecture
+    contract: Contract
+    digest: bytes  # 16 bytes: what the code compares
+    total_bytes: int
+    sources: Sources
+    constants: tuple[Constants, ...]
+    start: tuple[SilenceField, ...]
+
+    def pack(self, graph: Graph, weights: WeightTable, prewarm_samples: int) -> bytes:
+        """The blob of a capture, given as core graph and core weights of this very architecture.
+
+        ``prewarm_samples`` zeros lead to its start state (0: the zero state).
+        """
+        data = np.zeros(self.total_bytes // 4, np.float32)
+        first = HEADER_BYTES // 4
+        data[first : first + self.sources.size] = flat_weights(graph, weights)[self.sources]
+        for item in self.constants:
+            at = item.offset // 4
+            data[at : at + len(item.bits)] = np.array(item.bits, np.uint32).view(np.float32)
+        state = start_state(graph, weights, self.contract, prewarm_samples)
+        for field in self.start:
+            data[field.offset // 4 : field.offset // 4 + field.floats] = _state_field(field, state[field.node])
+        body = data.tobytes()[HEADER_BYTES:]
+        header = HEADER.pack(MAGIC, FORMAT_VERSION, self.digest, self.total_bytes, zlib.crc32(body))
+        return header.ljust(HEADER_BYTES, b"\0") + body
+
+
+def flat_weights(graph: Graph, weights: WeightTable) -> FloatArray:
+    """A zero, then all parameters of the core graph: nodes in order, parameters as their op names them."""
+    parts = [weights[node.name][key].reshape(-1) for node in graph for key in node.op.parameters()]
+    return np.concatenate([np.zeros(1, np.float32), *parts])
+
+
+def packing_list(program: Program, layout: BlobLayout, contract: Contract) -> PackingList:
+    """The packing list of a planned program: its kernels' fields, filled with numbers of weights."""
+    numbers = _numbered(program.graph)
+    end = min((item.offset for item in layout.silence.values()), default=layout.total_bytes)
+    sources = np.zeros((end - HEADER_BYTES) // 4, np.uint32)
+    constants = []
+    for kernel in layout.kernels:
+        at = (kernel.segment - HEADER_BYTES) // 4
+        segment = pack_segment(kernel.shape, kernel.binding, numbers).view(np.uint32)
+        sources[at : at + kernel.shape.constants_at] = segment[: kernel.shape.constants_at]
+        if kernel.shape.constants:
+            constants.append(Constants(kernel.segment + 4 * kernel.shape.constants_at, kernel.shape.constants))
+    return PackingList(
+        architecture=describe_architecture(program.graph),
+        contract=contract,
+        digest=layout.digest,
+        total_bytes=layout.total_bytes,
+        sources=sources,
+        constants=tuple(constants),
+        start=tuple(layout.silence.values()),
+    )
+
+
+def _numbered(graph: Graph) -> WeightTable:
+    """Every weight's place in :func:`flat_weights`, as the bits of a float: packing only copies."""
+    table: dict[str, Mapping[str, FloatArray]] = {}
+    number = 1
+    for node in graph:
+        parameters: dict[str, FloatArray] = {}
+        for key, shape in node.op.parameters().items():
+            count = int(np.prod(shape))
+            parameters[key] = np.arange(number, number + count, dtype=np.uint32).view(np.float32).reshape(shape)
+            number += count
+        table[node.name] = parameters
+    return table
+
+
+def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:
+    """The newest ``per_channel`` floats of each row; LSTM rows are padded instead."""
+    if rows.shape[1] < item.per_channel:
+        rows = np.pad(rows, ((0, 0), (0, item.per_channel - rows.shape[1])))
+    return np.ascontiguousarray(rows[:, -item.per_channel :]).reshape(-1)
+
+
+def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_samples: int) -> dict[str, FloatArray]:
+    """Rows [channels, history] of every stream that is read with history, and h and c of LSTMs.
+
+    Silence of a convolutional model settles exactly, so a stretch as long as the longest history
+    after the prewarm shows every row's constant.
+    """
+    interpreter = Interpreter(graph, weights, "float32", contract)
+    if prewarm_samples:
+        interpreter.prewarm(prewarm_samples)
+    state: dict[str, FloatArray] = {}
+    for node in graph:
+        held = interpreter.state.get(node.name)
+        if held is None:
+            continue
+        if isinstance(node.op, LstmCell):
+            state[node.name] = np.stack(held)
+        else:
+            source = node.operands[0]
+            if source not in state or state[source].shape[1] < held[0].shape[1]:
+                state[source] = held[0]
+    return state
