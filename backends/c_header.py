@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schedc.backends.c_checker import checker_function, checker_macros
 from schedc.backends.llvm.module import StateLayout
 from schedc.backends.llvm.stages import INIT_NOT_A_BLOB, INIT_OK, INIT_WRONG_ARCHITECTURE
 from schedc.ir.contract import Contract
@@ -21,6 +22,7 @@ class HeaderFacts:
     contract: Contract
     layout: StateLayout
     weights_bytes: int
+    layout_digest: bytes
     sample_rate: float
     version: str
 
@@ -39,6 +41,9 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"#ifndef {macro}_H",
         f"#define {macro}_H",
         "",
+        "#include <stddef.h>",
+        "#include <stdint.h>",
+        "",
         f"#define {macro}_STATE_BYTES {facts.layout.total_bytes}",
         f"#define {macro}_STATE_ALIGN {ALIGNMENT} /* recommended; 4 is enough to be correct */",
         f"#define {macro}_WEIGHTS_BYTES {facts.weights_bytes}",
@@ -50,10 +55,11 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"#define {macro}_LATENCY_SAMPLES 0 /* of {name}_process */",
         f"#define {macro}_STAGES {stages}",
         "",
-        "/* What the init functions return. */",
+        f"/* What the init functions and {name}_check_weights return. */",
         f"#define {macro}_OK {INIT_OK}",
         f"#define {macro}_NOT_A_BLOB {INIT_NOT_A_BLOB} /* no weight blob of this format version */",
         f"#define {macro}_WRONG_ARCHITECTURE {INIT_WRONG_ARCHITECTURE} /* packed for other code */",
+        *checker_macros(macro),
         "",
         "#ifdef __cplusplus",
         'extern "C" {',
@@ -63,13 +69,28 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"int {name}_init(void *state, const void *weights);",
         "",
         "/* n samples, 1 <= n <= MAX_BLOCK. in: IN_CHANNELS rows of n floats, one after the other; out likewise",
-        " * with OUT_CHANNELS. out may be in. State and weights must not be shared while running. */",
+        " * with OUT_CHANNELS. out may be in. One call at a time per state; weights are only read, and any number of",
+        " * states may share them: a further instance costs STATE_BYTES. */",
         f"void {name}_process(void *state, const void *weights, const float *in, float *out, int n);",
     ]
     if stages > 1:
         lines += _stage_lines(name, macro, [arena.state_bytes for arena in arenas], [a.handoff_bytes for a in arenas])
+    lines += _SWAP
+    lines += checker_function(name, facts.layout_digest, facts.weights_bytes)
     lines += ["", "#ifdef __cplusplus", "}", "#endif", "#endif"]
     return "\n".join(lines) + "\n"
+
+
+_SWAP = """
+/* Another capture while playing, without locks or waiting on the audio side. A state belongs to the weights it was
+ * initialised with, so what is swapped is a pointer to a pair of both:
+ *   control thread   check the new blob, init a second state with it, store the pair's address to `next` (release);
+ *   audio thread     before each block load `next` (acquire), process with that pair, then store the same address
+ *                    to `playing` (release);
+ *   control thread   the old pair may be freed or used again once `playing` (acquire) is the new one.
+ * Every block is then the work of one capture alone; the new one starts from silence. To fade over N samples,
+ * process both pairs and mix cos(a) * old + sin(a) * new, a = pi / 2 * (i + 1) / (N + 1). With stages on several
+ * cores the pair travels with its block: every stage switches at the same one. */""".splitlines()
 
 
 def _stage_lines(name: str, macro: str, state_bytes: list[int], handoff_bytes: list[int]) -> list[str]:

@@ -1,11 +1,19 @@
 """schedc: a schedule compiler for small streaming audio networks (.nam captures)."""
 
-from schedc.api import compile_capture as compile  # the name users expect; shadows the builtin only as schedc.compile
-from schedc.artifact import Artifact
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from schedc.errors import ArchitectureMismatch, ModelFileError, SchedcError, UserError
-from schedc.jit import Processor, load
-from schedc.reference import interpret
 from schedc.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from schedc.api import compile_capture as compile  # the name users expect; shadows the builtin only here
+    from schedc.artifact import Artifact
+    from schedc.jit import Processor, load
+    from schedc.packs import pack
+    from schedc.reference import interpret
 
 __all__ = [
     "ArchitectureMismatch",
@@ -18,4 +26,28 @@ __all__ = [
     "compile",
     "interpret",
     "load",
+    "pack",
 ]
+
+# Loaded when first asked for: packing and --help need neither LLVM nor the interpreter.
+_HOMES = {
+    "Artifact": ("schedc.artifact", "Artifact"),
+    "Processor": ("schedc.jit", "Processor"),
+    "compile": ("schedc.api", "compile_capture"),
+    "interpret": ("schedc.reference", "interpret"),
+    "load": ("schedc.jit", "load"),
+    "pack": ("schedc.packs", "pack"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'schedc' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value: object = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,6 @@ from pathlib import Path
 from schedc.artifact import Artifact
 from schedc.backends.c_header import HeaderFacts, c_header
 from schedc.backends.llvm.module import state_layout
-from schedc.backends.weight_layout import pad
 from schedc.compiler import (
     Capture,
     Compilation,
@@ -67,7 +66,8 @@ def make_artifact(
         target=options.target.name,
         contract=options.contract,
         layout=state_layout(compilation.program),
-        weights_bytes=pad(compilation.layout.total_bytes, 64),
+        weights_bytes=compilation.layout.total_bytes,
+        layout_digest=compilation.layout.digest,
         sample_rate=capture.rate,
         version=VERSION,
     )

@@ -51,6 +51,8 @@ class Capture:
     sample_rate: float | None  # Hz, None if the file does not say
     architecture: str
     warnings: tuple[str, ...]
+    slim: float | None = None  # as asked for
+    build: BuildOptions = BuildOptions()
 
     @property
     def rate(self) -> float:
@@ -94,11 +96,20 @@ def read_capture(path: ModelPath, slim: float | None = None, build_options: Buil
     document = select_model(file, slim)
     if isinstance(document.model, ContainerModel):
         raise InternalError("choosing a size left a container")
-    graph, weights = build_graph(document.model, build_options)
+    build = build_options or BuildOptions()
+    graph, weights = build_graph(document.model, build)
     check_weights(graph, weights)
-    rate = document.sample_rate or file.document.sample_rate
-    samples = prewarm_samples(document)
-    return Capture(file.path, graph, weights, samples, rate, document.architecture, file.warnings)
+    return Capture(
+        path=file.path,
+        graph=graph,
+        weights=weights,
+        prewarm_samples=prewarm_samples(document),
+        sample_rate=document.sample_rate or file.document.sample_rate,
+        architecture=document.architecture,
+        warnings=file.warnings,
+        slim=slim,
+        build=build,
+    )
 
 
 def core_passes() -> list[Pass]:

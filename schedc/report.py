@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from schedc.backends.weight_blob import BoundKernel
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+
+from schedc.backends.packing_json import packing_to_json
 from schedc.compiler import Capture, Compilation
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
@@ -127,3 +131,6 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "kernels": [asdict(f) for f in facts],
         "warnings": list(capture.warnings),
     }
+        "slim": capture.slim,
+        "core_0_5_5_layer1x1_post_film": capture.build.core_0_5_5_layer1x1_post_film,
+        "packing": packing_to_json(compilation.packing),

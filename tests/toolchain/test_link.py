@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from schedc.backends.c_header import HeaderFacts, c_header
-from schedc.backends.llvm.module import state_layout
+from schedc.api import make_artifact
 from schedc.compiler import compile_graph, make_options, read_capture
 from schedc.ir.contract import Contract
 from schedc.reference import interpret
@@ -70,13 +69,7 @@ def build(capture: str, target: str, cores: int, folder: Path) -> None:
     """Compile an example capture into ``folder`` under the name that the example programs expect."""
     source = read_capture(EXAMPLES / "captures" / f"{capture}.nam")
     options = make_options(target, cores, block=48)
-    compilation = compile_graph(source.graph, options, "capture")
-    blob = compilation.pack(source)
-    layout = state_layout(compilation.program)
-    facts = HeaderFacts("capture", target, options.contract, layout, len(blob), source.rate, "test")
-    (folder / "capture.o").write_bytes(compilation.code.elf)
-    (folder / "capture.h").write_text(c_header(compilation.program, facts))
-    (folder / "capture_weights.bin").write_bytes(blob)
+    make_artifact(compile_graph(source.graph, options, "capture"), source).write(folder)
 
 
 def generated_signal() -> npt.NDArray[np.float32]:

@@ -1,0 +1,95 @@
+"""Packing captures for code that was compiled before: no compilation, no LLVM."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schedc.artifact import Artifact
+from schedc.backends.packing import PackingList, flat_weights
+from schedc.backends.packing_json import packing_from_json
+from schedc.errors import ArchitectureMismatch, UserError
+from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.wording import one_line
+from schedc.ir.architecture import describe_architecture, first_difference
+from schedc.planning import Capture, ModelPath, core_graph, core_weights, read_capture
+
+Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
+
+
+@dataclass(frozen=True)
+class CompiledCode:
+    """What a report says about the code it stands beside, as far as packing cares."""
+
+    where: str  # the report's file, or words for it
+    packing: PackingList
+    slim: float | None
+    build: BuildOptions
+    sample_rate: float | None  # Hz, of the capture it was compiled with
+
+
+def pack(path: ModelPath, compiled: Compiled, *, slim: float | None = None, prewarm: bool = True) -> bytes:
+    """The weight blob of a capture for code that was compiled before, perhaps elsewhere.
+
+    ``compiled``: the report (``NAME.json``) beside the code, its content, or an :class:`Artifact`.
+    ``slim``: size of a container or slimmable capture (default: the one that was compiled).
+    ``prewarm``: the start state is silence, else zero.  The same bytes as a fresh compilation's.
+    Raises ArchitectureMismatch, naming the first difference, for another architecture; UserError for
+    a file or report that cannot be used.
+    """
+    code = read_compiled(compiled)
+    return pack_capture(read_for(path, code, slim), code, prewarm)
+
+
+def read_for(path: ModelPath, code: CompiledCode, slim: float | None = None) -> Capture:
+    """A capture, read in the size and the way the code was compiled for."""
+    return read_capture(path, code.slim if slim is None else slim, code.build)
+
+
+def pack_capture(capture: Capture, code: CompiledCode, prewarm: bool = True) -> bytes:
+    """As :func:`pack`, for a capture that was read."""
+    graph = core_graph(capture.graph)
+    difference = first_difference(code.packing.architecture, describe_architecture(graph))
+    if difference:
+        where = one_line(str(capture.path))
+        raise ArchitectureMismatch(where, f"another architecture: {difference}", "compile it instead")
+    weights = core_weights(graph, capture.weights)
+    if int(code.packing.sources.max(initial=0)) >= flat_weights(graph, weights).size:
+        raise UserError(code.where, "has a damaged packing list (a weight that does not exist)", "compile again")
+    return code.packing.pack(graph, weights, capture.prewarm_samples if prewarm else 0)
+
+
+def read_compiled(compiled: Compiled) -> CompiledCode:
+    """The report's packing side.  Raises UserError if it cannot be read."""
+    if isinstance(compiled, Artifact):
+        return _compiled(compiled.report, compiled.name)
+    if isinstance(compiled, Mapping):
+        return _compiled(compiled, "the report")
+    path = Path(compiled)
+    where = one_line(str(path))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            where, f"cannot be read: {error.strerror or error}", "give the .json of a compilation"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(where, "is not a report (not JSON)", "give the .json of a compilation") from error
+    if not isinstance(content, dict):
+        raise UserError(where, "is not a report", "give the .json of a compilation")
+    return _compiled(content, where)
+
+
+def _compiled(report: Mapping[str, Any], where: str) -> CompiledCode:
+    packing = packing_from_json(report.get("packing"), where)
+    slim, rate = report.get("slim"), report.get("sample_rate_hz")
+    old_film = report.get("core_0_5_5_layer1x1_post_film") is True
+    return CompiledCode(where, packing, _number(slim), BuildOptions(old_film), _number(rate))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
