@@ -25,7 +25,8 @@ from schedc.backends.llvm.pipeline import JobWord, RunResult
 from schedc.errors import InternalError
 from schedc.host_jobs import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
 
-_RING_SLOTS = 4  # handoffs between two stages; a power of two
+# A ring of handoffs is deep enough to bridge a time slice that another program takes, and fits the L2 cache.
+_RING_BYTES, _LEAST_SLOTS, _MOST_SLOTS = 256 * 1024, 4, 256
 _CHUNK_FRAMES = 65536  # handed to the stages at once: bounds the output ring, hides Python's share
 _SPINS = 2000  # some 50 microseconds: longer than Python needs between two calls, shorter than a time slice
 _ENDLESS = 2**62
@@ -58,6 +59,12 @@ class StageWaits:
 
     starved: int
     blocked: int
+
+
+def ring_slots(handoff_bytes: int) -> int:
+    """How many handoffs a ring holds: a power of two."""
+    fitting = max(1, _RING_BYTES // handoff_bytes)
+    return max(_LEAST_SLOTS, min(_MOST_SLOTS, 1 << (fitting.bit_length() - 1)))
 
 
 class HostPipeline:
@@ -154,7 +161,9 @@ class _Shared:
         count = len(self.code.stages)
         self.changed = threading.Condition()
         self.source: FloatArray = np.zeros(0, np.float32)
-        self.rings = [aligned_bytes(_RING_SLOTS * stage.handoff_bytes) for stage in self.code.stages[:-1]]
+        handoffs = [stage.handoff_bytes for stage in self.code.stages[:-1]]
+        self.slots = [ring_slots(size) for size in handoffs]
+        self.rings = [aligned_bytes(slots * size) for slots, size in zip(self.slots, handoffs, strict=True)]
         self.table = JobTable(count)
         for stage in range(count):
             self.table.set_words(stage, self.job(stage))
@@ -171,7 +180,7 @@ class _Shared:
             JobWord.BEFORE: table.counter_address(stage - 1 if stage else table.submitted_line),
             JobWord.AFTER: table.counter_address(min(stage + 1, last)),
             JobWord.OWN: table.counter_address(stage),
-            JobWord.CAPACITY: _RING_SLOTS,
+            JobWord.CAPACITY: 1 if stage == last else self.slots[stage],
             JobWord.FRAMES: self.block,
             JobWord.STOP: table.counter_address(table.stop_line),
             JobWord.SPINS: _SPINS,
@@ -179,11 +188,11 @@ class _Shared:
         if stage:
             words[JobWord.SOURCE] = self.rings[stage - 1].ctypes.data
             words[JobWord.SOURCE_STRIDE] = self.code.stages[stage - 1].handoff_bytes
-            words[JobWord.SOURCE_MASK] = _RING_SLOTS - 1
+            words[JobWord.SOURCE_MASK] = self.slots[stage - 1] - 1
         if stage < last:
             words[JobWord.TARGET] = self.rings[stage].ctypes.data
             words[JobWord.TARGET_STRIDE] = code.handoff_bytes
-            words[JobWord.TARGET_MASK] = _RING_SLOTS - 1
+            words[JobWord.TARGET_MASK] = self.slots[stage] - 1
         else:
             words[JobWord.TARGET] = self.output.ctypes.data
             words[JobWord.TARGET_STRIDE] = self.output[0].nbytes

@@ -102,6 +102,7 @@ class Processor:
         code = self._code.init(self._state.ctypes.data, self._weights.ctypes.data)
         if code:
             raise InternalError(f"init refused its own weight blob with code {code}")
+        self._jobs = self._single_job()
 
     def process(self, x: npt.ArrayLike) -> FloatArray:
         """float32 samples [n] (one channel) or [in_channels, n], any n; returns the same form.
@@ -133,47 +134,51 @@ class Processor:
         return self._pipeline.process(rows)
 
     def _alone(self, rows: FloatArray) -> FloatArray:
-        """On this thread: whole blocks by one call, then what is left."""
-        whole = rows.shape[1] // self.block * self.block
+        """On this thread: whole blocks by few calls, then what is left."""
+        whole = rows.shape[1] // self.block * self.block if rows.shape[1] > self.block else 0
         result = np.empty((self.out_channels, rows.shape[1]), np.float32)
         for begin in range(0, whole, _STRETCH_BLOCKS * self.block):
             end = min(whole, begin + _STRETCH_BLOCKS * self.block)
-            result[:, begin:end] = self._blocks(rows[:, begin:end], self.block)
+            result[:, begin:end] = self._blocks(rows[:, begin:end])
         if rest := rows.shape[1] - whole:
-            result[:, whole:] = self._blocks(rows[:, whole:], rest)
+            x, y = to_blocks(rows[:, whole:], rest), np.empty((1, self.out_channels, rest), np.float32)
+            self._code.process(self._state.ctypes.data, self._weights.ctypes.data, x.ctypes.data, y.ctypes.data, rest)
+            result[:, whole:] = y[0]
         return result
 
-    def _blocks(self, rows: FloatArray, frames: int) -> FloatArray:
-        """Blocks of ``frames`` frames, one after the other."""
-        source = to_blocks(rows, frames)
-        target = np.empty((len(source), self.out_channels, frames), np.float32)
-        table = JobTable(1)
-        own = table.counter_address(0)
-        table.set_counter(table.submitted_line, len(source))
-        table.set_words(
-            0,
-            {
-                JobWord.STAGE: self._code.process_address,
-                JobWord.STATE: self._state.ctypes.data,
-                JobWord.WEIGHTS: self._weights.ctypes.data,
-                JobWord.SOURCE: source.ctypes.data,
-                JobWord.SOURCE_STRIDE: source[0].nbytes,
-                JobWord.SOURCE_MASK: -1,
-                JobWord.TARGET: target.ctypes.data,
-                JobWord.TARGET_STRIDE: target[0].nbytes,
-                JobWord.TARGET_MASK: -1,
-                JobWord.BEFORE: table.counter_address(table.submitted_line),
-                JobWord.AFTER: own,
-                JobWord.OWN: own,
-                JobWord.CAPACITY: 1,
-                JobWord.FRAMES: frames,
-                JobWord.STOP: table.counter_address(table.stop_line),
-                JobWord.SPINS: 1,
-            },
-        )
-        if self._code.run(table.job_address(0), len(source)):
+    def _blocks(self, rows: FloatArray) -> FloatArray:
+        """Whole blocks, one after the other."""
+        source = to_blocks(rows, self.block)
+        target = np.empty((len(source), self.out_channels, self.block), np.float32)
+        self._jobs.set_words(0, {JobWord.SOURCE: source.ctypes.data, JobWord.TARGET: target.ctypes.data})
+        self._jobs.set_counter(0, 0)
+        self._jobs.set_counter(self._jobs.submitted_line, len(source))
+        if self._code.run(self._jobs.job_address(0), len(source)):
             raise InternalError("a run of blocks ended early")
         return from_blocks(target)
+
+    def _single_job(self) -> JobTable:
+        """The job of :meth:`_blocks`, but for the samples' addresses: one stage, never held up."""
+        jobs = JobTable(1)
+        own = jobs.counter_address(0)
+        words = {
+            JobWord.STAGE: self._code.process_address,
+            JobWord.STATE: self._state.ctypes.data,
+            JobWord.WEIGHTS: self._weights.ctypes.data,
+            JobWord.SOURCE_STRIDE: 4 * self.in_channels * self.block,
+            JobWord.SOURCE_MASK: -1,
+            JobWord.TARGET_STRIDE: 4 * self.out_channels * self.block,
+            JobWord.TARGET_MASK: -1,
+            JobWord.BEFORE: jobs.counter_address(jobs.submitted_line),
+            JobWord.AFTER: own,
+            JobWord.OWN: own,
+            JobWord.CAPACITY: 1,
+            JobWord.FRAMES: self.block,
+            JobWord.STOP: jobs.counter_address(jobs.stop_line),
+            JobWord.SPINS: 1,
+        }
+        jobs.set_words(0, words)
+        return jobs
 
     @property
     def pipeline_waits(self) -> list[StageWaits]:

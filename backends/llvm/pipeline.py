@@ -120,7 +120,6 @@ work:
   %target_offset = mul i64 %target_slot, %target_stride
   %out = getelementptr i8, ptr %target, i64 %target_offset
   %n = trunc i64 %frames to i32
-  call void @fetch_write(ptr %out, i64 %target_stride)
   call void %stage(ptr %state, ptr %weights, ptr %in, ptr %out, i32 %n)
   store atomic i64 %wanted, ptr %own release, align 8
   %stopping = load atomic i64, ptr %stop acquire, align 8
@@ -136,21 +135,6 @@ stop_now:
   ret i32 2
 }}
 
-
-define internal void @fetch_write(ptr %rows, i64 %size) nounwind "target-features"="+prfchw" {{
-entry:
-  br label %line
-line:
-  %at = phi i64 [ 0, %entry ], [ %next, %line ]
-  %address = getelementptr i8, ptr %rows, i64 %at
-  call void @llvm.prefetch.p0(ptr %address, i32 1, i32 3, i32 1)
-  %next = add i64 %at, 64
-  %more = icmp slt i64 %next, %size
-  br i1 %more, label %line, label %done
-done:
-  ret void
-}}
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 define internal void @count(ptr %at) nounwind {{
   %old = load i64, ptr %at, align 8
   %new = add i64 %old, 1
