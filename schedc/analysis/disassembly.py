@@ -55,7 +55,7 @@ class MachineCode:
         self.thumb_ranges, self.data_ranges = _mapping(file, self.sections)
         self._micro = _is_m_profile(file)
         self._starts = [f.address for f in self.functions]
-        self._decoded: dict[int, Instruction] = {}
+        self._engines: dict[tuple[int, int], Any] = {}
         self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
 
     @property
@@ -87,6 +87,11 @@ class MachineCode:
             self._blocks[key] = tuple(self._decode(address, size))
         return self._blocks[key]
 
+    def decode(self, data: bytes, address: int) -> Instruction:
+        """One instruction outside IT, as if ``data`` stood at ``address``."""
+        found = next(self._engine(address).disasm(data, address, 1))
+        return decode_aarch64(found) if self.machine == "EM_AARCH64" else decode_arm(found, False)
+
     def body(self, name: str) -> tuple[Instruction, ...]:
         """All instructions of a function."""
         function = self.function(name)
@@ -99,9 +104,15 @@ class MachineCode:
             return THUMB_M if self._micro else THUMB_A
         return ARM_A
 
+    def _engine(self, address: int) -> Any:
+        mode = self._mode(address)
+        if mode not in self._engines:
+            self._engines[mode] = capstone.Cs(*mode)
+            self._engines[mode].detail = True
+        return self._engines[mode]
+
     def _decode(self, address: int, size: int) -> Iterator[Instruction]:
-        engine = capstone.Cs(*self._mode(address))
-        engine.detail = True
+        engine = self._engine(address)
         covered = 0
         at = address
         while at < address + size:

@@ -88,7 +88,7 @@ def decode_arm(found: Any, in_it: bool) -> Instruction:
         lanes=max((len(u) for u in registers if u and u[0][0] == "s" and u[0] != "sp"), default=1),
         target=_target(kind, operands),
         conditional=_is_conditional(found) or base in ("cbz", "cbnz"),
-        pinned=in_it or kind in k.FLOW or kind == k.IT or "pc" in reads or "pc" in writes,
+        pinned=in_it or kind in k.FLOW or kind == k.IT or base == "adr" or "pc" in reads or "pc" in writes,
     )
 
 
