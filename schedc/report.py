@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, dataclass
 
-from schedc.backends.weight_blob import BoundKernel
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from schedc.backends.packing_json import packing_to_json
+from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Capture, Compilation
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
@@ -92,6 +93,12 @@ def estimate_cycles(compilation: Compilation, bound: BoundKernel, graph: Graph) 
     return round(vectors * (mac + loads) * target.fact("overhead_factor"), 1)
 
 
+def loaded_bytes(elf: bytes) -> int:
+    """What an object takes in the target's memory: its allocatable sections (code and constants)."""
+    sections = ELFFile(io.BytesIO(elf)).iter_sections()
+    return sum(int(section["sh_size"]) for section in sections if section["sh_flags"] & SH_FLAGS.SHF_ALLOC)
+
+
 def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]:
     """JSON-ready; the same input gives the same report."""
     options, program = compilation.options, compilation.program
@@ -114,7 +121,8 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "latency_samples": 0,
         "pipeline_latency_samples": (options.cores - 1) * options.frames,
         "bytes": {
-            "code": len(compilation.code.elf),
+            "code": loaded_bytes(compilation.code.elf),
+            "object": len(compilation.code.elf),
             "weights": compilation.layout.total_bytes,
             "state": compilation.state_bytes,
             "stage_states": [arena.state_bytes for arena in arenas],
@@ -129,8 +137,8 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
             "clock_hz": clock,
         },
         "kernels": [asdict(f) for f in facts],
-        "warnings": list(capture.warnings),
-    }
         "slim": capture.slim,
         "core_0_5_5_layer1x1_post_film": capture.build.core_0_5_5_layer1x1_post_film,
         "packing": packing_to_json(compilation.packing),
+        "warnings": list(capture.warnings),
+    }
