@@ -1,0 +1,298 @@
+"""The command line: options and exit codes.  What the commands do is in :mod:`schedc.commands`.
+
+Exit codes: 0 done; 1 ``verify`` found a difference; 2 something the user can mend, one line on standard
+error; 70 a bug of schedc, one line (and a traceback with ``SCHEDC_DEBUG=1``); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from schedc.errors import InternalError, UserError
+from schedc.frontend.wording import one_line
+from schedc.version import VERSION
+
+if TYPE_CHECKING:
+    from schedc.compiler import Options
+
+# Heavy imports are inside the commands: --version and --help need none of them.
+EXIT_USER, EXIT_BUG, EXIT_INTERRUPTED = 2, 70, 130
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Compile Neural Amp Modeler captures (.nam) to machine code for small and large machines.",
+)
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .nam capture.")]
+TargetName = Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")]
+Cores = Annotated[
+    int | None, typer.Option(metavar="N", help="Stages to cut the model into, one per core.  [default: 1]")
+]
+Block = Annotated[
+    int | None, typer.Option(metavar="B", help="Largest number of samples per call.  [default: the target's]")
+]
+Slim = Annotated[
+    float | None, typer.Option(metavar="V", help="Size of a container or slimmable capture, 0 (smallest) to 1 (full).")
+]
+Mac = Annotated[
+    str | None, typer.Option(metavar="fused|unfused", help="Roundings per multiply-accumulate: one, or two.")
+]
+Split = Annotated[
+    str | None, typer.Option(metavar="K,...", help="Kernels that begin stages 1, 2, ...  [default: balanced]")
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> int:
+    if version:
+        typer.echo(f"schedc {VERSION}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        return EXIT_USER
+    return 0
+
+
+@app.command("compile")
+def compile_command(
+    model: Model,
+    target: TargetName,
+    cores: Cores = None,
+    block: Block = None,
+    slim: Slim = None,
+    mac: Mac = None,
+    split: Split = None,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path("."),
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of symbols and files.  [default: from the file's name]")
+    ] = None,
+    dump_passes: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write NN-pass-name.txt and .dot after every pass.")
+    ] = None,
+    no_prewarm: Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")] = False,
+    emit_texts: Annotated[bool, typer.Option("--emit-texts", help="Also write LLVM IR (.ll), assembly (.s).")] = False,
+    core_0_5_5_film: Annotated[
+        bool, typer.Option("--core-0-5-5-film", help="Leave layer1x1_post_film out as the C++ engine up to 0.5.5 does.")
+    ] = False,
+) -> int:
+    """Compile a capture to an object, a weight blob, a C header and a report."""
+    from schedc.commands.compile import CompileRequest, compile_to_files
+
+    cuts = parse_split(split)
+    check_numbers(block)
+    compile_to_files(
+        CompileRequest(
+            model=model,
+            target=target,
+            folder=output,
+            cores=stage_count(cores, cuts),
+            block=block,
+            slim=slim,
+            mac=mac,
+            split=cuts,
+            name=name,
+            prewarm=not no_prewarm,
+            texts=emit_texts,
+            old_film=core_0_5_5_film,
+            dump_folder=dump_passes,
+        )
+    )
+    return 0
+
+
+@app.command("run")
+def run_command(
+    model: Model,
+    source: Annotated[Path, typer.Argument(metavar="IN.wav", help="PCM (16, 24, 32 bit) or float.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.wav", help="Sample format and rate as IN.wav.")],
+    block: Annotated[int, typer.Option(metavar="B", help="Largest number of samples per call.")] = 64,
+    cores: Annotated[int, typer.Option(metavar="N", help="Stages; the same bits come out.")] = 1,
+    slim: Slim = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Convert to the model's rate and back (needs schedc[resample]).")
+    ] = False,
+    as_float: Annotated[bool, typer.Option("--float", help="Write 32-bit float whatever the input is.")] = False,
+) -> int:
+    """Play a WAV file through a capture on this machine.
+
+    A mono capture processes each channel of a stereo file by itself.
+    """
+    from schedc.commands.run import RunRequest, run
+
+    check_numbers(block)
+    run(RunRequest(model, source, output, block, cores, slim, resample, as_float))
+    return 0
+
+
+@app.command("verify")
+def verify_command(
+    model: Model,
+    target: TargetName = "host",
+    cores: Cores = None,
+    block: Block = None,
+    slim: Slim = None,
+    mac: Mac = None,
+    split: Split = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="N", help="Length of the test signal.  [default: a few seconds' work]")
+    ] = None,
+) -> int:
+    """Compare machine code with the reference interpreter, bit for bit; exit code 1 if they differ."""
+    from schedc.commands.verify import verify
+
+    if samples is not None and not 1 <= samples <= 10_000_000:
+        raise UserError("--samples", f"{samples} samples", "give 1 to 10000000")
+    return verify(model, options(target, cores, block, mac, split), slim, samples)
+
+
+@app.command("explain")
+def explain_command(
+    model: Model,
+    target: TargetName,
+    cores: Cores = None,
+    block: Block = None,
+    slim: Slim = None,
+    mac: Mac = None,
+    split: Split = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report instead.")] = False,
+) -> int:
+    """Show kernels, stages, memory and the predicted load."""
+    from schedc.commands.explain import explain
+
+    explain(model, options(target, cores, block, mac, split), slim, json)
+    return 0
+
+
+@app.command("bench")
+def bench_command(
+    model: Model,
+    block: Annotated[
+        list[int] | None, typer.Option(metavar="B", help="Samples per call; may be repeated.  [default: 16 64 256]")
+    ] = None,
+    slim: Slim = None,
+    json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
+) -> int:
+    """Measure the compiled capture on this machine."""
+    from schedc.commands.bench import bench
+
+    blocks = tuple(block or (16, 64, 256))
+    check_numbers(*blocks)
+    bench(model, blocks, slim, json)
+    return 0
+
+
+@app.command("passes")
+def passes_command() -> int:
+    """List the passes in the order they run."""
+    from schedc.commands.catalogue import list_passes
+
+    list_passes()
+    return 0
+
+
+@app.command("targets")
+def targets_command(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this target's facts and sources.")] = None,
+) -> int:
+    """List the targets, or show one with each of its facts and where it is from."""
+    from schedc.commands.catalogue import list_targets, show_target
+
+    if name is None:
+        list_targets()
+    else:
+        show_target(name)
+    return 0
+
+
+def options(target: str, cores: int | None, block: int | None, mac: str | None, split: str | None) -> Options:
+    """Options for the compiler, checked; UserError for what cannot be."""
+    from schedc.compiler import check_options, make_options
+
+    cuts = parse_split(split)
+    check_numbers(block)
+    chosen = make_options(target, stage_count(cores, cuts), block, mac, cuts)
+    check_options(chosen)
+    return chosen
+
+
+def parse_split(text: str | None) -> tuple[int, ...]:
+    """``"6,12"`` -> (6, 12)."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text is not None else ()
+    except ValueError:
+        raise UserError("--split", f"{text!r} is not a list of kernel numbers", "write it like 14 or 6,12") from None
+
+
+def stage_count(cores: int | None, cuts: Sequence[int]) -> int:
+    """``--cores``, or what ``--split`` makes of it, or 1."""
+    return len(cuts) + 1 if cores is None else cores
+
+
+def check_numbers(*blocks: int | None) -> None:
+    """A block of 0 is refused here, because 0 stands for the default further on."""
+    for block in blocks:
+        if block is not None and block < 1:
+            raise UserError("--block", f"{block} frames", "give 1 to 8192")
+
+
+# Typer's own errors (unknown option, missing argument, not a number) have no public base class in all versions.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.  Never raises, except SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=given, prog_name="schedc", standalone_mode=False)
+        sys.stdout.flush()
+    except UserError as error:
+        return _complain(str(error), EXIT_USER)
+    except _USAGE_ERROR as error:
+        return _complain(usage_text(error), EXIT_USER)
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        return _system_error(error)
+    except Exception as error:
+        return _bug(error)
+    return code if isinstance(code, int) else 0
+
+
+def usage_text(error: Exception) -> str:
+    """A usage error in one line, with where to read on."""
+    message = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "schedc"
+    return f"{message[:1].lower()}{message[1:]}; see {command} --help"
+
+
+def _complain(line: str, code: int) -> int:
+    print(f"schedc: {one_line(line)}", file=sys.stderr)
+    return code
+
+
+def _bug(error: Exception) -> int:
+    """One line that asks for a report; the traceback for those who want it."""
+    if os.environ.get("SCHEDC_DEBUG") == "1":
+        traceback.print_exception(error)
+    problem = error if isinstance(error, InternalError) else InternalError(f"{type(error).__name__}: {error}")
+    return _complain(str(problem), EXIT_BUG)
+
+
+def _system_error(error: OSError) -> int:
+    """What the system refused.  A reader that has gone (``| head``) is no news."""
+    if error.filename is None:  # the output: nothing may be left to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 1
+    return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_USER)

@@ -1,0 +1,69 @@
+"""``schedc bench``: measured time per sample and per call, against the machine's peak and the prediction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from schedc.backends.llvm.peak import NativeLoops
+from schedc.bench import BlockTimes, measure_block
+from schedc.commands.console import count, percent, print_table, say, warn
+from schedc.compiler import Capture, check_options, make_options, read_capture
+from schedc.version import VERSION
+
+
+def bench(model: Path, blocks: tuple[int, ...], slim: float | None, as_json: bool) -> None:
+    """Measure each block size and print.  UserError as for ``run``."""
+    for block in blocks:
+        check_options(make_options("host", block=block))
+    target = make_options("host").target
+    capture = read_capture(model, slim)
+    warn(capture.warnings)
+    loops = NativeLoops(target)
+    before = loops.peak_macs_per_ns()
+    times = [measure_block(loops, capture, block) for block in blocks]
+    peak = max(before, loops.peak_macs_per_ns())
+    if as_json:
+        say(json.dumps(_as_json(model, capture, target.name, peak, times), indent=2))
+        return
+    macs = times[0].macs_per_sample
+    say(f"{model.name}: {capture.architecture}, {count(macs, 'MAC')} per sample, {target.full_name}, 1 core")
+    say(f"peak       {peak:,.1f} MAC/ns (measured: fused multiply-adds in registers)")
+    say()
+    columns = [">block", ">ns/sample", ">fastest", ">of peak", ">real time", ">predicted ns/sample"]
+    rows = [_row(capture, peak, one) for one in times]
+    print_table([*columns, ">call p50 us", ">p99 us", ">max us"], rows)
+    say()
+    say("Measured on one core: ns/sample is the median of repeated passes; real time is how many times faster than the")
+    say(f"model's {capture.rate / 1000:g} kHz it runs. The largest call time holds what the system did in between.")
+
+
+def of_peak(one: BlockTimes, peak: float) -> float:
+    """Multiply-accumulates per nanosecond reached, as a share of the peak."""
+    return one.macs_per_sample / (one.ns_per_sample * peak)
+
+
+def _row(capture: Capture, peak: float, one: BlockTimes) -> list[str]:
+    factor = 1e9 / (one.ns_per_sample * capture.rate)
+    return [
+        str(one.block),
+        f"{one.ns_per_sample:,.1f}",
+        f"{one.fastest_ns_per_sample:,.1f}",
+        percent(of_peak(one, peak)),
+        f"{factor:,.0f}x" if factor >= 10 else f"{factor:.2g}x",
+        f"{one.predicted_ns_per_sample:,.1f}",
+        *(f"{ns / 1000:,.2f}" for ns in (one.call_p50_ns, one.call_p99_ns, one.call_max_ns)),
+    ]
+
+
+def _as_json(model: Path, capture: Capture, target: str, peak: float, times: list[BlockTimes]) -> dict[str, object]:
+    rows = [{**asdict(one), "share_of_peak": of_peak(one, peak)} for one in times]
+    return {
+        "schedc": VERSION,
+        "model": str(model),
+        "architecture": capture.architecture,
+        "target": target,
+        "peak_macs_per_ns": peak,
+        "blocks": rows,
+    }

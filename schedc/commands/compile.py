@@ -1,0 +1,160 @@
+"""``schedc compile``: a capture to files, and a summary of what came out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schedc.api import compile_capture
+from schedc.artifact import Artifact, write_files
+from schedc.commands.console import bytes_text, clock_text, count, percent, print_table, say, warn
+from schedc.errors import UserError
+from schedc.pipeline import dump_to
+from schedc.targets.base import Target, load_target
+
+
+@dataclass(frozen=True)
+class CompileRequest:
+    """What ``schedc compile`` was asked for; ``None`` means the default of :func:`schedc.compile`."""
+
+    model: Path
+    target: str
+    folder: Path
+    cores: int
+    block: int | None
+    slim: float | None
+    mac: str | None
+    split: tuple[int, ...]
+    name: str | None
+    prewarm: bool
+    texts: bool
+    old_film: bool
+    dump_folder: Path | None
+
+
+def compile_to_files(request: CompileRequest) -> None:
+    """Compile, write all files or none, and say what they hold.  UserError for anything the user can mend."""
+    check_folder(request.folder, "-o")
+    if request.dump_folder is not None:
+        check_folder(request.dump_folder, "--dump-passes")
+    artifact, dumps = _compile(request)
+    written = _write(request, artifact, dumps)
+    report: Any = artifact.report
+    warn([*report["warnings"], *core_warnings(load_target(report["target"]), request.cores)])
+    summarise(artifact, written, request.dump_folder, len(dumps))
+
+
+def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
+    """The artifact and the dump files, in memory."""
+    with tempfile.TemporaryDirectory(prefix="schedc-") as staging:
+        artifact = compile_capture(
+            request.model,
+            request.target,
+            request.cores,
+            request.block,
+            request.slim,
+            mac=request.mac,
+            split=request.split,
+            name=request.name,
+            prewarm=request.prewarm,
+            core_0_5_5_layer1x1_post_film=request.old_film,
+            observers=[dump_to(Path(staging))] if request.dump_folder else [],
+            with_texts=request.texts,
+        )
+        return artifact, {path.name: path.read_bytes() for path in sorted(Path(staging).iterdir())}
+
+
+def _write(request: CompileRequest, artifact: Artifact, dumps: Mapping[str, bytes]) -> list[Path]:
+    dumped: list[Path] = []
+    if request.dump_folder is not None:
+        try:
+            dumped = write_files(request.dump_folder, dumps)
+        except UserError as error:
+            raise UserError(error.where, error.what, "choose another --dump-passes") from error
+    try:
+        return artifact.write(request.folder)
+    except UserError:
+        for path in dumped:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Raise UserError early if ``folder`` can neither be written nor made."""
+    remedy = f"choose another {option}"
+    existing = folder.absolute()
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+    except (OSError, ValueError) as error:
+        raise UserError(str(folder), f"cannot be a folder ({error})", remedy) from error
+    if not existing.is_dir():
+        raise UserError(str(folder), f"cannot be written: {existing} is not a folder", remedy)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(str(folder), f"cannot be written: no permission for {existing}", remedy)
+
+
+def summarise(artifact: Artifact, written: list[Path], dump_folder: Path | None, dumps: int) -> None:
+    """The files, the sizes, the contract, and the predicted load, which is labelled so."""
+    report: Any = artifact.report
+    say(heading(report))
+    say()
+    print_table(["file", ">bytes"], [[str(path), f"{path.stat().st_size:,}"] for path in written])
+    if dump_folder is not None:
+        say(f"{dump_folder}{os.sep}  {count(dumps, 'dump')} of the passes")
+    say()
+    sizes = report["bytes"]
+    say(f"code       {bytes_text(sizes['code'])}")
+    say(f"weights    {bytes_text(sizes['weights'])}")
+    say(f"state      {bytes_text(sizes['state'])}{_stages(sizes)}")
+    say(f"latency    {latency_text(report)}")
+    say(f"contract   {contract_text(report)}")
+    say(f"predicted  {load_text(report)}")
+
+
+def heading(report: Any) -> str:
+    """Name, target, cores and block in a line."""
+    block = count(report["max_block_frames"], "sample")
+    where = f"{report['target']}, {count(report['cores'], 'core')}, blocks of up to {block}"
+    return f"{report['name']}: {report['architecture']} for {where}"
+
+
+def contract_text(report: Any) -> str:
+    """The numeric contract in words, as ``Contract.__str__`` writes it."""
+    return " ".join(f"{key}={value}" for key, value in report["contract"].items())
+
+
+def _stages(sizes: Any) -> str:
+    if len(sizes["stage_states"]) == 1:
+        return ""
+    states = " + ".join(f"{size:,}" for size in sizes["stage_states"])
+    handoffs = " + ".join(f"{size:,}" for size in sizes["handoffs"])
+    return f" (stages {states}, handoffs {handoffs})"
+
+
+def latency_text(report: Any) -> str:
+    """Of ``NAME_process``, and of the stages when they run at the same time."""
+    pipeline = report["pipeline_latency_samples"]
+    single = count(report["latency_samples"], "sample")
+    return f"{single}; {pipeline} with the stages running at the same time" if pipeline else single
+
+
+def core_warnings(target: Target, cores: int) -> list[str]:
+    """A remark when the machine has fewer cores than stages."""
+    known = int(target.facts["cores"].value) if "cores" in target.facts else cores
+    return [f"--cores: {cores} stages, but {target.name} states {count(known, 'core')}"] if cores > known else []
+
+
+def load_text(report: Any) -> str:
+    """The predicted cycles and load, with what they refer to."""
+    estimate = report["estimate"]
+    stages, clock = estimate["cycles_per_sample_of_stages"], estimate["clock_hz"]
+    worst, load = max(stages), estimate["load_of_slowest_core"]
+    which = "" if len(stages) == 1 else " on the busiest core"
+    verdict = "" if load < 1 else ": too slow"
+    speed = f"{clock_text(clock)} and {report['sample_rate_hz'] / 1000:g} kHz"
+    return f"{worst:,.0f} cycles/sample{which}, load {percent(load)} at {speed}{verdict} (not measured)"

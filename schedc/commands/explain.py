@@ -1,0 +1,109 @@
+"""``schedc explain``: kernels, stages, memory and predicted load of a compilation, in tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
+from schedc.commands.console import bytes_text, percent, print_table, say, warn
+from schedc.compiler import Compilation, Options, c_identifier, compile_graph, read_capture
+from schedc.explain import fit, memory_by_stage, other_contracts, total_cycles
+from schedc.report import KernelFacts, kernel_facts, make_report
+
+_LEGEND = (
+    "MACs, act     multiply-accumulates and activations per sample",
+    "shape         kernels of one shape share their code (total: how many shapes)",
+    "tile          vectors x lanes, in frames (an LSTM's in units)",
+    "out           output channels accumulated together",
+    "weights       bytes",
+    "predicted     cycles per sample by the cost model, not measured",
+)
+
+
+def explain(model: Path, options: Options, slim: float | None, as_json: bool) -> None:
+    """Compile and print why the result is as it is.  UserError as for ``compile``."""
+    capture = read_capture(model, slim)
+    compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
+    report = make_report(compilation, capture)
+    warn([*capture.warnings, *core_warnings(options.target, options.cores)])
+    if as_json:
+        say(json.dumps(report, indent=2))
+        return
+    facts = kernel_facts(compilation)
+    say(heading(report))
+    say(f"machine    {options.target.full_name}")
+    say()
+    _kernels(facts)
+    say()
+    _stages(compilation, facts)
+    _memory(compilation, report)
+    say()
+    say(f"latency    {latency_text(report)}")
+    _contract(compilation, facts, report)
+    say(f"predicted  {load_text(report)}")
+
+
+def _kernels(facts: list[KernelFacts]) -> None:
+    columns = ["kernel", ">stage", ">shape", ">MACs", ">act", ">tile", ">out", "taps", ">weights"]
+    rows = [
+        [
+            fact.name,
+            str(fact.stage),
+            str(fact.shape),
+            f"{fact.macs_per_sample:,}",
+            f"{fact.activations_per_sample:,}",
+            fact.tile.split()[0],
+            str(fact.output_block),
+            fact.taps,
+            f"{fact.weight_bytes:,}",
+            f"{fact.estimated_cycles_per_sample:,.1f}",
+        ]
+        for fact in facts
+    ]
+    shapes = len({fact.shape for fact in facts})
+    macs, activations = sum(f.macs_per_sample for f in facts), sum(f.activations_per_sample for f in facts)
+    weights, cycles = sum(f.weight_bytes for f in facts), f"{total_cycles(facts):,.1f}"
+    rows.append(["total", "", f"{shapes}", f"{macs:,}", f"{activations:,}", "", "", "", f"{weights:,}", cycles])
+    print_table([*columns, ">predicted"], rows)
+    say()
+    for line in _LEGEND:
+        say(line)
+
+
+def _stages(compilation: Compilation, facts: list[KernelFacts]) -> None:
+    total = total_cycles(facts)
+    rows = []
+    for number, memory in enumerate(memory_by_stage(compilation)):
+        mine = [fact for fact in facts if fact.stage == number]
+        cycles = total_cycles(mine)
+        sizes = [memory.rings, memory.scratch, memory.other, memory.state, memory.handoff]
+        share = percent(cycles / total) if total else "-"
+        rows.append([str(number), str(len(mine)), f"{cycles:,.1f}", share, *(f"{size:,}" for size in sizes)])
+    columns = ["stage", ">kernels", ">predicted", ">share"]
+    print_table([*columns, ">rings", ">scratch", ">other", ">state", ">handoff"], rows)
+    say()
+    say("rings, scratch and other make up a stage's state (bytes); handoff goes to the next stage")
+
+
+def _memory(compilation: Compilation, report: Any) -> None:
+    sizes = report["bytes"]
+    say()
+    state, weights, code = (bytes_text(sizes[key]) for key in ("state", "weights", "code"))
+    say(f"memory     state {state}, weights {weights}, code {code}")
+    room = fit(compilation, sizes["code"])
+    if room is None:
+        return
+    handoffs = ", two handoffs per cut" if sizes["handoffs"] else ""
+    parts = f"{room.needed:,} (state{handoffs}) + {room.constant:,} (code, weights)"
+    say(f"           {parts} of {bytes_text(room.available)} RAM: {room.verdict}")
+
+
+def _contract(compilation: Compilation, facts: list[KernelFacts], report: Any) -> None:
+    say(f"contract   {contract_text(report)}")
+    now = total_cycles(facts)
+    for other in other_contracts(compilation):
+        change = other.cycles_per_sample / now - 1 if now else 0.0
+        amount = f"{percent(abs(change))} {'fewer' if change < 0 else 'more'} cycles"
+        say(f"           --mac {other.mac} is predicted to take {amount} (and gives other bits)")

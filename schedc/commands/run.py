@@ -1,0 +1,152 @@
+"""``schedc run``: a WAV file through a capture on this machine, piece by piece."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from schedc.audio import FloatArray, Resampler, WavInfo, WavWriter, check_output, load_soxr, read_chunks, read_info
+from schedc.commands.console import count, percent, say, warn
+from schedc.compiler import compile_graph, make_options, read_capture
+from schedc.errors import UserError
+from schedc.frontend.wording import one_line
+from schedc.jit import Processor
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What ``schedc run`` was asked for.  ``as_float``: write float32 whatever the input holds."""
+
+    model: Path
+    source: Path
+    output: Path
+    block: int
+    cores: int
+    slim: float | None
+    resample: bool
+    as_float: bool
+
+
+def run(request: RunRequest) -> None:
+    """Render the file and say how it went; UserError for anything the user can mend, and then no file."""
+    info = read_info(request.source)
+    check_output(request.output)
+    with ExitStack() as stack:
+        voices = [stack.enter_context(voice) for voice in load_voices(request, info)]
+        subtype = "FLOAT" if request.as_float else info.subtype
+        writer = WavWriter(request.output, info, len(voices) * voices[0].out_channels, subtype)
+        stack.enter_context(writer)
+        begin = time.perf_counter()
+        for rows in rendered(request, info, voices):
+            writer.write(rows)
+        seconds = time.perf_counter() - begin
+    _report(request, info, voices, writer, seconds)
+
+
+def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
+    """Processors for the file's channels: one that takes all, or for a mono capture one per channel."""
+    capture = read_capture(request.model, request.slim)
+    options = make_options("host", request.cores, request.block)
+    takes = sum(node.channels for node in capture.graph.inputs)
+    gives = sum(node.op.operand_channels[0] for node in capture.graph.outputs)
+    name = one_line(str(request.source))
+    if info.channels != takes and (takes, gives) != (1, 1):
+        raise UserError(
+            name, f"has {count(info.channels, 'channel')}, the model takes {takes}", "give a file with as many channels"
+        )
+    if info.rate != capture.rate and not request.resample:
+        remedy = "convert the file, or add --resample"
+        raise UserError(name, f"is at {info.rate} Hz, the model runs at {capture.rate:.10g} Hz", remedy)
+    if info.rate != capture.rate:
+        load_soxr()
+    compilation = compile_graph(capture.graph, options)
+    warn(capture.warnings)
+    blob = compilation.pack(capture)
+    return [
+        Processor(compilation, blob, capture.graph, sample_rate=capture.rate, slim=request.slim, prewarm=True)
+        for _ in range(info.channels // takes)
+    ]
+
+
+def rendered(request: RunRequest, info: WavInfo, voices: list[Processor]) -> Iterator[FloatArray]:
+    """The output [channels, n] in pieces, exactly as many frames as the file has."""
+    voice = voices[0]
+    chunks: Iterable[FloatArray] = _with_progress(read_chunks(info), info)
+    if info.rate != voice.sample_rate:
+        chunks = resampled(chunks, Resampler(info.rate, voice.sample_rate, info.channels))
+    played = played_through(chunks, voices, info.channels)
+    if info.rate != voice.sample_rate:
+        played = resampled(played, Resampler(voice.sample_rate, info.rate, len(voices) * voice.out_channels))
+    yield from exactly(played, info.frames, len(voices) * voice.out_channels)
+
+
+def played_through(chunks: Iterable[FloatArray], voices: list[Processor], channels: int) -> Iterator[FloatArray]:
+    """Chunks through the processors, their latency taken off the front and made up for at the end."""
+    latency = late = voices[0].latency_samples
+    for chunk in _and_then(chunks, np.zeros((channels, latency), np.float32)):
+        played = np.concatenate([v.process(x) for v, x in zip(voices, np.split(chunk, len(voices)), strict=True)])
+        yield played[:, late:]
+        late = max(0, late - played.shape[1])
+
+
+def _and_then(chunks: Iterable[FloatArray], last: FloatArray) -> Iterator[FloatArray]:
+    yield from chunks
+    if last.shape[1]:
+        yield last
+
+
+def resampled(chunks: Iterable[FloatArray], resampler: Resampler) -> Iterator[FloatArray]:
+    """Chunks at another rate; the last one brings what was held back."""
+    held: FloatArray | None = None
+    for chunk in chunks:
+        if held is not None:
+            yield resampler.process(held)
+        held = chunk
+    if held is not None:
+        yield resampler.process(held, last=True)
+
+
+def exactly(chunks: Iterable[FloatArray], frames: int, channels: int) -> Iterator[FloatArray]:
+    """Cut or fill up with zeros to ``frames``: two conversions of the rate may round the length."""
+    left = frames
+    for chunk in chunks:
+        if left:
+            yield chunk[:, :left]
+        left = max(0, left - chunk.shape[1])
+    if left:
+        yield np.zeros((channels, left), np.float32)
+
+
+def _with_progress(chunks: Iterable[FloatArray], info: WavInfo) -> Iterator[FloatArray]:
+    """The same chunks, with a bar on standard error if that is a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    console = Console(stderr=True)
+    disable = not sys.stderr.isatty()
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=disable) as progress:
+        task = progress.add_task(one_line(info.path.name), total=info.frames)
+        for chunk in chunks:
+            yield chunk
+            progress.advance(task, chunk.shape[1])
+
+
+def _report(request: RunRequest, info: WavInfo, voices: list[Processor], writer: WavWriter, seconds: float) -> None:
+    length = info.frames / info.rate
+    speed = length / seconds
+    factor = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+    say(f"{one_line(str(request.output))}: {length:,.2f} s in {seconds:,.2f} s, {factor} times real time (measured)")
+    if len(voices) > 1:
+        say(f"{count(info.channels, 'channel')}, each through the capture by itself")
+    if info.rate != voices[0].sample_rate:
+        say(f"played at the model's {voices[0].sample_rate:.10g} Hz, written at the file's {info.rate} Hz")
+    if writer.clipped:
+        share = percent(writer.clipped / (info.frames * len(voices) * voices[0].out_channels))
+        what = f"{count(writer.clipped, 'sample')} clipped ({share}); lower the input or use --float"
+        warn([f"{one_line(str(request.output))}: {what}"])

@@ -1,0 +1,102 @@
+"""``schedc verify``: PASS or FAIL with the facts behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from schedc.backends.interpreter import Interpreter
+from schedc.commands.console import count, say, warn
+from schedc.compiler import Capture, Compilation, Options, c_identifier, compile_graph, read_capture
+from schedc.errors import UnsupportedError
+from schedc.ir.ops import LstmCell, macs
+from schedc.targets.base import Target
+from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation
+
+
+def verify(model: Path, options: Options, slim: float | None, samples: int | None) -> int:
+    """Print the verdict; returns the exit code, 0 or 1.  UserError as for ``compile``."""
+    check_runnable(options.target)
+    capture = read_capture(model, slim)
+    compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
+    warn(capture.warnings)
+    result = verify_compilation(compilation, capture, samples or default_samples(compilation))
+    where = "emulated" if result.emulated else "on this machine"
+    cores = count(options.cores, "core")
+    say(f"{compilation.name}: {capture.architecture} for {options.target.full_name}, {cores}, {where}")
+    say(f"contract   {options.contract}")
+    for run in result.runs:
+        say(_run_text(run, result))
+    if result.instructions_per_sample is not None:
+        say(f"executed   {result.instructions_per_sample:,.0f} instructions/sample in blocks of {options.frames}")
+    if result.stack_bytes is not None:
+        say(f"stack      {count(result.stack_bytes, 'byte')} at most")
+    say(f"accuracy   {accuracy_text(capture, result)} (not part of the verdict)")
+    say("PASS" if result.passed else "FAIL")
+    return 0 if result.passed else 1
+
+
+def check_runnable(target: Target) -> None:
+    """UnsupportedError for a target that neither this machine nor the emulator runs."""
+    if not can_run_here(target) and not target.emulator:
+        raise UnsupportedError(
+            "--target", f"this machine cannot run {target.name} code and no emulator can", "verify on such a machine"
+        )
+
+
+def default_samples(compilation: Compilation) -> int:
+    """How much signal is worth its time: the LSTM interpreter is slow, and so is emulation."""
+    graph = compilation.program.graph
+    if any(isinstance(node.op, LstmCell) for node in graph):
+        return 2000
+    if can_run_here(compilation.options.target):
+        return 20000
+    work = sum(macs(node.op) for node in graph)
+    return min(20000, max(4000, 50_000_000 // (work + 1)))
+
+
+def _run_text(run: Run, result: Verification) -> str:
+    if run.fault:
+        return f"FAIL       {run.what}: {run.fault}"
+    sizes = "1 sample" if result.largest_call == 1 else f"1 to {count(result.largest_call, 'sample')}"
+    amount = f"{count(result.signal.shape[1], 'sample')} in {count(run.calls, 'call')} of {sizes}"
+    return f"pass       {run.what}: {amount}, every bit as the float32 interpreter's"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """``error_db``: RMS of float32 minus float64 over the RMS of float64; None if either is silent
+    or not finite.  ``error_peak``: the largest difference."""
+
+    error_db: float | None
+    error_peak: float
+
+    def __str__(self) -> str:
+        if self.error_db is None:
+            return f"float32 differs from float64 by at most {self.error_peak:.2g}"
+        return (
+            f"float32 is {self.error_db:.1f} dB from float64 (RMS of the difference over RMS), "
+            f"at most {self.error_peak:.2g}"
+        )
+
+
+def accuracy_text(capture: Capture, result: Verification) -> str:
+    """How far float32 is from float64, or why that says nothing."""
+    overflowing = int(np.count_nonzero(~np.isfinite(result.wanted)))
+    if overflowing:
+        return f"not measured: {overflowing:,} of {result.wanted.size:,} values overflow on the loud part of the signal"
+    return str(measure_accuracy(capture, result.signal, result.wanted))
+
+
+def measure_accuracy(capture: Capture, x: FloatArray, y: FloatArray) -> Accuracy:
+    """How far the float32 answer ``y`` to ``x`` is from the model in double precision."""
+    interpreter = Interpreter(capture.graph, capture.weights, "float64")
+    interpreter.prewarm(capture.prewarm_samples)
+    exact = interpreter.process(x)
+    with np.errstate(all="ignore"):
+        error = y - exact
+        ratio = float(np.sqrt(np.mean(error**2) / np.mean(exact**2)))
+        decibels = 20 * float(np.log10(ratio)) if np.isfinite(ratio) and ratio > 0 else None
+        return Accuracy(decibels, float(np.max(np.abs(error))))

@@ -1,0 +1,99 @@
+"""The facts behind ``schedc explain``: memory by use, what fits, what another contract would gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from schedc.compiler import Compilation
+from schedc.ir.contract import Mac
+from schedc.ir.program import Arena
+from schedc.report import KernelFacts, kernel_facts
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """A stage's state by use, in bytes; the four add up to ``state``.
+
+    ``rings``: past samples of streams that are read with history.  ``scratch``: tile scratch.
+    ``other``: streams of one block, LSTM states, ring positions.  ``handoff`` (to the next stage) is
+    not part of the state.
+    """
+
+    state: int
+    rings: int
+    scratch: int
+    other: int
+    handoff: int
+
+
+def stage_memory(arena: Arena) -> StageMemory:
+    """The memory of a planned stage."""
+    rings = sum(p.bytes for p in arena.rows.values() if p.is_ring and p.base == "state")
+    other = arena.state_bytes - rings - arena.scratch_bytes
+    return StageMemory(arena.state_bytes, rings, arena.scratch_bytes, other, arena.handoff_bytes)
+
+
+def memory_by_stage(compilation: Compilation) -> list[StageMemory]:
+    """One entry per stage, in order."""
+    return [stage_memory(stage.arena) for stage in compilation.program.stages if stage.arena]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The target's memory against what the code needs, in bytes.
+
+    ``needed``: state and handoffs, which must be in RAM.  ``constant``: code and weights, which may
+    be in RAM or in flash.
+    """
+
+    available: int
+    needed: int
+    constant: int
+
+    @property
+    def verdict(self) -> str:
+        if self.needed + self.constant <= self.available:
+            return "all of it fits"
+        if self.needed <= self.available:
+            return "the state fits if code and weights stay in flash"
+        return "it does not fit"
+
+
+def fit(compilation: Compilation, code_bytes: int) -> Fit | None:
+    """None if the target does not state its RAM.
+
+    ``code_bytes``: what the object takes in memory.  Several stages running at once need two handoffs
+    per cut, one being written while the other is read.
+    """
+    target = compilation.options.target
+    if "sram_bytes" not in target.facts:
+        return None
+    stages = memory_by_stage(compilation)
+    needed = sum(stage.state for stage in stages) + 2 * sum(stage.handoff for stage in stages)
+    return Fit(int(target.fact("sram_bytes")), needed, code_bytes + compilation.layout.total_bytes)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another contract that the target allows, with its *predicted* cycles per sample."""
+
+    mac: str
+    cycles_per_sample: float
+
+
+def other_contracts(compilation: Compilation) -> list[Alternative]:
+    """What this schedule would cost under the target's other kinds of multiply-accumulate."""
+    options = compilation.options
+    result = []
+    for name in options.target.mac:
+        if name == options.contract.mac:
+            continue
+        mac: Mac = "fused" if name == "fused" else "unfused"
+        changed = replace(options, contract=replace(options.contract, mac=mac))
+        result.append(Alternative(mac, total_cycles(kernel_facts(replace(compilation, options=changed)))))
+    return result
+
+
+def total_cycles(facts: list[KernelFacts]) -> float:
+    """Predicted cycles per sample of all kernels together."""
+    return sum(fact.estimated_cycles_per_sample for fact in facts)

@@ -1,0 +1,96 @@
+"""``schedc compile`` and ``schedc explain``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Run
+from schedc.commands.console import clock_text, percent
+from schedc.explain import memory_by_stage, other_contracts, total_cycles
+from schedc.report import kernel_facts
+
+LITE = Path(__file__).parents[2] / "examples" / "captures" / "a2_lite.nam"
+
+
+def test_compile_writes_what_it_lists(run: Run, wavenet: Path, tmp_path: Path) -> None:
+    outcome = run("compile", wavenet, "-t", "m33", "--cores", 2, "-o", tmp_path / "b", "--emit-texts")
+    assert (outcome.code, outcome.err) == (0, "")
+    names = {path.name for path in (tmp_path / "b").iterdir()}
+    endings = (".o", "_weights.bin", ".h", ".json", "_weights.c", "_weights.S", ".ll", ".s")
+    assert names == {f"small_amp{ending}" for ending in endings}
+    lines = outcome.out.splitlines()
+    assert lines[0] == "small_amp: WaveNet for m33, 2 cores, blocks of up to 48 samples"
+    for path in (tmp_path / "b").iterdir():
+        (line,) = [line for line in lines if line.split()[:1] and line.startswith(f"{path} ")]
+        assert line.endswith(f" {path.stat().st_size:,}")
+    assert "latency    0 samples; 48 with the stages running at the same time" in lines
+    assert "contract   mac=fused subnormals=keep math=exact" in lines
+    assert lines[-1].startswith("predicted  ") and "(not measured)" in lines[-1]
+    assert outcome.out.isascii()
+
+
+def test_dumps_appear_whole(run: Run, linear: Path, tmp_path: Path) -> None:
+    assert run("compile", linear, "-t", "a8", "-o", tmp_path / "b", "--dump-passes", tmp_path / "d").code == 0
+    names = sorted(path.name for path in (tmp_path / "d").iterdir())
+    assert names[:2] == ["00-input.dot", "00-input.txt"]
+    assert names[-1] == "07-plan-arena.txt"
+    assert len(names) == 16
+
+
+def test_split_implies_the_number_of_cores(run: Run, wavenet: Path, tmp_path: Path) -> None:
+    outcome = run("compile", wavenet, "-t", "m33", "--split", "1,2", "-o", tmp_path / "b")
+    assert outcome.code == 0
+    assert outcome.err == "schedc: warning: --cores: 3 stages, but m33 states 2 cores\n"
+    assert json.loads((tmp_path / "b" / "small_amp.json").read_text())["cores"] == 3
+
+
+def test_warnings_of_the_reader(run: Run, linear: Path, tmp_path: Path) -> None:
+    linear.write_text(linear.read_text() + " x")
+    outcome = run("compile", linear, "-t", "host", "-o", tmp_path / "b")
+    assert outcome.code == 0
+    assert outcome.err == f"schedc: warning: {linear}: 1 characters after the document are ignored\n"
+
+
+def test_explain_is_plain_text_that_adds_up(run: Run) -> None:
+    outcome = run("explain", LITE, "-t", "m33", "--cores", 2)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "\x1b" not in outcome.out and outcome.out.isascii()
+    assert max(map(len, outcome.out.splitlines())) <= 120
+    rows = [line.split() for line in outcome.out.splitlines() if line.startswith("array0.")]
+    (total,) = [line.split() for line in outcome.out.splitlines() if line.startswith("total")]
+    assert sum(int(row[3].replace(",", "")) for row in rows) == int(total[2].replace(",", ""))
+    assert "--mac unfused is predicted to take" in outcome.out
+    assert "of 532,480 bytes RAM: all of it fits" in outcome.out
+
+
+def test_explain_json_is_the_report(run: Run, wavenet: Path, tmp_path: Path) -> None:
+    printed = json.loads(run("explain", wavenet, "-t", "aarch64", "--json").out)
+    run("compile", wavenet, "-t", "aarch64", "-o", tmp_path / "b")
+    assert printed == json.loads((tmp_path / "b" / "small_amp.json").read_text())
+
+
+def test_memory_and_other_contracts() -> None:
+    from schedc.compiler import compile_graph, make_options, read_capture
+
+    compilation = compile_graph(read_capture(LITE).graph, make_options("m33", 2))
+    stages = memory_by_stage(compilation)
+    assert [stage.rings + stage.scratch + stage.other for stage in stages] == [stage.state for stage in stages]
+    assert all(stage.rings > 0 and stage.scratch >= 0 and stage.other >= 0 for stage in stages)
+    assert stages[0].handoff > 0 == stages[1].handoff
+    (other,) = other_contracts(compilation)
+    assert other.mac == "unfused"
+    assert other.cycles_per_sample < total_cycles(kernel_facts(compilation))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(1.5504, "155 %"), (0.9999, "100 %"), (0.32, "32.0 %"), (0.01, "1.0 %"), (0.00023, "0.023 %")]
+)
+def test_percent(ratio: float, text: str) -> None:
+    assert percent(ratio) == text
+
+
+def test_clocks() -> None:
+    assert (clock_text(150e6), clock_text(2.4e9)) == ("150 MHz", "2.4 GHz")
