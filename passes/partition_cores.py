@@ -3,80 +3,141 @@
     k0 k1 k2 k3   -->   stage 0: k0 k1, send %x %head   |   stage 1: receive %x %head, k2 k3
 
 Everything that crosses a cut travels in the handoff: residual, partial head sum, condition; what a
-later stage wants passes through the stages between.  The cut minimises the slowest stage by a
-static cost; ``split`` forces it (numbers of the kernels that begin stages 1, 2, ...).
+later stage wants passes through the stages between.  The cut minimises the slowest stage: its
+kernels, what it copies, its share of the synchronisation, over its core's speed
+(:mod:`schedc.analysis.stage_costs`).  ``split`` forces it (numbers of the kernels that begin stages 1, 2, ...).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import pairwise
 
+from schedc.analysis.kernel_work import kernel_work
+from schedc.analysis.stage_costs import (
+    Allowed,
+    HandoffCost,
+    KernelCycles,
+    RankedCut,
+    StageCosts,
+    best_cuts,
+)
 from schedc.errors import UserError
 from schedc.ir.graph import Graph, GraphBuilder
-from schedc.ir.ops import Activation, Input, Output, macs
+from schedc.ir.ops import Input, Output
 from schedc.ir.program import Kernel, Program, Stage
-
-# Static cost of an activation, in multiply-accumulates: a division and an exponential, or a select.
-_COSTLY = {"tanh": 24, "sigmoid": 20, "silu": 21, "fasttanh": 14, "softsign": 8}
+from schedc.passes.plan_arena import plan_stage
 
 
 @dataclass(frozen=True)
 class PartitionCores:
+    """``core_speeds``: one per core, relative; empty means equal cores.  ``kernel_cycles``: the
+    prediction to balance by (default: multiply-accumulates).  ``bytes_per_core``: what the state of
+    one stage and its handoffs, two blocks each, may take together.
+    """
+
     cores: int = 1
     split: tuple[int, ...] = ()
+    core_speeds: tuple[float, ...] = ()
+    handoff: HandoffCost = field(default_factory=HandoffCost)
+    kernel_cycles: KernelCycles | None = None
+    bytes_per_core: float = math.inf
     name: str = "partition-cores"
 
     def __call__(self, program: Program) -> Program:
-        cuts = self.split or balanced_cuts([kernel_cost(program.graph, k) for k in program.kernels], self.cores)
-        check_cuts(cuts, self.cores, len(program.kernels))
+        """The program with stages; UserError if there is no such cut, or none that fits."""
+        count = len(program.kernels)
+        check_count(self.cores, count)
+        check_speeds(self.core_speeds, self.cores)
+        if self.split:
+            check_cuts(self.split, self.cores, count)
+            cuts = self.split
+        else:
+            ranked = self.ranked(program)
+            if not ranked:
+                raise self._does_not_fit(program)
+            cuts = ranked[0].cuts
+        if not all(self._allowed(program)(a, b) for a, b in pairwise([0, *cuts, count])):
+            raise self._does_not_fit(program)
         return replace(program, stages=cut_stages(program.graph, program.kernels, cuts))
 
+    def costs(self, program: Program) -> StageCosts:
+        """The costs of every possible stage of a scheduled program."""
+        kernels = program.kernels
+        predict = self.kernel_cycles or (lambda program, kernel: float(kernel_work(program.graph, kernel)))
+        crossings = [
+            sum(program.graph[name].channels for name in crossing(program.graph, (kernels[:k], kernels[k:]), 1))
+            for k in range(1, len(kernels))
+        ]
+        return StageCosts(
+            kernel_cycles=tuple(predict(program, kernel) for kernel in kernels),
+            handoff_floats=(0, *crossings, 0),
+            block=program.block,
+            core_speeds=self.core_speeds or (1.0,) * self.cores,
+            handoff=self.handoff,
+        )
 
-def kernel_cost(graph: Graph, kernel: Kernel) -> int:
-    """Static work of a kernel per sample, in multiply-accumulates."""
-    total = 0
-    for name in kernel.nodes:
-        node = graph[name]
-        total += macs(node.op)
-        total += node.channels * (_COSTLY.get(node.op.kind, 3) if isinstance(node.op, Activation) else 1)
-    return total
+    def ranked(self, program: Program, count: int = 1) -> list[RankedCut]:
+        """The best cuts that fit, best first: the chosen one and its runners-up."""
+        return best_cuts(self.costs(program), count, self._allowed(program))
+
+    def _allowed(self, program: Program) -> Allowed:
+        if math.isinf(self.bytes_per_core):
+            return lambda begin, end: True
+
+        @cache
+        def fits(begin: int, end: int) -> bool:
+            return stage_bytes(program, begin, end) <= self.bytes_per_core
+
+        return fits
+
+    def _does_not_fit(self, program: Program) -> UserError:
+        count = len(program.kernels)
+        cuts = self.split or best_cuts(self.costs(program))[0].cuts
+        largest = max(stage_bytes(program, a, b) for a, b in pairwise([0, *cuts, count]))
+        what = f"a stage needs {largest} bytes, a core has {self.bytes_per_core:.0f}"
+        return UserError("--split" if self.split else "--cores", what, "use more cores or a smaller --block")
 
 
-def check_cuts(cuts: Sequence[int], cores: int, kernels: int) -> None:
-    """Raise UserError for a cut that cannot be made, saying what could."""
+def stage_bytes(program: Program, begin: int, end: int) -> int:
+    """What a core needs for kernels [begin, end): its state, and two blocks of each handoff."""
+    cuts = [cut for cut in (begin, end) if 0 < cut < len(program.kernels)]
+    stages = cut_stages(program.graph, program.kernels, cuts)
+    arenas = [plan_stage(stage, program) for stage in stages]
+    own = 1 if begin else 0
+    return arenas[own].state_bytes + 2 * sum(arena.handoff_bytes for arena in arenas)
+
+
+def check_count(cores: int, kernels: int) -> None:
+    """Raise UserError for more stages than kernels."""
     if kernels < cores:
         raise UserError(
             "--cores",
             f"there is nothing to cut into {cores} stages: the model is a chain of {kernels} kernel(s)",
             f"use at most {kernels}",
         )
+
+
+def check_speeds(speeds: Sequence[float], cores: int) -> None:
+    """Raise UserError unless there is a positive speed for each core, or none at all."""
+    if not speeds:
+        return
+    if len(speeds) != cores:
+        raise UserError("--core-speed", f"{len(speeds)} speed(s) for {cores} core(s)", "give one per core")
+    if not all(math.isfinite(speed) and speed > 0 for speed in speeds):
+        raise UserError("--core-speed", "a speed is a number above 0", "for example 1,0.8")
+
+
+def check_cuts(cuts: Sequence[int], cores: int, kernels: int) -> None:
+    """Raise UserError for cuts that cannot be made, saying what could."""
     if len(cuts) != cores - 1:
         raise UserError("--split", f"{len(cuts)} cut(s) make {len(cuts) + 1} stages, not {cores}")
     bounds = [0, *cuts, kernels]
     if any(a >= b for a, b in pairwise(bounds)):
         raise UserError("--split", f"cuts must ascend and lie between 1 and {kernels - 1}")
-
-
-def balanced_cuts(costs: Sequence[int], cores: int) -> tuple[int, ...]:
-    """First kernels of stages 1.. so that the costliest stage is as cheap as can be (dynamic programming)."""
-    count = len(costs)
-    if count < cores:
-        return ()
-    prefix = [0]
-    for cost in costs:
-        prefix.append(prefix[-1] + cost)
-    # best[end] = (cost of the slowest stage, cuts) for the first ``end`` kernels
-    best: dict[int, tuple[int, tuple[int, ...]]] = {end: (prefix[end], ()) for end in range(1, count + 1)}
-    for stage in range(1, cores):
-        best = {
-            end: min(
-                (max(best[cut][0], prefix[end] - prefix[cut]), (*best[cut][1], cut)) for cut in range(stage, end)
-            )
-            for end in range(stage + 1, count + 1)
-        }
-    return best[count][1]
 
 
 def cut_stages(graph: Graph, kernels: Sequence[Kernel], cuts: Sequence[int]) -> tuple[Stage, ...]:

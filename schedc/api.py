@@ -33,6 +33,7 @@ def compile_capture(
     *,
     mac: str | None = None,
     split: Sequence[int] = (),
+    core_speeds: Sequence[float] = (),
     name: str | None = None,
     prewarm: bool = True,
     core_0_5_5_layer1x1_post_film: bool = False,
@@ -42,15 +43,15 @@ def compile_capture(
     """Compile a capture for ``target``: object, weight blob, header and report.
 
     ``block``: largest number of frames per call (default: the target's).  ``cores``: stages to cut the
-    model into; ``split``: the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or
-    ``"unfused"``.  ``name``: what symbols and files are called (default: from the file's name).
+    model into, balanced over cores of ``core_speeds`` (relative; default: equal), or cut by ``split``:
+    the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or ``"unfused"``.  ``name``: what symbols and files are called (default: from the file's name).
     ``prewarm``: the blob's start state is silence, else zero.  ``with_texts`` adds LLVM IR and assembly.
     Raises UserError for anything the caller can mend.
     """
     chosen = name or c_identifier(Path(path).stem)
     if name is not None and c_identifier(name) != name.lower():
         raise UserError("--name", f"{name!r} is not a C identifier")
-    options = make_options(target, cores, block, mac, split)
+    options = make_options(target, cores, block, mac, split, core_speeds)
     capture = read_capture(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
     compilation = compile_graph(capture.graph, options, chosen, observers, with_texts)
     return make_artifact(compilation, capture, prewarm, with_texts)

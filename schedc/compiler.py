@@ -87,8 +87,9 @@ def make_options(
     block: int | None = None,
     mac: str | None = None,
     split: Sequence[int] = (),
+    core_speeds: Sequence[float] = (),
 ) -> Options:
-    """Options from names; ``mac`` None takes the target's default."""
+    """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores."""
     description = load_target(host_target_name() if target == "host" else target)
     if mac not in (None, "fused", "unfused"):
         raise UserError("--mac", f"{mac!r} is not a kind of multiply-accumulate", "use fused or unfused")
@@ -97,7 +98,7 @@ def make_options(
         mac="fused" if chosen == "fused" else "unfused",
         subnormals="flush" if description.subnormals[0] == "flush" else "keep",
     )
-    return Options(description, cores, block, contract, tuple(split))
+    return Options(description, cores, block, contract, tuple(split), tuple(core_speeds))
 
 
 def c_identifier(text: str) -> str:

@@ -6,12 +6,14 @@ that exists, the interpreter, plans to look at) imports this module and never lo
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from schedc.analysis.stage_costs import HandoffCost
 from schedc.backends.packing import PackingList, packing_list
 from schedc.backends.weight_blob import BlobLayout, plan_blob
 from schedc.errors import InternalError, UserError
@@ -24,6 +26,7 @@ from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable, apply_recipes, check_weights
+from schedc.kernel_cycles import estimator
 from schedc.passes.base import Pass
 from schedc.passes.canonicalize import Canonicalize
 from schedc.passes.eliminate_dead_terminals import EliminateDeadTerminals
@@ -69,6 +72,7 @@ class Options:
     block: int | None = None
     contract: Contract = field(default_factory=Contract)
     split: tuple[int, ...] = ()
+    core_speeds: tuple[float, ...] = ()  # relative, one per core; empty: equal cores
 
     @property
     def frames(self) -> int:
@@ -122,9 +126,22 @@ def planning_passes(options: Options) -> list[Pass]:
     return [
         FuseLayers(),
         SelectKernels(options.target),
-        PartitionCores(options.cores, options.split),
+        partition_pass(options),
         PlanArena(),
     ]
+
+
+def partition_pass(options: Options) -> PartitionCores:
+    """How the options' target cuts a program."""
+    target, facts = options.target, options.target.facts
+    return PartitionCores(
+        cores=options.cores,
+        split=options.split,
+        core_speeds=options.core_speeds,
+        handoff=HandoffCost(target.fact("handoff_cycles_per_float"), target.fact("synchronisation_cycles")),
+        kernel_cycles=estimator(target, options.contract),
+        bytes_per_core=facts["bytes_per_core"].value if "bytes_per_core" in facts else math.inf,
+    )
 
 
 def core_graph(graph: Graph) -> Graph:

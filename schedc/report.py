@@ -13,7 +13,7 @@ from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Capture, Compilation
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
-from schedc.passes.partition_cores import kernel_cost
+from schedc.kernel_cycles import estimate_cycles as kernel_cycles
 from schedc.version import VERSION
 
 
@@ -80,17 +80,10 @@ def _taps(bound: BoundKernel) -> str:
 
 
 def estimate_cycles(compilation: Compilation, bound: BoundKernel, graph: Graph) -> float:
-    """A rough static estimate: work over throughput, times the target's overhead factor."""
-    target = compilation.options.target
-    contract = compilation.options.contract
+    """Predicted cycles per sample of a kernel on one core."""
+    options = compilation.options
     (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
-    vectors = kernel_cost(graph, kernel) / target.vectors.lanes
-    schedule = bound.shape.schedule
-    outputs, tile = schedule.output_block, schedule.tile_vectors
-    weights = outputs / 4 if target.vectors.weights == "lane" else outputs
-    mac = target.fact("fused_mac_cycles" if contract.mac == "fused" else "unfused_mac_cycles")
-    loads = target.fact("load_cycles") * (weights + tile) / (outputs * tile)
-    return round(vectors * (mac + loads) * target.fact("overhead_factor"), 1)
+    return round(kernel_cycles(graph, kernel, bound.shape.schedule, options.target, options.contract), 1)
 
 
 def loaded_bytes(elf: bytes) -> int:
