@@ -100,6 +100,9 @@ class Float32:
     def where_greater(self, a: F32, b: F32, yes: F32, no: F32) -> F32:
         return np.where(self._flush(a) > self._flush(b), yes, no)
 
+    def maximum(self, a: F32, b: F32) -> F32:
+        return self.where_greater(a, b, a, b)
+
     def bits_and(self, a: F32, b: F32) -> F32:
         return np.bitwise_and(a.view(np.uint32), b.view(np.uint32)).view(np.float32)
 

@@ -49,7 +49,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Step:
-    """One node.  ``op`` has its dilation replaced by 1; ``dilation`` is the argument's number, or -1.
+    """One node.  ``op`` has its dilation replaced by 1; ``dilation`` is the argument's number, or -1 where
+    it does not matter or really is 1.
 
     ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
     read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.
@@ -166,7 +167,7 @@ class _Binder:
         )
         dilation = -1
         if isinstance(op, Conv):
-            if past:
+            if past and not self.schedule.share_taps:
                 dilation = len(self.dilations)
                 self.dilations.append(op.dilation)
             op = replace(op, dilation=1)
@@ -299,4 +300,4 @@ class _Recorder:
     def shift_right(self, a: None, count: int) -> None: ...
     def add(self, a: None, b: None) -> None: ...
 
-    sub = mul = div = bits_and = bits_or = bits_add = bits_sub = add
+    sub = mul = div = maximum = bits_and = bits_or = bits_add = bits_sub = add

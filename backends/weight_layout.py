@@ -122,9 +122,10 @@ def block_channels(block: Block, rows: int) -> Iterator[int]:
 
 def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
     """The layout that ``schedule`` asks for: what is unrolled, what is looped over."""
-    outputs = min(schedule.output_block, op.out_channels)
+    outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
     per_column = outputs * schedule.tile_vectors
-    roll_taps = per_column * op.columns * op.kernel_size > schedule.unroll_macs and op.kernel_size > 1
+    long = per_column * op.columns * op.kernel_size > schedule.unroll_macs
+    roll_taps = long and op.kernel_size > 1 and not schedule.share_taps
     # A source narrow enough for registers is never looped over: registers have no index.
     in_memory = op.columns * schedule.tile_vectors > schedule.register_values
     roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs

@@ -71,7 +71,7 @@ class _Planner:
         self._place_rows([n for n in plain if n.name not in received], ranges)
         scratch, scratch_bytes = self._scratch()
         offset = self.take(scratch_bytes)
-        slack = 4 * self.rings.lanes  # rewinds copy whole vectors
+        slack = 4 * self.rings.copy_frames  # rewinds copy whole vectors
         return Arena(
             rows=self.rows,
             sent=sent,
@@ -106,10 +106,10 @@ class _Planner:
             history = ranges[node.name].history
             span = self.rings.span(history)
             # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
-            rewound = align(history, self.rings.lanes)
+            rewound = align(history, self.rings.copy_frames)
             # Start each ring one block further into its span than the last: rewinds spread out.
             stagger = index * self.rings.block_frames % (span - self.rings.block_frames + 1)
-            row_frames = align(rewound + span + self.rings.lanes, ALIGNMENT // 4)
+            row_frames = align(rewound + span + self.rings.copy_frames, ALIGNMENT // 4)
             offset = self.take(4 * node.channels * row_frames)
             self.rows[node.name] = Placement(
                 base="state",

@@ -20,18 +20,24 @@ class KernelSchedule:
 
     ``lanes``: floats per vector.  ``tile_vectors``: vectors of frames per tile; the tile is
     ``lanes * tile_vectors`` frames.  ``output_block``: output channels of a convolution whose
-    accumulators are held in registers together.  ``unroll_macs``: a tap loop of more
+    accumulators are held in registers together; ``pointwise_block`` the same for 1x1 convolutions, whose
+    sources sit in registers too.  ``unroll_macs``: a tap loop of more
     multiply-accumulate instructions than this is rolled; so is a channel loop.
     ``register_values``: streams of at most this many vectors per tile stay in registers, wider
-    ones go through tile scratch.
+    ones go through tile scratch.  ``interleave``: write element-wise steps across the tile's vectors,
+    for machines that issue in order.  ``share_taps``: with dilation 1 and one frame per register, neighbouring
+    taps read the same samples; load each once and unroll all taps.
     """
 
     lanes: int
     tile_vectors: int
     output_block: int
+    pointwise_block: int
     unroll_macs: int
     register_values: int
     weight_route: WeightRoute
+    interleave: bool
+    share_taps: bool
 
     @property
     def tile_frames(self) -> int:
@@ -49,9 +55,9 @@ class RingSchedule:
 
     block_frames: int  # a block rounded up to whole tiles
     most_blocks: int
-    lanes: int  # rewinds copy whole vectors of so many floats
+    copy_frames: int  # rewinds copy whole chunks of so many frames
 
     def span(self, history: int) -> int:
-        """Frames after the history: about twice the history, 2 to ``most_blocks`` blocks."""
-        blocks = -(-2 * history // self.block_frames)
+        """Frames after the history: about three times the history, 2 to ``most_blocks`` blocks."""
+        blocks = -(-3 * history // self.block_frames)
         return self.block_frames * max(2, min(self.most_blocks, blocks))

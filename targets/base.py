@@ -30,12 +30,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Codegen:
-    """What LLVM is told.  ``abi_float`` is the float ABI name that the triple implies."""
+    """What LLVM is told.  ``machine_scheduler``: let it reorder instructions, or keep the emitted order."""
 
     triple: str
     cpu: str
     features: str
     pointer_bits: int
+    machine_scheduler: bool
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,12 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds for the kernel selection; see :class:`schedc.schedule.KernelSchedule`."""
+    """Bounds for the kernel selection; see :class:`schedc.schedule.KernelSchedule`.
 
+    ``accumulators``: registers that a tile's sums may take; the others hold operands and weights.
+    """
+
+    accumulators: int
     unroll_macs: int
     rewind_blocks: int
 
@@ -117,10 +122,14 @@ def _target(name: str, data: dict[str, object]) -> Target:
         name=name,
         full_name=str(data["full_name"]),
         codegen=Codegen(
-            str(codegen["triple"]), str(codegen["cpu"]), str(codegen["features"]), int(codegen["pointer_bits"])
+            str(codegen["triple"]),
+            str(codegen["cpu"]),
+            str(codegen["features"]),
+            int(codegen["pointer_bits"]),
+            bool(codegen["machine_scheduler"]),
         ),
         vectors=Vectors(int(vectors["lanes"]), int(vectors["registers"]), str(vectors["weights"])),
-        limits=Limits(limits["unroll_macs"], limits["rewind_blocks"]),
+        limits=Limits(limits["accumulators"], limits["unroll_macs"], limits["rewind_blocks"]),
         mac=tuple(cast(list[str], data["mac"])),
         subnormals=tuple(cast(list[str], data["subnormals"])),
         in_order=bool(data["in_order"]),

@@ -7,22 +7,27 @@ output and vector.  Taps, columns and blocks are unrolled while small and looped
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from llvmlite import ir
 
 from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Number, Value
-from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
+from schedc.backends.llvm.tile_values import Memory, Registers, Row, TileValue
 from schedc.backends.weight_layout import Block, ConvLayout, conv_layout
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, Start
+from schedc.schedule import WeightRoute
 
 if TYPE_CHECKING:
     from schedc.backends.llvm.kernels import KernelEmitter
+
+# Products between a product and its addition on in-order machines: VMUL's result takes one cycle more.
+_PRODUCT_DELAY = 2
 
 
 def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
@@ -33,8 +38,11 @@ def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
     if step.wide and (isinstance(emitter.source, Memory) or step.op.groups == 1):
         emitter.rolled()
         return kernel.slots[step.stores[0]]
-    rows = emitter.unrolled()  # also where groups would index a register source in a loop
-    return kernel.slots[step.stores[0]] if step.wide else Registers(tuple(rows))
+    result = Registers([], emitter.unrolled())
+    # Taps and stores belong here; a 1x1 convolution that only feeds this kernel can wait for its readers.
+    if step.op.kernel_size > 1 or step.stores or step.op.start is Start.STREAM:
+        result.all_rows()
+    return kernel.slots[step.stores[0]] if step.wide else result
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,18 @@ class _Place:
     weights: Value
 
 
+@dataclass(frozen=True)
+class _SharedTap:
+    """A tap whose samples neighbouring taps read too: dilation 1, one frame per register."""
+
+    pointer: Value  # the block's source rows at the oldest tap
+    tap: int
+
+
+# Where a tap's samples are: an address, a shared tap, or (None) the operand itself.
+TapPointer: TypeAlias = Value | _SharedTap | None
+
+
 class _Convolution:
     def __init__(self, kernel: KernelEmitter, step: Step, op: Conv) -> None:
         self.k, self.b, self.step, self.op = kernel, kernel.b, step, op
@@ -54,20 +74,26 @@ class _Convolution:
         self.start = kernel.operand(step.operands[1]) if op.start is Start.STREAM else None
         self.base = self.b.at(kernel.weights, 4 * step.offset("conv"))
         self.vectors = range(kernel.shape.schedule.tile_vectors)
-        self.dilation: Number = kernel.dilations[step.dilation] if step.dilation >= 0 else 0
+        self.dilation: Number = kernel.dilations[step.dilation] if step.dilation >= 0 else 4
+        self.shared: dict[tuple[int, int], Value] = {}  # (channel, frame after the oldest tap) -> sample
 
     # -- blocks ----------------------------------------------------------------------
 
-    def unrolled(self) -> list[tuple[Value, ...]]:
-        """Every block in turn; returns vectors[output]."""
-        result: list[tuple[Value, ...]] = []
+    def unrolled(self) -> list[Callable[[], list[Row]]]:
+        """What emits each block, in output order."""
+        result: list[Callable[[], list[Row]]] = []
+        output = 0
         for block, offset in zip(self.layout.blocks, self.layout.offsets, strict=True):
-            place = _Place(len(result), block.first_group * self.op.columns, self.b.at(self.base, 4 * offset))
-            rows = self.block(block, place)
-            for row in rows:
-                self.k.write(self.step, len(result), row)
-                result.append(tuple(row))
+            place = _Place(output, block.first_group * self.op.columns, self.b.at(self.base, 4 * offset))
+            result.append(partial(self.block_rows, block, place))
+            output += block.outputs
         return result
+
+    def block_rows(self, block: Block, place: _Place) -> list[Row]:
+        rows = [tuple(row) for row in self.block(block, place)]
+        for index, row in enumerate(rows):
+            self.k.write(self.step, self.b.add(place.output, index), row)
+        return rows
 
     def rolled(self) -> None:
         """Loops over periods of equal groups, and inside over equal blocks; all results go to memory."""
@@ -131,6 +157,11 @@ class _Convolution:
             return self.tap(block, place, None, weights, totals)
         pointer = self.oldest_tap(place)
         tap_bytes = 4 * self.layout.tap_floats(block)
+        if self.k.shape.schedule.share_taps:
+            for index in range(self.op.kernel_size):
+                at = _SharedTap(pointer, index)
+                totals = self.tap(block, place, at, self.b.at(weights, index * tap_bytes), totals)
+            return totals
         if not self.layout.roll_taps:
             at = self.b.opaque(pointer, pinned=False)
             for index in range(self.op.kernel_size):
@@ -169,7 +200,7 @@ class _Convolution:
         return [[self.k.negative_zero() for _ in self.vectors] for _ in outputs]
 
     def tap(
-        self, block: Block, place: _Place, pointer: Value | None, weights: Value, totals: list[list[Value]]
+        self, block: Block, place: _Place, pointer: TapPointer, weights: Value, totals: list[list[Value]]
     ) -> list[list[Value]]:
         """All columns of one tap.  ``pointer``: the block's source rows at this tap; None reads the operand."""
         if not self.layout.roll_columns:
@@ -193,13 +224,15 @@ class _Convolution:
         self,
         block: Block,
         place: _Place,
-        pointer: Value | None,
+        pointer: TapPointer,
         column: Number,
         reader: _WeightReader,
         first: int,
         totals: list[list[Value]],
     ) -> list[list[Value]]:
         """One multiply-accumulate per output of the block and vector of the tile."""
+        if self.k.shape.schedule.weight_route is WeightRoute.SCALAR:
+            return self.column_in_order(block, place, pointer, column, reader, first, totals)
         result: list[list[Value]] = []
         for group in range(block.groups):
             channel = self.b.add(group * self.op.columns, column)
@@ -210,7 +243,69 @@ class _Convolution:
                 result.append([self.k.math.mac(w, x[v], totals[index][v]) for v in self.vectors])
         return result
 
-    def read_source(self, place: _Place, pointer: Value | None, channel: Number) -> list[Value]:
+    def column_in_order(
+        self,
+        block: Block,
+        place: _Place,
+        pointer: TapPointer,
+        column: Number,
+        reader: _WeightReader,
+        first: int,
+        totals: list[list[Value]],
+    ) -> list[list[Value]]:
+        """The same for a machine that issues in the order we write.
+
+        Weights first, then frame by frame; a frame is loaded before the arithmetic of the one before it, and
+        an unfused product is added ``_PRODUCT_DELAY`` products later, so nothing waits for its operand.
+        """
+        result = [list(row) for row in totals]
+        products: list[tuple[int, int, Value]] = []
+
+        def accumulate(most_waiting: int) -> None:
+            while len(products) > most_waiting:
+                index, v, product = products.pop(0)
+                result[index][v] = self.k.math.add(product, result[index][v])
+
+        for group in range(block.groups):
+            channel = self.b.add(group * self.op.columns, column)
+            rows = range(group * block.rows, (group + 1) * block.rows)
+            following = self.read_source_vector(place, pointer, channel, 0)
+            weights = [reader.get(first + index) for index in rows]
+            for v in self.vectors:
+                x = following
+                if v + 1 < len(self.vectors):
+                    following = self.read_source_vector(place, pointer, channel, v + 1)
+                for index, w in zip(rows, weights, strict=True):
+                    if self.k.shape.contract.mac == "fused":
+                        result[index][v] = self.k.math.mac(w, x, result[index][v])
+                    else:
+                        products.append((index, v, self.k.math.mul(w, x)))
+                        accumulate(_PRODUCT_DELAY)
+        accumulate(0)
+        return result
+
+    def read_shared(self, tap: _SharedTap, channel: Number, frame: int) -> Value:
+        """A sample that another tap may have loaded already."""
+        if not isinstance(channel, int):
+            raise InternalError("shared taps were looped over")
+        key = (channel, frame)
+        if key not in self.shared:
+            row = self.b.at(tap.pointer, self.b.mul(self._memory().row_bytes, channel))
+            self.shared[key] = self.b.load(self.b.at(row, 4 * frame), self.b.vector)
+        return self.shared[key]
+
+    def read_source_vector(self, place: _Place, pointer: TapPointer, channel: Number, v: int) -> Value:
+        if isinstance(pointer, _SharedTap):
+            return self.read_shared(pointer, channel, pointer.tap + v)
+        if pointer is None:
+            if not isinstance(self.source, Memory):
+                return self.k.read(self.source, self.b.add(place.source, channel))[v]
+            row = self.k.row(self.source, self.b.add(place.source, channel))
+        else:
+            row = self.b.at(pointer, self.b.mul(self._memory().row_bytes, channel))
+        return self.b.load(self.b.at(row, 4 * v * self.b.lanes), self.b.vector)
+
+    def read_source(self, place: _Place, pointer: TapPointer, channel: Number) -> list[Value]:
         if pointer is None:
             return self.k.read(self.source, self.b.add(place.source, channel))
         offset = self.b.mul(self._memory().row_bytes, channel)

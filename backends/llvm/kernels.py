@@ -9,6 +9,7 @@ the contract's scalar order and no tile size can change a bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from llvmlite import ir
 
@@ -16,10 +17,10 @@ from schedc.backends.kernel_shape import NEGATIVE_ZERO, KernelShape, Operand, St
 from schedc.backends.llvm.builder import PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.convolution import emit_convolution
 from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
-from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
 from schedc.errors import InternalError
-from schedc.ir.functions import apply_activation
-from schedc.ir.ops import Activation, Combine, Conv, Elementwise, Scale, Slice
+from schedc.ir.functions import Primitives, apply_activation
+from schedc.ir.ops import Activation, Combine, Conv, Elementwise, Op, Scale, Slice
 
 
 def kernel_type(shape: KernelShape, native: ir.IntType) -> ir.FunctionType:
@@ -74,6 +75,13 @@ class KernelEmitter:
     # -- values --------------------------------------------------------------------
 
     def operand(self, operand: Operand) -> TileValue:
+        """An operand with all its channels computed: it may be read anywhere, loops included."""
+        value = self.lazy_operand(operand)
+        if isinstance(value, Registers):
+            value.all_rows()
+        return value
+
+    def lazy_operand(self, operand: Operand) -> TileValue:
         return self.values[operand.index] if operand.kind == "step" else self.slots[operand.index]
 
     def row(self, memory: Memory, channel: Number) -> Value:
@@ -84,7 +92,7 @@ class KernelEmitter:
         if isinstance(value, Registers):
             if not isinstance(channel, int):
                 raise InternalError("a register stream was indexed in a loop")
-            return list(value.vectors[channel])
+            return list(value.row(channel))
         return self.read_row(self.row(value, channel))
 
     def read_row(self, pointer: Value) -> list[Value]:
@@ -123,7 +131,7 @@ class KernelEmitter:
         """A view; copied only where it crosses into another kernel."""
         source = self.operand(step.operands[0])
         if isinstance(source, Registers):
-            view: TileValue = Registers(source.vectors[op.begin : op.end])
+            view: TileValue = Registers(source.all_rows()[op.begin : op.end])
         else:
             view = Memory(self.row(source, op.begin), source.row_bytes)
         if step.stores:
@@ -144,37 +152,30 @@ class KernelEmitter:
         self.b.loop(count, [], once)
 
     def _pointwise(self, step: Step) -> TileValue:
-        operands = [self.operand(operand) for operand in step.operands]
+        operands = [self.operand(o) if step.wide else self.lazy_operand(o) for o in step.operands]
         kept: list[tuple[Value, ...]] = []
 
         def channel_body(channel: Number) -> None:
-            inputs = [self.read(operand, channel) for operand in operands]
-            vectors = [self._apply(step, channel, list(values)) for values in zip(*inputs, strict=True)]
+            inputs = [tuple(self.read(operand, channel)) for operand in operands]
+            vectors = self._apply(step, channel, inputs)
             self.write(step, channel, vectors)
             if not step.wide:
                 kept.append(tuple(vectors))
 
         self.each_channel(step.op.out_channels, step.wide, channel_body)
-        return self.slots[step.stores[0]] if step.wide else Registers(tuple(kept))
+        return self.slots[step.stores[0]] if step.wide else Registers(kept)
 
-    def _apply(self, step: Step, channel: Number, x: list[Value]) -> Value:
-        match step.op:
-            case Combine(kind=Elementwise.ADD):
-                return self.math.add(*x)
-            case Combine(kind=Elementwise.SUB):
-                return self.math.sub(*x)
-            case Combine(kind=Elementwise.MUL):
-                return self.math.mul(*x)
-            case Combine(kind=Elementwise.MUL_ADD):
-                return self.math.mac(*x)
-            case Scale():
-                return self.math.mul(x[0], self.weight(step.offset("factor")))
-            case Activation(kind=kind):
-                return apply_activation(self.math, kind, x[0], self._activation_parameters(step, channel))
-            case _:
-                raise InternalError(f"{step.op} is not element-wise")
+    def _apply(self, step: Step, channel: Number, x: list[tuple[Value, ...]]) -> tuple[Value, ...]:
+        """One channel of the result from the operands' vectors."""
+        if self.shape.schedule.interleave:
+            math = InterleavedMath(self.math, len(x[0]))
+            parameters = [math.same(value) for value in self._parameters(step, channel)]
+            return evaluate_pointwise(math, step.op, x, parameters)
+        single = self._parameters(step, channel)
+        return tuple(evaluate_pointwise(self.math, step.op, list(values), single) for values in zip(*x, strict=True))
 
-    def _activation_parameters(self, step: Step, channel: Number) -> list[Value]:
+    def _parameters(self, step: Step, channel: Number) -> list[Value]:
+        """A scale's factor, an activation's slope or limits, as splats."""
         result: list[Value] = []
         for name, (count,) in step.op.parameters().items():
             if name == "slope":
@@ -185,3 +186,25 @@ class KernelEmitter:
 
     def negative_zero(self) -> Value:
         return self._constant(NEGATIVE_ZERO)
+
+
+V = TypeVar("V")
+
+
+def evaluate_pointwise(p: Primitives[V], op: Op, x: list[V], parameters: list[V]) -> V:
+    """An element-wise op on values of any kind."""
+    match op:
+        case Combine(kind=Elementwise.ADD):
+            return p.add(*x)
+        case Combine(kind=Elementwise.SUB):
+            return p.sub(*x)
+        case Combine(kind=Elementwise.MUL):
+            return p.mul(*x)
+        case Combine(kind=Elementwise.MUL_ADD):
+            return p.mac(*x)
+        case Scale():
+            return p.mul(x[0], parameters[0])
+        case Activation(kind=kind):
+            return apply_activation(p, kind, x[0], parameters)
+        case _:
+            raise InternalError(f"{op} is not element-wise")

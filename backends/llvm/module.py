@@ -19,7 +19,7 @@ from schedc.backends.llvm.kernels import KernelEmitter, kernel_type
 from schedc.backends.llvm.recurrent import RecurrentEmitter
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, ModuleParts, StageEmitter
-from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.llvm.target_machine import keep_order, target_machine
 from schedc.backends.weight_blob import BlobLayout
 from schedc.errors import InternalError
 from schedc.ir.ops import LstmCell
@@ -146,5 +146,6 @@ def emit_object(module: ir.Module, target: Target, with_assembly: bool = False) 
     except RuntimeError as error:
         raise InternalError(f"LLVM refuses the emitted IR: {error}") from error
     machine = target_machine(target)
+    keep_order(not target.codegen.machine_scheduler)
     assembly = machine.emit_assembly(llvm.parse_assembly(text)) if with_assembly else ""
     return ObjectCode(finish_object(machine.emit_object(parsed)), text, assembly)

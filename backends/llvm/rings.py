@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value
+from schedc.backends.llvm.builder import F32, I32, PTR, VOID, Builder, Value
 
 # rewind(rows, channels, row_bytes, distance, history): in each row move ``history`` floats down to the
 # row's start from ``distance`` bytes above it.
@@ -23,6 +23,9 @@ class SupportFunctions:
     def __init__(self, module: ir.Module, pointer_bits: int, lanes: int) -> None:
         self._module, self._bits, self._lanes = module, pointer_bits, lanes
         self._native = ir.IntType(pointer_bits)
+        # Without a vector unit eight words at a time, which become multiple loads and stores.
+        self._chunk_frames = max(lanes, 8 if lanes == 1 else 4)
+        self._chunk: ir.Type = ir.VectorType(I32 if lanes == 1 else F32, self._chunk_frames)
         self._made: dict[str, ir.Function] = {}
 
     def _new(self, name: str, arguments: list[ir.Type]) -> tuple[ir.Function, Builder, list[Value]]:
@@ -48,10 +51,10 @@ class SupportFunctions:
                 # Whole vectors, upwards: the target lies below the source, so nothing is
                 # overwritten before it is read.
                 offset = b.mul(frame, 4)
-                b.store(b.load(b.at(source, offset), b.vector), b.at(row, offset))
+                b.store(b.load(b.at(source, offset), self._chunk), b.at(row, offset))
                 return []
 
-            b.loop(history, [], chunk, self._lanes)
+            b.loop(history, [], chunk, self._chunk_frames)
             return [b.at(row, row_bytes)]
 
         b.loop(channels, [rows], channel)
@@ -90,22 +93,21 @@ class SupportFunctions:
         function, b, (target, target_row_bytes, source, source_row_bytes, channels, count) = self._new(
             "copy", [PTR, n, PTR, n, n, n]
         )
-        whole = b.ir.and_(count, b.number(-self._lanes))
+        whole = b.ir.and_(count, b.number(-self._chunk_frames))
 
         def channel(_: Value, carried: list[Value]) -> list[Value]:
             to, origin = carried
 
             def vector(frame: Value) -> None:
                 offset = b.mul(frame, 4)
-                b.store(b.load(b.at(origin, offset), b.vector), b.at(to, offset))
+                b.store(b.load(b.at(origin, offset), self._chunk), b.at(to, offset))
 
             def single(frame: Value) -> None:
                 offset = b.mul(frame, 4)
                 b.store(b.load(b.at(origin, offset), I32), b.at(to, offset))
 
-            if self._lanes > 1:
-                b.maybe_loop(whole, vector, step=self._lanes)
-            b.maybe_loop(count, single, begin=whole if self._lanes > 1 else 0)
+            b.maybe_loop(whole, vector, step=self._chunk_frames)
+            b.maybe_loop(count, single, begin=whole)
             return [b.at(to, target_row_bytes), b.at(origin, source_row_bytes)]
 
         b.loop(channels, [target, source], channel)

@@ -21,6 +21,11 @@ def initialize_llvm() -> None:
         _initialized.append(True)
 
 
+def keep_order(keep: bool) -> None:
+    """Switch LLVM's machine scheduler off (True) or on, for all code emitted after; an option of the process."""
+    llvm.set_option("schedc", f"-enable-misched={'false' if keep else 'true'}")
+
+
 def target_machine(target: Target) -> llvm.TargetMachine:
     """The machine that compiles for ``target``.  Code is position independent by construction."""
     initialize_llvm()

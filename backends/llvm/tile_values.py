@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from schedc.backends.llvm.builder import Number, Value
 
+Row = tuple[Value, ...]  # the vectors of one channel
 
-@dataclass(frozen=True)
+
+@dataclass
 class Registers:
-    """A value in registers: vectors[channel][vector of the tile]."""
+    """A value in registers, channel by channel.
 
-    vectors: tuple[tuple[Value, ...], ...]
+    ``pending`` makes the blocks of channels that are not there yet, in order: a 1x1 convolution's outputs
+    are computed when they are first read, so that what follows can use one up before the next needs room.
+    """
+
+    rows: list[Row]
+    pending: list[Callable[[], list[Row]]] = field(default_factory=list)
+
+    def row(self, channel: int) -> Row:
+        while channel >= len(self.rows):
+            self.rows += self.pending.pop(0)()
+        return self.rows[channel]
+
+    def all_rows(self) -> list[Row]:
+        while self.pending:
+            self.rows += self.pending.pop(0)()
+        return self.rows
 
 
 @dataclass(frozen=True)

@@ -132,15 +132,17 @@ class _Build:
         return self.add(name, op, *operands, **parameters)
 
     def activation(self, name: str, spec: ActivationSpec, channels: int, x: str) -> str:
-        values = np.array(spec.values, np.float32)
+        values, kind = np.array(spec.values, np.float32), spec.kind
+        if kind is ActivationKind.LEAKY_RELU and not 0.0 < values[0] <= 1.0:
+            kind = ActivationKind.PRELU
         parameters: dict[str, FloatArray] = {}
-        if spec.kind is ActivationKind.PRELU:
+        if kind is ActivationKind.PRELU:
             parameters["slope"] = np.broadcast_to(values, (channels,))
-        elif spec.kind is ActivationKind.LEAKY_RELU:
+        elif kind is ActivationKind.LEAKY_RELU:
             parameters["slope"] = values
-        elif spec.kind is ActivationKind.LEAKY_HARDTANH:
+        elif kind is ActivationKind.LEAKY_HARDTANH:
             parameters["limits"] = values
-        return self.add(name, Activation(spec.kind, channels), x, **parameters)
+        return self.add(name, Activation(kind, channels), x, **parameters)
 
     def combine(self, name: str, kind: Elementwise, channels: int, *operands: str) -> str:
         return self.add(name, Combine(kind, channels), *operands)
@@ -177,17 +179,17 @@ class _WaveNetBuild:
         x = self.base.conv(f"{name}.rechannel", op, self.tensors, x)
         for index, layer in enumerate(array.layers):
             place = f"{name}.layer{index}"
-            x, part = self.layer(place, array, layer, x, condition)
-            width = array.head_input_channels
-            head = self.base.combine(f"{place}.head_sum", Elementwise.ADD, width, head, part) if head else part
+            p = self.activated(place, array, layer, x, condition)
+            head = self.head_sum(place, array, p, condition, head)
+            x = self.residual(place, array, layer, x, p, condition)
         assert head is not None
         rows = array.head
         start = Start.BIAS if rows.bias else Start.NOTHING
         op = Conv(array.head_input_channels, rows.out_channels, rows.kernel_size, rows.dilation, 1, start)
         return x, self.base.conv(f"{name}.head", op, self.tensors, head)
 
-    def layer(self, name: str, array: LayerArray, layer: Layer, x: str, c: str) -> tuple[str, str]:
-        """One layer: (residual output, head contribution)."""
+    def activated(self, name: str, array: LayerArray, layer: Layer, x: str, c: str) -> str:
+        """One layer up to its activation: what both the residual and the head branch read."""
         gates = 1 if layer.gating is Gating.NONE else 2
         wide, b = gates * array.bottleneck, array.bottleneck
         u = self.film(name, array, FilmSite.CONV_PRE, array.channels, x, c)
@@ -201,8 +203,7 @@ class _WaveNetBuild:
         z = self.base.combine(f"{name}.sum", Elementwise.ADD, wide, a, m)
         z = self.film(name, array, FilmSite.ACTIVATION_PRE, wide, z, c)
         p = self.gate(name, layer, b, z)
-        p = self.film(name, array, FilmSite.ACTIVATION_POST, b, p, c)
-        return self.residual(name, array, layer, x, p, c), self.head_part(name, array, p, c)
+        return self.film(name, array, FilmSite.ACTIVATION_POST, b, p, c)
 
     def gate(self, name: str, layer: Layer, b: int, z: str) -> str:
         base = self.base
@@ -230,13 +231,15 @@ class _WaveNetBuild:
             r = self.film(name, array, FilmSite.LAYER1X1_POST, array.channels, r, c)
         return self.base.combine(f"{name}.residual", Elementwise.ADD, array.channels, x, r)
 
-    def head_part(self, name: str, array: LayerArray, p: str, c: str) -> str:
-        if not array.head1x1:
-            return p
-        out = array.head1x1.out_channels
-        op = Conv(array.bottleneck, out, groups=array.head1x1.groups)
-        h = self.base.conv(f"{name}.head1x1", op, self.tensors, p)
-        return self.film(name, array, FilmSite.HEAD1X1_POST, out, h, c)
+    def head_sum(self, name: str, array: LayerArray, p: str, c: str, head: str | None) -> str:
+        """The running head sum with this layer's contribution; the first layer's is the sum."""
+        part, width = p, array.bottleneck
+        if array.head1x1:
+            width = array.head1x1.out_channels
+            op = Conv(array.bottleneck, width, groups=array.head1x1.groups)
+            part = self.base.conv(f"{name}.head1x1", op, self.tensors, p)
+            part = self.film(name, array, FilmSite.HEAD1X1_POST, width, part, c)
+        return self.base.combine(f"{name}.head_sum", Elementwise.ADD, width, head, part) if head else part
 
     def film(self, name: str, array: LayerArray, site: FilmSite, dim: int, v: str, c: str) -> str:
         """v * scale(c) + shift(c), both from one 1x1 convolution of the condition; v if inactive."""

@@ -31,6 +31,9 @@ class Primitives(Protocol[V]):
     def where_greater(self, a: V, b: V, yes: V, no: V) -> V:
         """yes where a > b (false for NaN), else no."""
 
+    def maximum(self, a: V, b: V) -> V:
+        """The larger of two numbers that are both NaN or neither, and zeros of one sign or not both zero."""
+
     def bits_and(self, a: V, b: V) -> V: ...
     def bits_or(self, a: V, b: V) -> V: ...
     def bits_add(self, a: V, b: V) -> V: ...
@@ -158,10 +161,6 @@ def _clamp(p: Primitives[V], x: V, low: V, high: V) -> V:
     return p.where_greater(x, high, high, x)
 
 
-def _leaky(p: Primitives[V], x: V, slope: V) -> V:
-    return p.where_greater(x, p.constant(0.0), x, p.mul(x, slope))
-
-
 def _leaky_hardtanh(p: Primitives[V], x: V, limits: Sequence[V]) -> V:
     low, high, low_slope, high_slope = limits
     below = p.mac(p.sub(x, low), low_slope, low)
@@ -182,8 +181,10 @@ def apply_activation(p: Primitives[V], kind: ActivationKind, x: V, parameters: S
         case ActivationKind.RELU:
             zero = p.constant(0.0)
             return p.where_greater(zero, x, zero, x)
-        case ActivationKind.LEAKY_RELU | ActivationKind.PRELU:
-            return _leaky(p, x, parameters[0])
+        case ActivationKind.LEAKY_RELU:  # 0 < slope <= 1: the larger of the two branches
+            return p.maximum(x, p.mul(x, parameters[0]))
+        case ActivationKind.PRELU:
+            return p.where_greater(x, p.constant(0.0), x, p.mul(x, parameters[0]))
         case ActivationKind.SIGMOID:
             return sigmoid(p, x)
         case ActivationKind.SILU:

@@ -20,7 +20,7 @@ class ActivationKind(StrEnum):
     HARDTANH = "hardtanh"
     FASTTANH = "fasttanh"
     RELU = "relu"
-    LEAKY_RELU = "leaky_relu"
+    LEAKY_RELU = "leaky_relu"  # one slope, 0 < slope <= 1; other slopes are built as PRELU
     PRELU = "prelu"
     SIGMOID = "sigmoid"
     SILU = "silu"
