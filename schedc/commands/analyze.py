@@ -1,0 +1,132 @@
+"""``schedc analyze``: cycles of machine code that schedc or somebody else made.
+
+The blocks a call runs come from one of three places: the emulator (``arguments`` says what to call it
+with), a file with the addresses of executed instructions, or counts for every loop.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from schedc.analysis.bounds import OutOfOrder
+from schedc.analysis.disassembly import MachineCode
+from schedc.analysis.machine_code import call_costs, static_stack_bytes
+from schedc.analysis.pipeline_model import TraceTimer, visits
+from schedc.analysis.walk import read_trace, walk_loops
+from schedc.analyze import CodeReport, pipeline_for, report_data, report_text
+from schedc.backends.emulator import Machine
+from schedc.backends.emulator_trace import TracingEmulator
+from schedc.commands.console import say
+from schedc.errors import UserError
+from schedc.targets.base import Target, load_target
+
+
+@dataclass(frozen=True)
+class AnalyzeRequest:
+    """What the command line says.
+
+    ``arguments``: per argument ``buffer:BYTES``, ``file:PATH`` or a number.  ``init``: a function called
+    first, with as many of them as it wants: ``SYMBOL/COUNT``.  ``trips``: ``ADDRESS=COUNT``.
+    """
+
+    object: Path
+    target: str
+    entry: str
+    samples: int = 1
+    calls: int = 1
+    arguments: tuple[str, ...] = ()
+    init: str = ""
+    trace: Path | None = None
+    trips: tuple[str, ...] = ()
+    bus_blocked: bool | None = None
+    as_json: bool = False
+
+
+def analyze(request: AnalyzeRequest) -> int:
+    """Print the report of ``request``; UserError for what the caller can mend."""
+    report = analyze_object(request)
+    say(json.dumps(report_data(report), indent=2) if request.as_json else report_text(report))
+    return 0
+
+
+def analyze_object(request: AnalyzeRequest) -> CodeReport:
+    """Time ``entry`` of an ELF object or executable."""
+    target = load_target(request.target)
+    pipeline = pipeline_for(target, request.bus_blocked)
+    elf = _read(request.object)
+    code = MachineCode(elf)
+    traces, method, stack = _traces(request, target, elf, code)
+    timer = TraceTimer(pipeline, code)
+    bounds = pipeline.bounds if isinstance(pipeline, OutOfOrder) else None
+    calls = []
+    for blocks in traces:
+        trace = visits(blocks)
+        calls.append(call_costs(code, trace, timer.run(trace), request.samples, (), bounds))
+    return CodeReport(
+        target=target.name,
+        frames=request.samples,
+        calls=tuple(calls),
+        method=method,
+        stack_bytes=stack,
+        static_stack_bytes=static_stack_bytes(code, request.entry),
+        code_bytes=code.code_bytes,
+    )
+
+
+def _traces(
+    request: AnalyzeRequest, target: Target, elf: bytes, code: MachineCode
+) -> tuple[list[list[tuple[int, int]]], str, int]:
+    """Blocks per call, how they were got, and the stack the emulator saw (0 without it)."""
+    if request.trace is not None:
+        text = _read(request.trace).decode("utf-8", errors="replace")
+        return [read_trace(code, text.splitlines())], f"one call, trace {request.trace.name}", 0
+    if request.trips or not request.arguments:
+        counts = dict(_trip(text) for text in request.trips)
+        return [walk_loops(code, request.entry, counts)], "one call, walked by loop counts", 0
+    emulator = TracingEmulator(elf, Machine(target.emulator))
+    arguments = [_argument(emulator, text) for text in request.arguments]
+    if request.init:
+        symbol, _, count = request.init.partition("/")
+        emulator.call(symbol, *arguments[: int(count or len(arguments))])
+    traces = [emulator.traced(request.entry, *arguments) for _ in range(request.calls)]
+    return traces, f"{request.calls} emulated calls", emulator.stack_used_bytes
+
+
+def _trip(text: str) -> tuple[int, int]:
+    address, _, count = text.partition("=")
+    try:
+        return int(address, 16), int(count)
+    except ValueError:
+        raise UserError("--trips", f"{text!r} is not ADDRESS=COUNT", "for example 0x1f40=12") from None
+
+
+def _argument(emulator: TracingEmulator, text: str) -> int:
+    kind, _, value = text.partition(":")
+    if kind == "file":
+        data = _read(Path(value))
+        address = emulator.alloc(len(data))
+        emulator.write(address, data)
+        return address
+    try:
+        return emulator.alloc(int(value, 0)) if kind == "buffer" else int(text, 0)
+    except ValueError:
+        raise UserError("--arg", f"{text!r} is no argument", "use buffer:BYTES, file:PATH or a number") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def call_arguments(report: dict[str, object], weights: Path, samples: int) -> Sequence[str]:
+    """``arguments`` for ``NAME_process`` of an object that schedc made, from its ``NAME.json``."""
+    sizes = report["bytes"]
+    if not isinstance(sizes, dict) or "state" not in sizes:
+        raise UserError("report", "states no size of the state", "give --arg for every argument")
+    rows = f"buffer:{4 * samples}"
+    return (f"buffer:{sizes['state']}", f"file:{weights}", rows, rows, str(samples))
