@@ -1,0 +1,84 @@
+"""A picture of a few blocks going through the stages, as SVG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from schedc.balance import Balance
+
+_LEFT, _TOP, _ROW, _BAR, _WIDTH = 150, 46, 40, 26, 900  # pixels
+_COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1")  # a block keeps its colour
+_HANDOFF = "#333333"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A block on a core, in cycles of a core of speed 1; ``handoff``: its last part, copies and waits for counters."""
+
+    stage: int
+    block: int
+    begin: float
+    end: float
+    handoff: float
+
+
+def bars(balance: Balance, blocks: int) -> list[Bar]:
+    """When each stage runs each block if a block arrives as soon as the first stage is free."""
+    free = [0.0] * len(balance.stages)
+    result = []
+    for block in range(blocks):
+        ready = 0.0
+        for number, stage in enumerate(balance.stages):
+            begin = max(ready, free[number])
+            length = stage.cycles * balance.block
+            handoff = (stage.copy_cycles + stage.synchronisation_cycles) / stage.core_speed * balance.block
+            free[number] = ready = begin + length
+            result.append(Bar(number, block, begin, ready, handoff))
+    return result
+
+
+def gantt_svg(balance: Balance, title: str, blocks: int = 5) -> str:
+    """The picture's text.  One row per core, one bar per block; dark: handoff and synchronisation."""
+    drawn = bars(balance, blocks)
+    scale = _WIDTH / max(bar.end for bar in drawn) if drawn and drawn[-1].end else 1.0
+    rows = len(balance.stages)
+    width, height = _LEFT + _WIDTH + 20, _TOP + rows * _ROW + 50
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="10" y="22" font-size="15">{escape(title)}</text>',
+    ]
+    for number, stage in enumerate(balance.stages):
+        y = _TOP + number * _ROW
+        lines.append(f'<text x="10" y="{y + 12}">core {number}, {stage.cycles:,.0f} cycles</text>')
+        lines.append(f'<text x="10" y="{y + 26}" font-size="9">{escape(" .. ".join(stage.kernels))}</text>')
+    lines += [_bar(bar, scale) for bar in drawn]
+    lines += _axis(rows, drawn[-1].end if drawn else 0.0, scale)
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _bar(bar: Bar, scale: float) -> str:
+    x, y = _LEFT + bar.begin * scale, _TOP + bar.stage * _ROW
+    width, dark = (bar.end - bar.begin) * scale, bar.handoff * scale
+    colour = _COLOURS[bar.block % len(_COLOURS)]
+    return (
+        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{colour}" stroke="white"/>'
+        f'<rect x="{x + width - dark:.1f}" y="{y}" width="{dark:.1f}" height="{_BAR}" fill="{_HANDOFF}"/>'
+        f'<text x="{x + 4:.1f}" y="{y + 17}" fill="white">{bar.block}</text>'
+    )
+
+
+def _axis(rows: int, end: float, scale: float) -> list[str]:
+    y = _TOP + rows * _ROW + 8
+    marks = [end * part / 4 for part in range(5)]
+    return [
+        f'<line x1="{_LEFT}" y1="{y}" x2="{_LEFT + _WIDTH}" y2="{y}" stroke="black"/>',
+        *(
+            f'<text x="{_LEFT + mark * scale:.1f}" y="{y + 16}" text-anchor="middle">{mark:,.0f}</text>'
+            for mark in marks
+        ),
+        f'<text x="{_LEFT}" y="{y + 34}" font-size="10">cycles of a core of speed 1 (predicted); numbers in bars are '
+        "blocks; dark: handoff and synchronisation</text>",
+    ]
