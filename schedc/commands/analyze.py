@@ -54,6 +54,8 @@ def analyze(request: AnalyzeRequest) -> int:
 
 def analyze_object(request: AnalyzeRequest) -> CodeReport:
     """Time ``entry`` of an ELF object or executable."""
+    if request.samples < 1 or request.calls < 1:
+        raise UserError("--samples, --calls", "must be at least 1")
     target = load_target(request.target)
     pipeline = pipeline_for(target, request.bus_blocked)
     elf = _read(request.object)

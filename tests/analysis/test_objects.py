@@ -1,0 +1,148 @@
+"""The analyser on whole objects: emitted ones, by emulation, by trace and by loop counts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schedc.analysis import instructions as k
+from schedc.analysis.control_flow import basic_blocks, live_out
+from schedc.analysis.disassembly import MachineCode
+from schedc.analysis.walk import walk_loops
+from schedc.analyze import CodeReport, analyze_compilation, cycles_per_sample, report_data, report_text, zero_blob
+from schedc.backends.emulator import Emulator, Machine
+from schedc.backends.emulator_trace import TracingEmulator
+from schedc.backends.llvm.reschedule import reschedule
+from schedc.commands.analyze import AnalyzeRequest, analyze_object
+from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
+from schedc.errors import UserError
+from tests.helpers.captures import EXAMPLES
+from tests.helpers.machines import Loaded
+
+FRAMES = 16
+
+
+@cache
+def capture() -> Capture:
+    return read_capture(next(path for path in EXAMPLES if path.name == "a2_lite.nam"))
+
+
+@cache
+def compiled(target: str, mac: str | None = None) -> Compilation:
+    return compile_graph(capture().graph, make_options(target, 1, FRAMES, mac), "lite")
+
+
+@cache
+def report(target: str, mac: str | None = None) -> CodeReport:
+    return analyze_compilation(compiled(target, mac), calls=2)
+
+
+@pytest.mark.parametrize(("target", "least", "most"), [("m33", 3500, 12000), ("a8", 850, 6000), ("aarch64", 216, 1500)])
+def test_a2_lite_is_between_the_limit_of_the_machine_and_folly(target: str, least: int, most: int) -> None:
+    assert least < report(target).best < most
+
+
+def test_the_parts_are_the_whole() -> None:
+    for call in report("m33", "unfused").calls:
+        total = call.costs
+        assert sum(part.costs.cycles for part in call.parts) == call.cycles == total.cycles
+        assert sum(total.issue.values()) + sum(total.stalls.values()) == total.cycles
+
+
+def test_mix_is_the_emulators_own_count() -> None:
+    compilation = compiled("m33", "fused")
+    emulator = Emulator(compilation.code.elf, Machine.M33, count_instructions=True)
+    loaded = Loaded(compilation, zero_blob(compilation), emulator)
+    emulator.reset_counts()
+    loaded.block(FRAMES)
+    mix = report("m33", "fused").calls[0].costs.mix
+    assert emulator.instruction_counts["vfma.f32"] == mix["fma"] > 0
+    assert emulator.instruction_counts["vldr"] <= mix["float_load"]
+
+
+def test_fused_waits_for_the_fpu_and_unfused_does_not() -> None:
+    assert report("m33", "fused").calls[0].costs.stalls["fpu blocked"] > 1000 * FRAMES
+    assert report("m33", "unfused").calls[0].costs.stalls["fpu blocked"] == 0
+
+
+def test_reports_are_deterministic_and_speak_of_every_kernel() -> None:
+    names = [kernel.name for kernel in compiled("m33", "fused").layout.kernels]
+    first, second = (analyze_compilation(compiled("m33", "fused"), calls=2) for _ in range(2))
+    assert report_text(first) == report_text(second)
+    assert json.dumps(report_data(first)) == json.dumps(report_data(second))
+    assert [name for name in cycles_per_sample(compiled("m33", "fused")) if name in names] == names
+
+
+def test_stack_high_water_mark_is_not_above_the_static_depth() -> None:
+    found = report("m33", "fused")
+    assert 0 < found.stack_bytes <= found.static_stack_bytes + 16  # one argument is passed on the stack
+
+
+def test_an_object_file_by_emulation_by_trace_and_by_counts(tmp_path: Path) -> None:
+    compilation = compiled("m33", "unfused")
+    elf, blob = tmp_path / "lite.o", tmp_path / "weights.bin"
+    elf.write_bytes(compilation.code.elf)
+    blob.write_bytes(zero_blob(compilation))
+    rows = f"buffer:{4 * FRAMES}"
+    arguments = (f"buffer:{compilation.state_bytes}", f"file:{blob}", rows, rows, str(FRAMES))
+    request = AnalyzeRequest(elf, "m33", "lite_process", FRAMES, 1, arguments, "lite_init/2")
+    emulated = analyze_object(request)
+    assert emulated.best == report("m33", "unfused").calls[0].cycles / FRAMES
+    trace = tmp_path / "trace.txt"
+    trace.write_text("\n".join(_instruction_trace(compilation, blob.read_bytes())))
+    by_trace = analyze_object(replace(request, arguments=(), trace=trace))
+    assert by_trace.best == emulated.best
+
+
+def _instruction_trace(compilation: Compilation, blob: bytes) -> list[str]:
+    emulator = TracingEmulator(compilation.code.elf, Machine.M33)
+    loaded = Loaded(compilation, blob, emulator)
+    arguments = (loaded.state, loaded.weights, loaded.source, loaded.target, FRAMES)
+    code = MachineCode(compilation.code.elf)
+    blocks = emulator.traced("lite_process", *arguments)
+    return [f"{found.address:#x} {found.text}" for block in blocks for found in code.block(*block)]
+
+
+def test_a_walk_by_counts_visits_each_loop_so_often() -> None:
+    code = MachineCode(compiled("m33", "unfused").code.elf)
+    name = next(f.name for f in code.functions if f.name.startswith("kernel"))
+    back = [i.address for i in code.body(name) if i.kind == k.BRANCH and i.target is not None and i.target < i.address]
+    with pytest.raises(UserError, match=r"--trips: the loop that ends with .* has no count"):
+        walk_loops(code, name, {})
+    blocks = walk_loops(code, name, dict.fromkeys(back, 3))
+    assert sum(start + size == back[-1] + 4 or start + size == back[-1] + 2 for start, size in blocks) == 3
+
+
+def test_errors_say_where() -> None:
+    code = MachineCode(compiled("m33", "fused").code.elf)
+    with pytest.raises(UserError, match="--entry: the object has no function 'none'; it has"):
+        code.function("none")
+    with pytest.raises(UserError, match="object: not an ELF file"):
+        MachineCode(b"no ELF at all")
+    with pytest.raises(UserError, match="--target: avx2 has no pipeline model"):
+        analyze_object(AnalyzeRequest(Path("x.o"), "avx2", "f"))
+
+
+def test_live_values_of_a_kernel_are_those_it_must_restore() -> None:
+    code = MachineCode(compiled("m33", "fused").code.elf)
+    name = next(f.name for f in code.functions if f.name.startswith("kernel"))
+    blocks = basic_blocks(code.body(name))
+    assert {"r4", "s16"} <= live_out(blocks)[blocks[-1].start]
+
+
+@pytest.mark.parametrize("mac", ["fused", "unfused"])
+def test_rescheduled_code_has_the_same_bits_and_no_more_cycles(mac: str) -> None:
+    before = compiled("m33", mac)
+    elf = reschedule(before.code.elf, before.options.target)
+    assert elf == reschedule(before.code.elf, before.options.target)
+    after = replace(before, code=replace(before.code, elf=elf))
+    assert cycles_per_sample(after)["total"] <= cycles_per_sample(before)["total"]
+    x = np.random.default_rng(0).normal(0, 0.3, (1, 3 * FRAMES + 5)).astype(np.float32)
+    blob = before.pack(capture())
+    outputs = [Loaded(c, blob).process(x, [FRAMES, 5, FRAMES, FRAMES]) for c in (before, after)]
+    assert np.array_equal(outputs[0].view(np.uint32), outputs[1].view(np.uint32))
