@@ -191,6 +191,45 @@ def bench_command(
     return 0
 
 
+@app.command("analyze")
+def analyze_command(
+    object_file: Annotated[Path, typer.Argument(metavar="OBJECT", help="An ELF object or executable, of any origin.")],
+    target: TargetName,
+    entry: Annotated[str, typer.Option(metavar="SYMBOL", help="The function to time.")],
+    samples: Annotated[int, typer.Option(metavar="N", help="Samples per call, to divide by.")] = 1,
+    calls: Annotated[int, typer.Option(metavar="N", help="Calls to emulate.")] = 1,
+    arg: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A", help="Emulate with this argument: buffer:BYTES, file:PATH or a number; repeat."),
+    ] = None,
+    init: Annotated[str, typer.Option(metavar="SYMBOL/COUNT", help="Called first, with the first arguments.")] = "",
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Addresses of executed instructions, one a line, instead.")
+    ] = None,
+    trips: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDR=COUNT", help="Instead: how often the loop that branches back at ADDR runs; repeat."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
+) -> int:
+    """Predict the cycles of machine code from its instructions and the target's pipeline."""
+    from schedc.commands.analyze import AnalyzeRequest, analyze
+
+    request = AnalyzeRequest(
+        object=object_file,
+        target=target,
+        entry=entry,
+        samples=samples,
+        calls=calls,
+        arguments=tuple(arg or ()),
+        init=init,
+        trace=trace,
+        trips=tuple(trips or ()),
+        as_json=json,
+    )
+    return analyze(request)
+
+
 @app.command("passes")
 def passes_command() -> int:
     """List the passes in the order they run."""
