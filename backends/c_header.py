@@ -74,7 +74,7 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"void {name}_process(void *state, const void *weights, const float *in, float *out, int n);",
     ]
     if stages > 1:
-        lines += _stage_lines(name, macro, [arena.state_bytes for arena in arenas], [a.handoff_bytes for a in arenas])
+        lines += _stage_lines(name, macro, program)
     lines += _SWAP
     lines += checker_function(name, facts.layout_digest, facts.weights_bytes)
     lines += ["", "#ifdef __cplusplus", "}", "#endif", "#endif"]
@@ -93,25 +93,35 @@ _SWAP = """
  * cores the pair travels with its block: every stage switches at the same one. */""".splitlines()
 
 
-def _stage_lines(name: str, macro: str, state_bytes: list[int], handoff_bytes: list[int]) -> list[str]:
-    last = len(state_bytes) - 1
+def _stage_lines(name: str, macro: str, program: Program) -> list[str]:
+    arenas = [stage.arena for stage in program.stages if stage.arena]
+    handoff_bytes = [arena.handoff_bytes for arena in arenas]
+    last = len(arenas) - 1
     lines = [
         "",
         f"/* The same model cut into {last + 1} stages, one per core; run one after the other they give the bits of",
         f" * {name}_process. Each owns its state. Stage k writes a handoff that stage k + 1 reads with the same n;",
         " * a handoff may be reused once stage k + 1 has returned. With a ring of handoffs the stages run at the",
         " * same time, one block apart: the output then lags by (STAGES - 1) blocks. Everything that crosses the",
-        " * cut is in the handoff; hand it over with release and acquire ordering. */",
+        " * cut (residual, head sum so far, condition) is in the handoff, a buffer of the caller's; hand it over",
+        f" * with release and acquire ordering. {name}_pipeline.h has all of that ready. A stage runs the kernels",
+        " * from its FIRST_KERNEL to the next one's, where `schedc compile --split` cut: */",
     ]
-    for stage, size in enumerate(state_bytes):
-        lines.append(f"#define {macro}_STAGE{stage}_STATE_BYTES {size}")
+    begin = 0
+    for number, stage in enumerate(program.stages):
+        names = f"{stage.kernels[0].name} to {stage.kernels[-1].name}"
+        lines.append(f"#define {macro}_STAGE{number}_FIRST_KERNEL {begin} /* {names} */")
+        begin += len(stage.kernels)
+    lines.append(f"#define {macro}_KERNELS {begin}")
+    for number, arena in enumerate(arenas):
+        lines.append(f"#define {macro}_STAGE{number}_STATE_BYTES {arena.state_bytes}")
     lines += [f"#define {macro}_HANDOFF{k}_BYTES {handoff_bytes[k]} /* from stage {k} */" for k in range(last)]
     lines.append(f"#define {macro}_HANDOFF_BYTES {max(handoff_bytes)} /* the largest */")
-    for stage in range(last + 1):
-        source = "const float *in" if stage == 0 else "const void *handoff_in"
-        target = "float *out" if stage == last else "void *handoff_out"
+    for number in range(last + 1):
+        source = "const float *in" if number == 0 else "const void *handoff_in"
+        target = "float *out" if number == last else "void *handoff_out"
         if last == 1:
             source, target = source.replace("handoff_in", "handoff"), target.replace("handoff_out", "handoff")
-        lines.append(f"int {name}_stage{stage}_init(void *state, const void *weights);")
-        lines.append(f"void {name}_stage{stage}(void *state, const void *weights, {source}, {target}, int n);")
+        lines.append(f"int {name}_stage{number}_init(void *state, const void *weights);")
+        lines.append(f"void {name}_stage{number}(void *state, const void *weights, {source}, {target}, int n);")
     return lines

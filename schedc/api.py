@@ -7,6 +7,7 @@ from pathlib import Path
 
 from schedc.artifact import Artifact
 from schedc.backends.c_header import HeaderFacts, c_header
+from schedc.backends.c_pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
 from schedc.backends.llvm.module import state_layout
 from schedc.compiler import (
     Capture,
@@ -73,6 +74,10 @@ def make_artifact(
         version=VERSION,
     )
     extras = {".ll": compilation.code.llvm_ir, ".s": compilation.code.assembly} if with_texts else {}
+    shared: dict[str, str] = {}
+    if (stages := len(compilation.program.stages)) > 1:
+        extras["_pipeline.h"] = pipeline_header(compilation.name, stages)
+        shared[RUNTIME_NAME] = runtime_header()
     return Artifact(
         compilation.name,
         compilation.code.elf,
@@ -80,4 +85,5 @@ def make_artifact(
         c_header(compilation.program, facts),
         make_report(compilation, capture),
         extras,
+        shared,
     )

@@ -18,7 +18,8 @@ class Artifact:
     """The results of :func:`schedc.compile`.
 
     ``code``: the ELF relocatable; ``weights``: the blob of the capture; ``header``: C99;
-    ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...).
+    ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...);
+    ``shared``: texts by whole file name, the same for every capture.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Artifact:
     header: str
     report: Mapping[str, object]
     extras: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def files(self) -> dict[str, bytes]:
         """File name -> content of everything ``write`` writes."""
@@ -36,6 +38,7 @@ class Artifact:
             f"{self.name}_weights.c": weights_as_c(self.name, self.weights),
             f"{self.name}_weights.S": weights_as_assembly(self.name),
             **{f"{self.name}{ending}": text for ending, text in self.extras.items()},
+            **self.shared,
         }
         return {
             f"{self.name}.o": self.code,

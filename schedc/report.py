@@ -11,9 +11,8 @@ from elftools.elf.elffile import ELFFile
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Capture, Compilation
-from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
-from schedc.kernel_cycles import estimate_cycles as kernel_cycles
+from schedc.cost.model import predict_kernel
 from schedc.version import VERSION
 
 
@@ -59,7 +58,7 @@ def _facts(compilation: Compilation, bound: BoundKernel, shape: int) -> KernelFa
         output_block=schedule.output_block,
         taps=_taps(bound),
         weight_bytes=4 * bound.shape.segment_floats,
-        estimated_cycles_per_sample=estimate_cycles(compilation, bound, graph),
+        estimated_cycles_per_sample=estimate_cycles(compilation, bound),
     )
 
 
@@ -79,11 +78,11 @@ def _taps(bound: BoundKernel) -> str:
     return "looped" if rolled else "unrolled"
 
 
-def estimate_cycles(compilation: Compilation, bound: BoundKernel, graph: Graph) -> float:
+def estimate_cycles(compilation: Compilation, bound: BoundKernel) -> float:
     """Predicted cycles per sample of a kernel on one core."""
     options = compilation.options
     (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
-    return round(kernel_cycles(graph, kernel, bound.shape.schedule, options.target, options.contract), 1)
+    return round(predict_kernel(compilation.program, kernel, options.target, options.contract), 1)
 
 
 def loaded_bytes(elf: bytes) -> int:

@@ -1,0 +1,160 @@
+"""What a kernel does in one tile, counted from graph and schedule: the same counts the lowering emits.
+
+All counts are of vector operations (of ``lanes`` floats, or scalars without a vector unit) per tile of
+``tile_frames`` frames; for an LSTM cell a tile is one frame.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from schedc.ir.functions import apply_activation
+from schedc.ir.graph import Graph, Node
+from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Output, Scale, Slice, Start, history
+from schedc.ir.program import Kernel
+from schedc.schedule import KernelSchedule, WeightRoute
+
+
+@dataclass(frozen=True)
+class KernelFeatures:
+    """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants.  ``stores``.  ``arithmetic``:
+    other float and bit operations.  ``divisions``.  ``moves``: copies of start values.  ``chain``: longest run
+    of dependent multiply-accumulates of a tile, in operations.  ``frames`` of the tile.
+    """
+
+    macs: float
+    loads: float
+    stores: float
+    arithmetic: float
+    divisions: float
+    moves: float
+    chain: float
+    frames: int
+
+
+def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> KernelFeatures:
+    """Counts for one kernel; see the module."""
+    total: Counter[str] = Counter()
+    inside = set(kernel.nodes)
+    for name in kernel.nodes:
+        node = graph[name]
+        if isinstance(node.op, LstmCell):
+            return _lstm(node.op, schedule)
+        total.update(_node(graph, node, inside, schedule))
+    return KernelFeatures(
+        total["macs"],
+        total["loads"],
+        total["stores"],
+        total["arithmetic"],
+        total["divisions"],
+        total["moves"],
+        total["chain"],
+        schedule.tile_frames,
+    )
+
+
+def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+    vectors = schedule.tile_vectors
+    counts: Counter[str] = Counter()
+    readers = graph.consumers(node.name)
+    leaves = any(r.name not in inside or isinstance(r.op, Output) or history(r.op) for r in readers)
+    if leaves:
+        counts["stores"] += node.channels * vectors
+    if isinstance(node.op, Slice):
+        return counts
+    if isinstance(node.op, Conv):
+        counts.update(_convolution(node, inside, schedule))
+        return counts
+    for operand in node.operands:
+        if operand not in inside:
+            counts["loads"] += node.channels * vectors
+    if isinstance(node.op, Combine | Scale):
+        counts["arithmetic"] += node.channels * vectors
+    if isinstance(node.op, Activation):
+        work = activation_work(node.op.kind)
+        for key in ("arithmetic", "divisions"):
+            counts[key] += work[key] * node.channels * vectors
+        counts["loads"] += work["constants"]
+    return counts
+
+
+def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+    op, vectors = node.op, schedule.tile_vectors
+    assert isinstance(op, Conv)
+    terms = op.columns * op.kernel_size
+    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
+    in_registers = op.kernel_size == 1 and node.operands[0] in inside
+    samples = 0 if in_registers else op.in_channels * op.kernel_size * vectors * passes
+    if schedule.share_taps and op.kernel_size > 1:
+        samples = op.in_channels * (op.kernel_size + vectors - 1) * passes
+    weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
+    starts = op.out_channels if op.start is Start.BIAS else 0
+    counts: Counter[str] = Counter()
+    counts["macs"] = op.out_channels * terms * vectors
+    counts["loads"] = int(samples + weights + starts)
+    counts["moves"] = starts * (vectors - 1)
+    counts["chain"] = terms if op.start is not Start.STREAM else op.columns
+    return counts
+
+
+def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
+    """One frame; hidden units across the lanes."""
+    blocks = -(-op.hidden // schedule.lanes)
+    columns = op.in_channels + op.hidden
+    sigmoid, tanh = activation_work(ActivationKind.SIGMOID), activation_work(ActivationKind.TANH)
+    arithmetic = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"] + 4 * min(4, op.hidden) + 3
+    constants = sigmoid["constants"] + tanh["constants"]
+    weights, copies = 4 * (columns + 1), 2 + op.hidden / blocks
+    return KernelFeatures(
+        macs=4 * columns * blocks,
+        loads=(weights + columns + constants + copies) * blocks,
+        stores=(copies + 1) * blocks,
+        arithmetic=arithmetic * blocks,
+        divisions=5 * blocks,
+        moves=0,
+        chain=-(-op.hidden // 4) + 36,  # a quarter of the columns, then the functions one after the other
+        frames=1,
+    )
+
+
+def activation_work(kind: ActivationKind) -> Counter[str]:
+    """Operations of one evaluation of an activation, counted by evaluating its definition."""
+    counter = _Counting()
+    parameters = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
+    apply_activation(counter, kind, None, [None] * parameters.get(kind, 0))
+    return Counter(counter.counts, constants=len(counter.constants) + parameters.get(kind, 0))
+
+
+class _Counting:
+    """Primitives on nothing: only how many there are matters."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.constants: set[float] = set()
+
+    def constant(self, value: float) -> None:
+        self.constants.add(value)
+
+    def bits(self, value: int) -> None:
+        self.constants.add(float(value))
+
+    def add(self, a: None, b: None) -> None:
+        self.counts["arithmetic"] += 1
+
+    sub = mul = maximum = bits_and = bits_or = bits_add = bits_sub = add
+
+    def mac(self, a: None, b: None, c: None) -> None:
+        self.counts["arithmetic"] += 1
+
+    def div(self, a: None, b: None) -> None:
+        self.counts["divisions"] += 1
+
+    def where_greater(self, a: None, b: None, yes: None, no: None) -> None:
+        self.counts["arithmetic"] += 2
+
+    def shift_left(self, a: None, count: int) -> None:
+        self.counts["arithmetic"] += 1
+
+    shift_right = shift_left
