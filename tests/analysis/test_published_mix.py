@@ -30,9 +30,12 @@ MIX = {
 MEASURED, LOADS_FREE, LOADS_BLOCKED = 8396, 8356, 8644
 
 
-def make(kind: str, reads: tuple[str, ...] = (), writes: tuple[str, ...] = (), **more: tuple[str, ...]) -> Instruction:
+Units = tuple[str, ...]
+
+
+def make(kind: str, reads: Units = (), writes: Units = (), *, chained: Units = (), data: Units = ()) -> Instruction:
     access = Access("r0", "", 0, 4, kind in k.STORES) if kind in k.LOADS | k.STORES else None
-    return Instruction(0, 4, kind, "", kind, reads, writes, access=access, **more)
+    return Instruction(0, 4, kind, "", kind, reads, writes, chained, data, access)
 
 
 def shares(total: int, parts: int) -> list[int]:
