@@ -45,7 +45,8 @@ def compile_capture(
 
     ``block``: largest number of frames per call (default: the target's).  ``cores``: stages to cut the
     model into, balanced over cores of ``core_speeds`` (relative; default: equal), or cut by ``split``:
-    the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or ``"unfused"``.  ``name``: what symbols and files are called (default: from the file's name).
+    the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or ``"unfused"``.  ``name``: what
+    symbols and files are called (default: from the file's name).
     ``prewarm``: the blob's start state is silence, else zero.  ``with_texts`` adds LLVM IR and assembly.
     Raises UserError for anything the caller can mend.
     """
