@@ -39,8 +39,10 @@ def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
         emitter.rolled()
         return kernel.slots[step.stores[0]]
     result = Registers([], emitter.unrolled())
-    # Taps and stores belong here; a 1x1 convolution that only feeds this kernel can wait for its readers.
-    if step.op.kernel_size > 1 or step.stores or step.op.start is Start.STREAM:
+    # A 1x1 convolution from registers that only feeds this kernel can wait for its readers. Memory cannot:
+    # rows are handed on to other streams once their last reader, by node order, is through.
+    waits = isinstance(emitter.source, Registers) and not step.stores and step.op.start is not Start.STREAM
+    if not waits:
         result.all_rows()
     return kernel.slots[step.stores[0]] if step.wide else result
 
