@@ -40,10 +40,10 @@ class SelectKernels:
 
 
 def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedule:
-    """The longest spans whose rings leave half of the target's memory to others (where it states any)."""
+    """The longest spans whose rings leave a quarter of the target's memory to others (where it states any)."""
     copy_frames = max(8, target.vectors.lanes)
     most = target.limits.rewind_blocks
-    room = target.facts["sram_bytes"].value / 2 if "sram_bytes" in target.facts else math.inf
+    room = 0.75 * target.facts["sram_bytes"].value if "sram_bytes" in target.facts else math.inf
     while most > 2 and ring_bytes(graph, RingSchedule(block_frames, most, copy_frames)) > room:
         most //= 2
     return RingSchedule(block_frames, most, copy_frames)
