@@ -3,29 +3,11 @@
 #include <stdlib.h>
 
 #include "capture.h"
+#include "read_weights.h"
 #include "test_signal.h"
 
 static _Alignas(64) unsigned char state[CAPTURE_STATE_BYTES];
 static float block_in[CAPTURE_MAX_BLOCK], block_out[CAPTURE_MAX_BLOCK];
-
-/* The weight blob, aligned for vector loads; NULL with a message when it cannot be read. */
-static void *read_weights(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END)) {
-        perror(path);
-        return NULL;
-    }
-    size_t size = (size_t)ftell(file);
-    void *weights = aligned_alloc(64, (size + 63) / 64 * 64);
-    rewind(file);
-    if (!weights || fread(weights, 1, size, file) != size) {
-        perror(path);
-        return NULL;
-    }
-    fclose(file);
-    return weights;
-}
 
 int main(int argc, char **argv)
 {
