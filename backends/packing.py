@@ -59,15 +59,19 @@ class PackingList:
 
         ``prewarm_samples`` zeros lead to its start state (0: the zero state).
         """
+        state = start_state(graph, weights, self.contract, prewarm_samples)
         data = np.zeros(self.total_bytes // 4, np.float32)
         first = HEADER_BYTES // 4
         data[first : first + self.sources.size] = flat_weights(graph, weights)[self.sources]
         for item in self.constants:
             at = item.offset // 4
             data[at : at + len(item.bits)] = np.array(item.bits, np.uint32).view(np.float32)
-        state = start_state(graph, weights, self.contract, prewarm_samples)
         for field in self.start:
             data[field.offset // 4 : field.offset // 4 + field.floats] = _state_field(field, state[field.node])
+        return self.seal(data)
+
+    def seal(self, data: FloatArray) -> bytes:
+        """The blob with this content; what stands in the header's place is ignored."""
         body = data.tobytes()[HEADER_BYTES:]
         header = HEADER.pack(MAGIC, FORMAT_VERSION, self.digest, self.total_bytes, zlib.crc32(body))
         return header.ljust(HEADER_BYTES, b"\0") + body

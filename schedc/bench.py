@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.compiler import Capture, Compilation, compile_graph, make_options
+from schedc.compile_cache import compile_cached
+from schedc.compiler import Capture, Compilation, make_options
 from schedc.errors import InternalError
+from schedc.host_code import load_compilation
 from schedc.host_jobs import aligned_bytes
-from schedc.jit import LoadedCode
 from schedc.report import kernel_facts
 
 WARM_UP_NS = 200_000_000
@@ -44,7 +45,7 @@ class Loaded:
     """A compilation with a capture's weights and a second of noise, ready to be timed."""
 
     def __init__(self, compilation: Compilation, capture: Capture) -> None:
-        self.code = LoadedCode(compilation)
+        self.code = load_compilation(compilation)
         self.frames = compilation.options.frames
         blob = compilation.pack(capture)
         self.weights, self.state = aligned_bytes(len(blob)), aligned_bytes(compilation.state_bytes)
@@ -74,7 +75,7 @@ def noise(samples: int) -> npt.NDArray[np.float32]:
 
 def measure_block(loops: NativeLoops, capture: Capture, block: int) -> BlockTimes:
     """Compile for this machine with blocks of ``block`` samples and time it."""
-    compilation = compile_graph(capture.graph, make_options("host", block=block))
+    compilation = compile_cached(capture.graph, make_options("host", block=block))
     loaded = Loaded(compilation, capture)
     round_ns = _warm_up(loops, loaded)
     count = max(1, min(loaded.blocks, round(PASS_NS * loaded.blocks / round_ns)))

@@ -17,9 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
-from schedc.backends.llvm.target_machine import host_target_name
-from schedc.errors import UserError
-from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.pipeline import Observer
 from schedc.planning import (
@@ -31,11 +28,11 @@ from schedc.planning import (
     core_graph,
     core_passes,
     core_weights,
+    make_options,
     plan_graph,
     planning_passes,
     read_capture,
 )
-from schedc.targets.base import load_target
 
 __all__ = [
     "Capture",
@@ -76,29 +73,18 @@ def compile_graph(
 ) -> Compilation:
     """Graph to code.  Deterministic: equal graphs and options give equal bytes."""
     plan = plan_graph(graph, options, observers)
-    module = lower_program(plan.program, plan.layout, options.target, name)
-    code = emit_object(module, options.target, assembly)
+    return with_code(plan, emit_plan(plan, name, assembly), name)
+
+
+def emit_plan(plan: Plan, name: str, assembly: bool = False) -> ObjectCode:
+    """A plan to an object whose symbols begin with ``name``."""
+    module = lower_program(plan.program, plan.layout, plan.options.target, name)
+    return emit_object(module, plan.options.target, assembly)
+
+
+def with_code(plan: Plan, code: ObjectCode, name: str) -> Compilation:
+    """A plan and the code that was made from it."""
     return Compilation(plan.options, plan.program, plan.layout, plan.log, code, name)
-
-
-def make_options(
-    target: str = "host",
-    cores: int = 1,
-    block: int | None = None,
-    mac: str | None = None,
-    split: Sequence[int] = (),
-    core_speeds: Sequence[float] = (),
-) -> Options:
-    """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores."""
-    description = load_target(host_target_name() if target == "host" else target)
-    if mac not in (None, "fused", "unfused"):
-        raise UserError("--mac", f"{mac!r} is not a kind of multiply-accumulate", "use fused or unfused")
-    chosen = mac or description.mac[0]
-    contract = Contract(
-        mac="fused" if chosen == "fused" else "unfused",
-        subnormals="flush" if description.subnormals[0] == "flush" else "keep",
-    )
-    return Options(description, cores, block, contract, tuple(split), tuple(core_speeds))
 
 
 def c_identifier(text: str) -> str:

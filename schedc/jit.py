@@ -1,199 +1,230 @@
 """Running compiled captures on this machine, from Python.
 
 The object that ``compile`` would write is loaded as it is; there is no second code path.
+
+Swapping captures.  Whoever wants another capture to play makes a new voice (weights and a state that
+is initialised with them), publishes it by one store, and interrupts what runs.  The processing thread
+looks at what is published before every stretch of blocks and never waits, locks or frees: a voice
+is freed, or its state used again, by the next call that publishes.
 """
 
 from __future__ import annotations
 
-import ctypes
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.llvm.module import stage_symbol, state_layout
-from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL, JobWord, pipeline_object
-from schedc.backends.llvm.target_machine import target_machine
-from schedc.compiler import Compilation, ModelPath, compile_graph, make_options, read_capture
-from schedc.errors import ArchitectureMismatch, InternalError, UserError
-from schedc.host_jobs import RUN_TYPE, WAIT_TYPE, FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
-from schedc.host_pipeline import HostPipeline, PipelineCode, StageCode, StageWaits
-from schedc.ir.graph import Graph
-
-_STRETCH_BLOCKS = 1024  # per call of machine code, so that an interrupt from the keyboard is heard
-_POINTER, _INT = ctypes.c_void_p, ctypes.c_int
-_PROCESS = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _POINTER, _INT)
-_INIT = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER)
+from schedc.errors import UserError
+from schedc.frontend.wording import one_line
+from schedc.host_code import HostProgram, host_program
+from schedc.host_jobs import FloatArray
+from schedc.host_pipeline import StageWaits
+from schedc.host_weights import Weights
+from schedc.planning import ModelPath, make_options, read_capture
+from schedc.voice import State, Voice
 
 
-class LoadedCode:
-    """An object's functions, callable, and those of the host pipeline.  Calls release the GIL."""
+@dataclass(frozen=True)
+class MemoryUse:
+    """Bytes.  ``code`` and ``weights`` are shared with clones, ``state`` is this processor's own (it
+    doubles with the first swap or reset, and grows no more)."""
 
-    def __init__(self, compilation: Compilation) -> None:
-        machine = target_machine(compilation.options.target)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        for code in (compilation.code.elf, pipeline_object(compilation.options.target)):
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
-        count = len(compilation.program.stages)
-        self.stages = [self._address(stage_symbol(compilation.name, stage, count)) for stage in range(count)]
-        self.process_address = self._address(f"{compilation.name}_process")
-        self.process = _PROCESS(self.process_address)
-        self.init = _INIT(self._address(f"{compilation.name}_init"))
-        self.run = RUN_TYPE(self._address(RUN_SYMBOL))
-        self.wait = WAIT_TYPE(self._address(WAIT_SYMBOL))
+    code: int
+    weights: int
+    state: int
 
-    def _address(self, symbol: str) -> int:
-        address: int = self._engine.get_function_address(symbol)
-        if not address:
-            raise InternalError(f"the loaded object has no {symbol}")
-        return address
+
+@dataclass(frozen=True, eq=False)
+class _Cue:
+    """A voice to be played from the next block on.
+
+    ``gains``: of the old voice and the new one while they fade, [2, samples]; ``abrupt``: without the
+    samples that the old voice's pipeline still holds.
+    """
+
+    voice: Voice
+    gains: FloatArray
+    abrupt: bool = False
 
 
 class Processor:
     """A capture ready to process audio on this machine; state carries over between calls.
 
     Made by :func:`load`.  With several cores it has threads: close it, or use it in a ``with``.
-    Not to be used by two threads at once.
+    One thread at a time may call ``process``; at the same time any other may swap captures or reset.
     """
 
-    def __init__(
-        self,
-        compilation: Compilation,
-        blob: bytes,
-        graph: Graph,
-        *,
-        sample_rate: float,
-        slim: float | None,
-        prewarm: bool,
-    ) -> None:
-        self._compilation = compilation
-        self._code = LoadedCode(compilation)
-        self._graph = graph  # as built: what another capture must equal
-        self._slim, self._prewarm = slim, prewarm
-        self._pipeline: HostPipeline | None = None
+    def __init__(self, program: HostProgram, weights: Weights, *, slim: float | None = None, prewarm: bool = True):
+        self._program, self._slim, self._prewarm = program, slim, prewarm
+        shape = program.code.shape
+        self.block, self.in_channels, self.out_channels = shape.block, shape.in_channels, shape.out_channels
         self._closed = False
-        self._state = aligned_bytes(compilation.state_bytes)
-        self._weights = self._hold(blob)
-        self.block = compilation.options.frames
-        self.sample_rate = sample_rate
-        self.in_channels = sum(node.channels for node in graph.inputs)
-        self.out_channels = sum(node.op.operand_channels[0] for node in graph.outputs)
-        self.reset()
+        self._control = threading.Lock()  # among those who publish; never taken by process
+        self._published = self._taking = self._playing = _Cue(Voice(program.code, weights), _no_gains())
+        self._cues = [self._published]
+        self._fading: Voice | None = None  # the old voice of a change under way,
+        self._faded = 0  # and how many samples of it are done
 
     @property
     def latency_samples(self) -> int:
         """Constant lag of the output, in samples: 0 with one core, (cores - 1) * block with a pipeline."""
-        return (len(self._code.stages) - 1) * self.block
+        return (len(self._program.code.stages) - 1) * self.block
 
     @property
-    def compilation(self) -> Compilation:
-        return self._compilation
+    def weights(self) -> Weights:
+        """What plays from the next block on."""
+        return self._published.voice.weights
 
-    @staticmethod
-    def _hold(blob: bytes) -> npt.NDArray[np.uint8]:
-        held = aligned_bytes(len(blob))
-        held[:] = np.frombuffer(blob, np.uint8)
-        return held
+    @property
+    def sample_rate(self) -> float:
+        """Hz, of the capture; 48000 where nothing says."""
+        return self.weights.sample_rate or 48000.0
 
-    def reset(self) -> None:
-        """Back to the silence state (or the zero state, if loaded with ``prewarm=False``)."""
-        self._drop_pipeline()
-        code = self._code.init(self._state.ctypes.data, self._weights.ctypes.data)
-        if code:
-            raise InternalError(f"init refused its own weight blob with code {code}")
-        self._jobs = self._single_job()
+    @property
+    def memory_bytes(self) -> MemoryUse:
+        states = sum(cue.voice.state.nbytes for cue in self._cues)
+        return MemoryUse(self._program.code_bytes, len(self.weights), states)
 
-    def process(self, x: npt.ArrayLike) -> FloatArray:
+    @property
+    def pipeline_waits(self) -> list[StageWaits]:
+        """Per stage, since the last reset or swap: how often it had to wait; empty with one core."""
+        return self._playing.voice.waits
+
+    # -- the processing thread -------------------------------------------------------------
+
+    def process(self, x: npt.ArrayLike, out: FloatArray | None = None) -> FloatArray:
         """float32 samples [n] (one channel) or [in_channels, n], any n; returns the same form.
 
-        The output lags by ``latency_samples``, which begin with zeros: y[k] = y_single[k - latency].
+        ``out``: where to put the result (float32, C order, of its shape; ``x`` itself will do); with it a
+        mono capture's samples are neither copied nor allocated.  The output lags by ``latency_samples``,
+        which begin with zeros: y[k] = y_single[k - latency].
         Raises UserError for another number of channels, or after ``close``.
         """
         given = np.asarray(x, np.float32)
-        flat = given.ndim == 1
-        rows = np.ascontiguousarray(np.atleast_2d(given))
+        rows = np.ascontiguousarray(given if given.ndim > 1 else given[None])
         if given.ndim > 2 or rows.shape[0] != self.in_channels:
             wanted = f"give [n] or [channels, n] with {self.in_channels} channel(s)"
             raise UserError("process", f"input of shape {given.shape}", wanted)
         if self._closed:
             raise UserError("process", "the processor is closed", "load the capture again")
-        result = self._pipelined(rows) if len(self._code.stages) > 1 else self._alone(rows)
-        return result[0] if flat and self.out_channels == 1 else result
+        flat = given.ndim == 1 and self.out_channels == 1
+        result = self._result(rows.shape[1], flat, out)
+        done = 0
+        while done < rows.shape[1]:
+            self._follow()
+            rest = rows[:, done:], result[:, done:]
+            done += self._change(*rest) if self._fading else self._playing.voice.process(*rest)
+        return result[0] if flat else result
 
-    def _pipelined(self, rows: FloatArray) -> FloatArray:
-        """On one thread per stage; the threads start here."""
-        if self._pipeline is None:
-            program = self._compilation.program
-            handoffs = [stage.arena.handoff_bytes for stage in program.stages if stage.arena]
-            states = (int(self._state.ctypes.data) + offset for offset in state_layout(program).stages)
-            stages = [StageCode(*parts) for parts in zip(self._code.stages, states, handoffs, strict=True)]
-            keep = (self._code, self._state, self._weights)
-            code = PipelineCode(stages, self._weights.ctypes.data, self._code.run, self._code.wait, keep)
-            self._pipeline = HostPipeline(code, self.block, self.in_channels, self.out_channels)
-        return self._pipeline.process(rows)
+    def _result(self, frames: int, flat: bool, out: FloatArray | None) -> FloatArray:
+        shape = (self.out_channels, frames)
+        if out is None:
+            return np.empty(shape, np.float32)
+        if out.shape != (shape[1:] if flat else shape) or out.dtype != np.float32 or not out.flags.c_contiguous:
+            wanted = f"give C-order float32 of shape {shape[1:] if flat else shape}"
+            raise UserError("process", f"out is {out.dtype} of shape {out.shape}", wanted)
+        return out.reshape(shape)
 
-    def _alone(self, rows: FloatArray) -> FloatArray:
-        """On this thread: whole blocks by few calls, then what is left."""
-        whole = rows.shape[1] // self.block * self.block if rows.shape[1] > self.block else 0
-        result = np.empty((self.out_channels, rows.shape[1]), np.float32)
-        for begin in range(0, whole, _STRETCH_BLOCKS * self.block):
-            end = min(whole, begin + _STRETCH_BLOCKS * self.block)
-            result[:, begin:end] = self._blocks(rows[:, begin:end])
-        if rest := rows.shape[1] - whole:
-            x, y = to_blocks(rows[:, whole:], rest), np.empty((1, self.out_channels, rest), np.float32)
-            self._code.process(self._state.ctypes.data, self._weights.ctypes.data, x.ctypes.data, y.ctypes.data, rest)
-            result[:, whole:] = y[0]
-        return result
-
-    def _blocks(self, rows: FloatArray) -> FloatArray:
-        """Whole blocks, one after the other."""
-        source = to_blocks(rows, self.block)
-        target = np.empty((len(source), self.out_channels, self.block), np.float32)
-        self._jobs.set_words(0, {JobWord.SOURCE: source.ctypes.data, JobWord.TARGET: target.ctypes.data})
-        self._jobs.set_counter(0, 0)
-        self._jobs.set_counter(self._jobs.submitted_line, len(source))
-        if self._code.run(self._jobs.job_address(0), len(source)):
-            raise InternalError("a run of blocks ended early")
-        return from_blocks(target)
-
-    def _single_job(self) -> JobTable:
-        """The job of :meth:`_blocks`, but for the samples' addresses: one stage, never held up."""
-        jobs = JobTable(1)
-        own = jobs.counter_address(0)
-        words = {
-            JobWord.STAGE: self._code.process_address,
-            JobWord.STATE: self._state.ctypes.data,
-            JobWord.WEIGHTS: self._weights.ctypes.data,
-            JobWord.SOURCE_STRIDE: 4 * self.in_channels * self.block,
-            JobWord.SOURCE_MASK: -1,
-            JobWord.TARGET_STRIDE: 4 * self.out_channels * self.block,
-            JobWord.TARGET_MASK: -1,
-            JobWord.BEFORE: jobs.counter_address(jobs.submitted_line),
-            JobWord.AFTER: own,
-            JobWord.OWN: own,
-            JobWord.CAPACITY: 1,
-            JobWord.FRAMES: self.block,
-            JobWord.STOP: jobs.counter_address(jobs.stop_line),
-            JobWord.SPINS: 1,
-        }
-        jobs.set_words(0, words)
-        return jobs
+    def _follow(self) -> None:
+        """Take up what is published, unless a change is under way."""
+        self._playing.voice.listen()
+        if self._fading:
+            return
+        while self._taking is not self._published:  # announced first, so that nobody frees it under our hands
+            self._taking = self._published
+        if self._taking is not self._playing:
+            old, self._playing, self._faded = self._playing.voice, self._taking, 0
+            self._fading = old if self._change_samples else None
 
     @property
-    def pipeline_waits(self) -> list[StageWaits]:
-        """Per stage, since the last reset: how often it had to wait; empty with one core."""
-        return self._pipeline.waits if self._pipeline else []
+    def _change_samples(self) -> int:
+        """How long the old and the new voice run side by side."""
+        fade: int = self._playing.gains.shape[1]
+        return fade if self._playing.abrupt else fade + self.latency_samples
+
+    def _change(self, rows: FloatArray, out: FloatArray) -> int:
+        """Both voices: first what the old one's pipeline still holds, then the fade."""
+        assert self._fading is not None
+        count: int = min(rows.shape[1], self._change_samples - self._faded)
+        both = np.empty((2, self.out_channels, count), np.float32)
+        for voice, target in zip((self._fading, self._playing.voice), both, strict=True):
+            done = 0
+            while done < count:
+                voice.listen()
+                done += voice.process(rows[:, done:count], target[:, done:])
+        tail = min(count, max(0, self._change_samples - self._playing.gains.shape[1] - self._faded))
+        out[:, :tail] = both[0, :, :tail]
+        first = self._faded + tail - (self._change_samples - self._playing.gains.shape[1])
+        gains = self._playing.gains[:, first : first + count - tail]
+        out[:, tail:count] = both[0, :, tail:] * gains[0] + both[1, :, tail:] * gains[1]
+        self._faded += count
+        if self._faded == self._change_samples:
+            self._fading = None
+        return count
+
+    # -- any other thread --------------------------------------------------------------------
+
+    def pack(self, path: ModelPath) -> Weights:
+        """Another capture of the same architecture, ready to be swapped in: all of a swap that takes time.
+
+        Raises ArchitectureMismatch, naming the first difference, for another architecture.  A path that
+        ends in ``.bin`` is read as a weight blob (UserError if it is damaged).
+        """
+        if Path(path).suffix == ".bin":
+            return self._program.check(_read_blob(path), one_line(os.fspath(path)))
+        return self._program.pack(read_capture(path, self._slim), self._prewarm)
+
+    def set_weights(self, source: ModelPath | Weights, *, crossfade: int = 0) -> None:
+        """Another capture of the same architecture, from the next block on: no compilation.
+
+        May be called while another thread processes.  The new capture starts from its silence state, as
+        if it had been loaded at that sample: no state of one capture is ever used with the other's
+        weights.  Every block is the work of the old or the new capture alone; with ``crossfade`` N, the N
+        samples after the swap are cos(a) * old + sin(a) * new, a = pi / 2 * (i + 1) / (N + 1), in float32.
+        A swap during a fade starts when the fade ends.  With several cores a swap happens between calls
+        (or every 65536 samples), and the old capture's last ``latency_samples`` are still played.
+        Raises as :meth:`pack`.
+        """
+        weights = source if isinstance(source, Weights) else self.pack(source)
+        self._publish(weights, fade_gains(crossfade))
+
+    def reset(self) -> None:
+        """Back to the silence state (or the zero state, if loaded with ``prewarm=False``)."""
+        self._publish(self.weights, _no_gains(), abrupt=True)
+
+    def _publish(self, weights: Weights, gains: FloatArray, abrupt: bool = False) -> None:
+        if len(weights) != self._program.packing.total_bytes:
+            raise UserError("set_weights", "weights of other code", "pack them with this processor's pack")
+        with self._control:
+            voice = Voice(self._program.code, weights, self._reclaim())
+            cue = _Cue(voice, gains, abrupt)
+            self._cues.append(cue)
+            self._published = cue
+            self._playing.voice.interrupt()
+
+    def _reclaim(self) -> State | None:
+        """Let go of the voices that nothing plays; returns the state of one of them."""
+        used = {id(cue.voice) for cue in (self._published, self._taking, self._playing)} | {id(self._fading)}
+        free = [cue.voice for cue in self._cues if id(cue.voice) not in used]
+        self._cues = [cue for cue in self._cues if id(cue.voice) in used]
+        for voice in free:
+            voice.close()
+        return free[0].state if free else None
+
+    def clone(self) -> Processor:
+        """Another instance for its own signal (stereo, dual amp): same code, same weights, a state of its own."""
+        return Processor(self._program, self.weights, slim=self._slim, prewarm=self._prewarm)
 
     def close(self) -> None:
         """End the threads of a pipeline.  Done by ``with``, at garbage collection and at exit, too."""
         self._closed = True
-        self._drop_pipeline()
-
-    def _drop_pipeline(self) -> None:
-        if self._pipeline:
-            self._pipeline.close()
-            self._pipeline = None
+        with self._control:
+            for cue in self._cues:
+                cue.voice.close()
 
     def __enter__(self) -> Processor:
         return self
@@ -201,32 +232,30 @@ class Processor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def set_weights(self, path: ModelPath) -> None:
-        """Another capture of the same architecture: no compilation.  Resets the state.
 
-        Raises ArchitectureMismatch, naming the first difference, for another architecture.
-        """
-        capture = read_capture(path, self._slim)
-        if capture.graph != self._graph:
-            raise ArchitectureMismatch(str(path), first_difference(self._graph, capture.graph), "load it instead")
-        blob = self._compilation.pack(capture, self._prewarm)
-        self._drop_pipeline()  # its threads read the old weights
-        self._weights = self._hold(blob)
-        self.reset()
+def fade_gains(samples: int) -> FloatArray:
+    """Equal power: cos and sin of a quarter turn, [2, samples]."""
+    if samples < 0:
+        raise UserError("set_weights", f"a crossfade of {samples} samples", "give 0 or more")
+    angle = np.pi / 2 * np.arange(1, samples + 1) / (samples + 1)
+    return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
 
-def first_difference(ours: Graph, theirs: Graph) -> str:
-    """Where two graphs first differ, in words."""
-    for a, b in zip(ours, theirs, strict=False):
-        if a != b:
-            return f"another architecture: {b.name} is {b.op}, the compiled code has {a.name} as {a.op}"
-    return f"another architecture: {len(theirs)} nodes, the compiled code has {len(ours)}"
+def _no_gains() -> FloatArray:
+    return fade_gains(0)
+
+
+def _read_blob(path: ModelPath) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(one_line(os.fspath(path)), f"cannot be read: {error.strerror or error}") from error
 
 
 def load(
     path: ModelPath, *, block: int = 64, cores: int = 1, slim: float | None = None, prewarm: bool = True
 ) -> Processor:
-    """Compile a capture for this machine and make it ready to process audio.
+    """Make a capture ready to process audio on this machine; its architecture is compiled if it is new.
 
     ``block``: the largest number of samples per call of the compiled code (longer input is cut up).
     ``cores``: threads, each with a stage of the model; the output then lags (``latency_samples``).
@@ -234,6 +263,5 @@ def load(
     else from zero.  Raises UserError (with ``ModelFileError`` for the file's faults).
     """
     capture = read_capture(path, slim)
-    compilation = compile_graph(capture.graph, make_options("host", cores, block))
-    blob = compilation.pack(capture, prewarm)
-    return Processor(compilation, blob, capture.graph, sample_rate=capture.rate, slim=slim, prewarm=prewarm)
+    program = host_program(capture.graph, make_options("host", cores, block))
+    return Processor(program, program.pack(capture, prewarm), slim=slim, prewarm=prewarm)

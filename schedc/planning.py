@@ -6,6 +6,7 @@ that exists, the interpreter, plans to look at) imports this module and never lo
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -36,7 +37,8 @@ from schedc.passes.partition_cores import PartitionCores
 from schedc.passes.plan_arena import PlanArena
 from schedc.passes.select_kernels import SelectKernels
 from schedc.pipeline import Observer, PipelineLog, run_passes
-from schedc.targets.base import Target
+from schedc.targets.base import Target, load_target
+from schedc.targets.host import quick_host_target
 
 ModelPath = str | os.PathLike[str]
 MAX_BLOCK = 8192
@@ -55,7 +57,7 @@ class Capture:
     architecture: str
     warnings: tuple[str, ...]
     slim: float | None = None  # as asked for
-    build: BuildOptions = BuildOptions()
+    build: BuildOptions = field(default_factory=BuildOptions)
 
     @property
     def rate(self) -> float:
@@ -180,3 +182,40 @@ def check_options(options: Options) -> None:
         )
     if contract.subnormals not in target.subnormals:
         raise UserError("contract", f"{target.name} cannot {contract.subnormals} subnormals")
+
+
+def make_options(
+    target: str = "host",
+    cores: int = 1,
+    block: int | None = None,
+    mac: str | None = None,
+    split: Sequence[int] = (),
+    core_speeds: Sequence[float] = (),
+) -> Options:
+    """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores."""
+    description = _known_target(_host_target() if target == "host" else target)
+    if mac not in (None, "fused", "unfused"):
+        raise UserError("--mac", f"{mac!r} is not a kind of multiply-accumulate", "use fused or unfused")
+    chosen = mac or description.mac[0]
+    contract = Contract(
+        mac="fused" if chosen == "fused" else "unfused",
+        subnormals="flush" if description.subnormals[0] == "flush" else "keep",
+    )
+    return Options(description, cores, block, contract, tuple(split), tuple(core_speeds))
+
+
+@functools.cache
+def _known_target(name: str) -> Target:
+    """Descriptions are read once."""
+    return load_target(name)
+
+
+@functools.cache
+def _host_target() -> str:
+    """The description that fits this machine; only an unusual one needs LLVM to tell."""
+    quick = quick_host_target()
+    if quick:
+        return quick
+    from schedc.backends.llvm.target_machine import host_target_name
+
+    return host_target_name()

@@ -11,8 +11,8 @@ from elftools.elf.elffile import ELFFile
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Capture, Compilation
-from schedc.ir.ops import Activation, Conv, LstmCell, macs
 from schedc.cost.model import predict_kernel
+from schedc.ir.ops import Activation, Conv, LstmCell, macs
 from schedc.version import VERSION
 
 

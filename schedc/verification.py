@@ -21,7 +21,7 @@ from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.llvm.target_machine import host_target_name
 from schedc.compiler import Capture, Compilation, core_graph, core_weights
 from schedc.errors import InternalError, UnsupportedError
-from schedc.jit import LoadedCode
+from schedc.host_code import load_compilation
 from schedc.targets.base import Target
 
 FloatArray = npt.NDArray[np.float32]
@@ -43,11 +43,11 @@ class Memory(Protocol):
     def call(self, symbol: str, *arguments: int) -> int: ...
 
 
-class HostMachine(LoadedCode):
+class HostMachine:
     """Runs an object by the JIT; every allocation has painted margins that are checked after each call."""
 
     def __init__(self, compilation: Compilation) -> None:
-        super().__init__(compilation)
+        self._code = load_compilation(compilation)
         self._held: list[tuple[npt.NDArray[np.uint8], int, int]] = []
 
     def alloc(self, size: int, align: int = 64) -> int:
@@ -69,7 +69,7 @@ class HostMachine(LoadedCode):
     def call(self, symbol: str, *arguments: int) -> int:
         """Call an init or a processing function; InternalError if it wrote beside an allocation."""
         prototype = _FUNCTION if len(arguments) == 5 else _INIT
-        result = int(prototype(self._address(symbol))(*arguments))
+        result = int(prototype(self._code.address(symbol))(*arguments))
         for memory, begin, size in self._held:
             if (memory[:begin] != _MARGIN_PAINT).any() or (memory[begin + size :] != _MARGIN_PAINT).any():
                 raise InternalError(f"{symbol} wrote beside an allocation of {size} bytes")

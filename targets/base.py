@@ -18,6 +18,7 @@ from schedc.errors import InternalError, UserError
 
 # Written by hand, in the order `schedc targets` lists them.
 TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "aarch64")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times faster
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def load_target(name: str) -> Target:
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError("--target", f"there is no target {name!r}", f"{hint}known: {', '.join(TARGET_NAMES)}, host")
     text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return _target(name, yaml.safe_load(text))
+    return _target(name, yaml.load(text, Loader=_LOADER))
 
 
 def _target(name: str, data: dict[str, object]) -> Target:

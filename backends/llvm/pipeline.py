@@ -10,10 +10,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import llvmlite.binding as llvm
-
-from schedc.backends.llvm.elf import finish_object
-from schedc.backends.llvm.target_machine import initialize_llvm, target_machine
 from schedc.errors import InternalError
 from schedc.targets.base import Target
 
@@ -173,6 +169,11 @@ def _word(word: JobWord) -> str:
 
 def pipeline_object(target: Target) -> bytes:
     """The run and wait functions as an ELF relocatable, like any other object of ours."""
+    import llvmlite.binding as llvm  # here, because the words above are used where no LLVM is loaded
+
+    from schedc.backends.llvm.elf import finish_object
+    from schedc.backends.llvm.target_machine import initialize_llvm, target_machine
+
     text = pipeline_ir(target)
     initialize_llvm()
     try:

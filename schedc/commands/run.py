@@ -15,10 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schedc.audio import FloatArray, Resampler, WavInfo, WavWriter, check_output, load_soxr, read_chunks, read_info
 from schedc.commands.console import count, percent, say, warn
-from schedc.compiler import compile_graph, make_options, read_capture
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
+from schedc.host_code import host_program
 from schedc.jit import Processor
+from schedc.planning import make_options, read_capture
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,10 @@ def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
         raise UserError(name, f"is at {info.rate} Hz, the model runs at {capture.rate:.10g} Hz", remedy)
     if info.rate != capture.rate:
         load_soxr()
-    compilation = compile_graph(capture.graph, options)
+    program = host_program(capture.graph, options)
     warn(capture.warnings)
-    blob = compilation.pack(capture)
-    return [
-        Processor(compilation, blob, capture.graph, sample_rate=capture.rate, slim=request.slim, prewarm=True)
-        for _ in range(info.channels // takes)
-    ]
+    first = Processor(program, program.pack(capture, prewarm=True), slim=request.slim)
+    return [first, *(first.clone() for _ in range(info.channels // takes - 1))]
 
 
 def rendered(request: RunRequest, info: WavInfo, voices: list[Processor]) -> Iterator[FloatArray]:

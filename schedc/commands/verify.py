@@ -9,7 +9,8 @@ import numpy as np
 
 from schedc.backends.interpreter import Interpreter
 from schedc.commands.console import count, say, warn
-from schedc.compiler import Capture, Compilation, Options, c_identifier, compile_graph, read_capture
+from schedc.compile_cache import compile_cached
+from schedc.compiler import Capture, Compilation, Options, c_identifier, read_capture
 from schedc.errors import UnsupportedError
 from schedc.ir.ops import LstmCell, macs
 from schedc.targets.base import Target
@@ -20,7 +21,7 @@ def verify(model: Path, options: Options, slim: float | None, samples: int | Non
     """Print the verdict; returns the exit code, 0 or 1.  UserError as for ``compile``."""
     check_runnable(options.target)
     capture = read_capture(model, slim)
-    compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
+    compilation = compile_cached(capture.graph, options, c_identifier(model.stem))
     warn(capture.warnings)
     result = verify_compilation(compilation, capture, samples or default_samples(compilation))
     where = "emulated" if result.emulated else "on this machine"

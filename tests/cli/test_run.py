@@ -130,7 +130,7 @@ def test_latency_is_taken_off(linear: Path) -> None:
         held = np.zeros((1, 5), np.float32)
         latency_samples = 5
 
-        def process(self, x: object) -> np.ndarray:
+        def process(self, x: object, out: object = None) -> np.ndarray:
             self.held = np.concatenate([self.held, np.asarray(x)], axis=1)
             now, self.held = self.held[:, :-5], self.held[:, -5:]
             return now

@@ -1,0 +1,25 @@
+"""Loading finished objects through LLVM, for systems where we do not map code ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import llvmlite.binding as llvm
+
+from schedc.backends.llvm.target_machine import target_machine
+from schedc.targets.base import Target
+
+
+class McjitCode:
+    """Objects in executable memory; they stay there as long as this lives."""
+
+    def __init__(self, objects: Sequence[bytes], target: Target) -> None:
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(target))
+        for elf in objects:
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(elf))
+        self._engine.finalize_object()
+
+    def address(self, symbol: str) -> int:
+        """Where a function is; 0 if there is none of that name."""
+        address: int = self._engine.get_function_address(symbol)
+        return address

@@ -1,0 +1,22 @@
+"""Compilations whose code comes from the cache on disk; planning is done every time, LLVM once."""
+
+from __future__ import annotations
+
+from schedc.backends.llvm.module import ObjectCode
+from schedc.cache_keys import cache_key
+from schedc.code_cache import default_cache
+from schedc.compiler import Compilation, emit_plan, with_code
+from schedc.ir.graph import Graph
+from schedc.planning import Options, plan_graph
+
+
+def compile_cached(graph: Graph, options: Options, name: str = "capture") -> Compilation:
+    """As :func:`schedc.compiler.compile_graph`, with the same bytes; no texts of the code are kept."""
+    plan = plan_graph(graph, options)
+    key = cache_key("object", repr(options), plan.layout.digest.hex(), name)
+    cache = default_cache()
+    elf = cache.get(key)
+    if elf is None:
+        elf = emit_plan(plan, name).elf
+        cache.put(key, elf)
+    return with_code(plan, ObjectCode(elf, "", ""), name)

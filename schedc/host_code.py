@@ -1,0 +1,162 @@
+"""Code for this machine by architecture: from memory, from the cache on disk, or compiled now.
+
+One :class:`HostProgram` per architecture and options lives in a process, however many captures and
+processors use it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from schedc.backends.blob_reader import check_blob
+from schedc.backends.packing import PackingList
+from schedc.backends.packing_json import packing_from_json, packing_to_json
+from schedc.cache_keys import cache_key
+from schedc.code_cache import default_cache
+from schedc.errors import ArchitectureMismatch
+from schedc.frontend.wording import one_line
+from schedc.host_weights import Weights
+from schedc.ir.architecture import describe_architecture, first_difference
+from schedc.ir.graph import Graph
+from schedc.ir.graph_json import graph_from_json, graph_to_json
+from schedc.ir.ops import LstmCell
+from schedc.loaded_code import CodeShape, LoadedCode
+from schedc.machine_silence import StatePlace, silent_start, state_places
+from schedc.planning import Capture, Options, check_options, core_graph, core_weights
+
+if TYPE_CHECKING:
+    from schedc.compiler import Compilation
+
+_NAME = "capture"
+_LENGTH = struct.Struct("<Q")
+_programs: weakref.WeakValueDictionary[str, HostProgram] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+class HostProgram:
+    """An architecture's code, loaded, with what packing captures for it takes."""
+
+    def __init__(self, built: Graph, entry: _Entry, options: Options) -> None:
+        self.built = built
+        self.code = LoadedCode(entry.objects, entry.shape, options.target)
+        self.code_bytes = sum(len(elf) for elf in entry.objects)
+        self.core, self.packing = entry.core, entry.packing
+        self._places = entry.places
+
+    def pack(self, capture: Capture, prewarm: bool) -> Weights:
+        """A capture's weights.  Raises ArchitectureMismatch, naming the first difference."""
+        if capture.graph != self.built:
+            theirs = describe_architecture(core_graph(capture.graph))
+            difference = first_difference(describe_architecture(self.core), theirs)
+            if difference:
+                where = one_line(str(capture.path))
+                raise ArchitectureMismatch(where, f"another architecture: {difference}", "load it instead")
+        weights = core_weights(self.core, capture.weights)
+        samples = capture.prewarm_samples if prewarm else 0
+        if not samples or not self._recurrent:
+            return Weights(self.packing.pack(self.core, weights, samples), capture.rate)
+        zero = Weights(self.packing.pack(self.core, weights, 0), None)
+        return Weights(self.packing.seal(silent_start(self.code, zero, self._places, samples)), capture.rate)
+
+    @cached_property
+    def _recurrent(self) -> bool:
+        """Silence settles at once in a convolution, but has to be run through an LSTM."""
+        return any(isinstance(node.op, LstmCell) for node in self.core)
+
+    def check(self, blob: bytes, where: str) -> Weights:
+        """A blob from elsewhere.  Raises UserError if it is damaged, ArchitectureMismatch if for other code."""
+        check_blob(blob, self.packing.digest, self.packing.total_bytes, where)
+        return Weights(blob[: self.packing.total_bytes], None)
+
+
+def host_program(graph: Graph, options: Options) -> HostProgram:
+    """The program for a graph as built; compiled only if neither this process nor the cache knows it."""
+    check_options(options)
+    key = cache_key("host", repr(options), graph.digest())
+    with _lock:
+        program = _programs.get(key)
+        if program is None:
+            cache = default_cache()
+            stored = cache.get(key)
+            if stored is None:
+                stored = _compile(graph, options)
+                cache.put(key, stored)
+            program = _programs[key] = HostProgram(graph, _decode(stored), options)
+        return program
+
+
+@dataclass(frozen=True)
+class _Entry:
+    shape: CodeShape
+    core: Graph
+    packing: PackingList
+    places: Sequence[StatePlace]
+    objects: Sequence[bytes]
+
+
+def load_compilation(compilation: Compilation) -> LoadedCode:
+    """The code of a compilation for this machine, ready to be called."""
+    entry = _entry(compilation)
+    return LoadedCode(entry.objects, entry.shape, compilation.options.target)
+
+
+def _compile(graph: Graph, options: Options) -> bytes:
+    """Through LLVM, to an entry of the cache."""
+    from schedc.compiler import compile_graph
+
+    return _encode(_entry(compile_graph(graph, options, _NAME)))
+
+
+def _entry(compilation: Compilation) -> _Entry:
+    from schedc.backends.llvm.module import state_layout
+    from schedc.backends.llvm.pipeline import pipeline_object
+
+    program = compilation.program
+    layout = state_layout(program)
+    shape = CodeShape(
+        name=compilation.name,
+        block=compilation.options.frames,
+        in_channels=sum(node.channels for node in program.graph.inputs),
+        out_channels=sum(node.op.operand_channels[0] for node in program.graph.outputs),
+        state_bytes=layout.total_bytes,
+        stage_states=layout.stages,
+        handoffs=tuple(stage.arena.handoff_bytes for stage in program.stages if stage.arena),
+    )
+    places = state_places(program, compilation.layout, layout.stages)
+    objects = (compilation.code.elf, pipeline_object(compilation.options.target))
+    return _Entry(shape, program.graph, compilation.packing, places, objects)
+
+
+def _encode(entry: _Entry) -> bytes:
+    """Length-prefixed parts: the facts as JSON, then the objects."""
+    facts = {
+        "shape": asdict(entry.shape),
+        "core": graph_to_json(entry.core),
+        "packing": packing_to_json(entry.packing),
+        "places": [asdict(place) for place in entry.places],
+    }
+    parts = [json.dumps(facts).encode(), *entry.objects]
+    return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+
+
+def _decode(stored: bytes) -> _Entry:
+    """The reverse.  The cache's hash has said that these are the bytes that were written."""
+    parts, at = [], 0
+    while at < len(stored):
+        (length,) = _LENGTH.unpack_from(stored, at)
+        parts.append(stored[at + _LENGTH.size : at + _LENGTH.size + length])
+        at += _LENGTH.size + length
+    facts: dict[str, Any] = json.loads(parts[0])
+    shape: dict[str, Any] = facts["shape"]
+    lists = {key: tuple(value) for key, value in shape.items() if isinstance(value, list)}
+    places = [StatePlace(**place) for place in facts["places"]]
+    packing = packing_from_json(facts["packing"], "the cache")
+    core = graph_from_json(facts["core"])
+    return _Entry(CodeShape(**{**shape, **lists}), core, packing, places, parts[1:])

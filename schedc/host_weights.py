@@ -1,0 +1,28 @@
+"""A weight blob in this machine's memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from schedc.host_jobs import aligned_bytes
+
+
+class Weights:
+    """A capture packed for one architecture's code on this machine; any number of processors share it.
+
+    ``data``: the blob, read-only, 64-byte aligned.  ``sample_rate``: Hz, the capture's, None if not known.
+    """
+
+    def __init__(self, blob: bytes, sample_rate: float | None) -> None:
+        self.data: npt.NDArray[np.uint8] = aligned_bytes(len(blob))
+        self.data[:] = np.frombuffer(blob, np.uint8)
+        self.data.flags.writeable = False
+        self.sample_rate = sample_rate
+
+    @property
+    def address(self) -> int:
+        return int(self.data.ctypes.data)
+
+    def __len__(self) -> int:
+        return self.data.size

@@ -1,0 +1,150 @@
+"""The cache on disk: hits without LLVM, damage, eviction, many processes at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.captures import EXAMPLES
+
+import schedc
+from schedc import cache_keys
+from schedc.code_cache import CodeCache, default_cache
+from schedc.compile_cache import compile_cached
+from schedc.compiler import compile_graph
+from schedc.planning import make_options, read_capture
+
+BY_NAME = {path.stem: path for path in EXAMPLES}
+LSTM = BY_NAME["lstm_1x16"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SCHEDC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_what_was_put_is_got(tmp_path: Path) -> None:
+    cache = CodeCache(tmp_path / "new" / "folder")
+    assert cache.get("key") is None
+    assert cache.put("key", b"code")
+    assert cache.get("key") == b"code"
+    assert (cache.info().entries, cache.info().total_bytes) == (1, 44)
+    assert cache.clear() == 1
+    assert cache.get("key") is None
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "renamed"])
+def test_a_damaged_entry_is_deleted(tmp_path: Path, damage: str) -> None:
+    cache = CodeCache(tmp_path)
+    cache.put("key", b"code" * 100)
+    (path,) = tmp_path.iterdir()
+    raw = path.read_bytes()
+    if damage == "renamed":
+        path = path.rename(tmp_path / "other.code")
+    else:
+        path.write_bytes({"flip": raw[:200] + b"X" + raw[201:], "cut": raw[:-1], "empty": b""}[damage])
+    assert cache.get("other" if damage == "renamed" else "key") is None
+    assert not path.exists()
+
+
+def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
+    cache = CodeCache(tmp_path, most_bytes=3 * 140)
+    for number in range(3):
+        cache.put(f"key{number}", bytes(100))
+        os.utime(tmp_path / f"key{number}.code", ns=(number, number))
+    assert cache.get("key0") is not None  # used now
+    cache.put("key3", bytes(100))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["key0", "key2", "key3"]
+
+
+def test_unfinished_writes_of_the_dead_are_swept_up(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f"tmp-{dead.pid}-1").write_bytes(b"half")
+    (tmp_path / f"tmp-{os.getpid()}-1").write_bytes(b"half")
+    old = tmp_path / f"tmp-{os.getpid()}-2"
+    old.write_bytes(b"half")
+    os.utime(old, (time.time() - 1000,) * 2)
+    CodeCache(tmp_path).put("key", b"code")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.code", f"tmp-{os.getpid()}-1"]
+
+
+def test_a_folder_that_cannot_be_is_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    cache = CodeCache(tmp_path / "file")
+    assert not cache.put("key", b"code")
+    assert cache.get("key") is None
+    assert cache.info().entries == 0
+
+
+def test_the_environment_moves_and_disables_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SCHEDC_CACHE", str(tmp_path))
+    assert default_cache().folder == tmp_path
+    monkeypatch.setenv("SCHEDC_CACHE", "OFF")
+    assert default_cache().folder is None
+    monkeypatch.delenv("SCHEDC_CACHE")
+    folder = default_cache().folder
+    assert folder is not None and folder.name == "schedc"
+
+
+def test_the_key_follows_every_source_file(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.py").write_text("")
+    (tmp_path / "sub" / "b.yaml").write_text("")
+    before = list(cache_keys._facts(tmp_path))
+    assert len(before) == 2
+    (tmp_path / "sub" / "b.yaml").write_text("x: 1")
+    assert list(cache_keys._facts(tmp_path)) != before
+
+
+def test_keys_name_the_compiler_and_llvm() -> None:
+    facts = cache_keys._sources()
+    for file in ("compiler.py", "select_kernels.py", "kernels.py", "avx2.yaml"):
+        assert f"/{file} " in facts, file
+    assert "llvmlite" in cache_keys._llvm()
+
+
+def test_a_second_process_loads_without_llvm(folder: Path) -> None:
+    code = (
+        "import sys, numpy, schedc\n"
+        f"y = schedc.load({str(LSTM)!r}).process(numpy.ones(100))\n"
+        "print(y.tobytes().hex(), any(m.startswith('llvmlite') for m in sys.modules))"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True) for _ in range(2)
+    ]
+    first, second = (run.stdout.split() for run in runs)
+    assert (first[1], second[1]) == ("True", "False")
+    assert first[0] == second[0]
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_a_damaged_entry_is_built_again(folder: Path) -> None:
+    x = np.ones(100, np.float32)
+    wanted = schedc.load(LSTM).process(x)
+    (path,) = folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    np.testing.assert_array_equal(schedc.load(LSTM).process(x), wanted)
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_cached_compilations_are_the_same_bytes(folder: Path) -> None:
+    capture = read_capture(LSTM)
+    options = make_options("m33")
+    fresh = compile_graph(capture.graph, options, "amp").code.elf
+    assert [compile_cached(capture.graph, options, "amp").code.elf for _ in range(2)] == [fresh, fresh]
+    assert compile_cached(capture.graph, options, "other").code.elf != fresh
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_many_processes_and_kills_leave_no_wrong_entry(tmp_path: Path) -> None:
+    """A short form of soak_cache.py: writers of one folder, half of them killed at random."""
+    soak = Path(__file__).with_name("soak_cache.py")
+    done = subprocess.run([sys.executable, str(soak), str(tmp_path), "4"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
