@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from schedc.backends.blob_reader import check_blob
+from schedc.backends.blob_reader import check_blob, read_header
 from schedc.backends.packing import PackingList
 from schedc.backends.packing_json import packing_from_json, packing_to_json
+from schedc.backends.weight_blob import HEADER_BYTES
 from schedc.cache_keys import cache_key
 from schedc.code_cache import default_cache
 from schedc.errors import ArchitectureMismatch
@@ -69,6 +70,11 @@ class HostProgram:
     def _recurrent(self) -> bool:
         """Silence settles at once in a convolution, but has to be run through an LSTM."""
         return any(isinstance(node.op, LstmCell) for node in self.core)
+
+    def accepts(self, weights: Weights) -> bool:
+        """Whether weights were packed for this code."""
+        stated = read_header(weights.data[:HEADER_BYTES].tobytes())
+        return (stated.digest, len(weights)) == (self.packing.digest, self.packing.total_bytes)
 
     def check(self, blob: bytes, where: str) -> Weights:
         """A blob from elsewhere.  Raises UserError if it is damaged, ArchitectureMismatch if for other code."""

@@ -197,7 +197,7 @@ class Processor:
         self._publish(self.weights, _no_gains(), abrupt=True)
 
     def _publish(self, weights: Weights, gains: FloatArray, abrupt: bool = False) -> None:
-        if len(weights) != self._program.packing.total_bytes:
+        if not self._program.accepts(weights):
             raise UserError("set_weights", "weights of other code", "pack them with this processor's pack")
         with self._control:
             voice = Voice(self._program.code, weights, self._reclaim())
