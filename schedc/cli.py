@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schedc.cli_captures import captures
 from schedc.errors import InternalError, UserError
 from schedc.frontend.wording import one_line
 from schedc.version import VERSION
@@ -228,6 +229,9 @@ def analyze_command(
         as_json=json,
     )
     return analyze(request)
+
+
+app.add_typer(captures)
 
 
 @app.command("passes")
