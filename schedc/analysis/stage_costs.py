@@ -84,9 +84,10 @@ class RankedCut:
 
 
 def best_cuts(costs: StageCosts, count: int = 1, allowed: Allowed | None = None) -> list[RankedCut]:
-    """The ``count`` best cuts, best first; ties go to the earlier cut.
+    """The ``count`` best cuts, best first.
 
-    Empty if no cut is allowed.  Dynamic programming: the best lists for the first stages hold all that can still win.
+    Empty if no cut is allowed.  Dynamic programming: a cut is no better than its first stages, so the
+    best of those suffice.
     """
     kernels = len(costs.kernel_cycles)
 
