@@ -1,0 +1,235 @@
+"""The host pipeline: its lag, its ends, its failures, its threads."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, interpret_core
+from helpers.graph_strategy import signal
+from helpers.machines import assert_same_bits, cut_blocks
+from helpers.threads import load_threads, process_in_calls
+
+import schedc
+from schedc.errors import InternalError, UserError
+from schedc.host_pipeline import HostPipeline
+from schedc.ir.contract import Contract
+from schedc.ir.ops import Conv, Input
+
+CAPTURES = {path.stem: path for path in EXAMPLES}
+LITE = CAPTURES["a2_lite"]
+X = signal(1, 3000, seed=3)[0]
+
+
+def stage_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("schedc-stage")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    gc.collect()
+    assert not stage_threads()
+
+
+@pytest.fixture(scope="module")
+def single() -> schedc.Processor:
+    return schedc.load(LITE, block=32)
+
+
+@pytest.mark.parametrize("cores", [2, 3, 8])
+def test_output_lags_by_the_stated_latency(single: schedc.Processor, cores: int) -> None:
+    single.reset()
+    wanted = single.process(X)
+    with schedc.load(LITE, block=32, cores=cores) as processor:
+        lag = processor.latency_samples
+        assert lag == (cores - 1) * 32
+        found = processor.process(X)
+        assert len(found) == len(X)
+        assert not found[:lag].any()
+        assert found[lag:].tobytes() == wanted[: len(X) - lag].tobytes()
+
+
+def test_calls_of_any_size(single: schedc.Processor) -> None:
+    single.reset()
+    wanted = single.process(X)
+    with schedc.load(LITE, block=32, cores=3) as processor:
+        parts, begin = [], 0
+        for n in [0, 1, 31, 32, 33, 64, 0, 1, 1, 500, *cut_blocks(len(X) - 663, 200)]:
+            parts.append(processor.process(X[begin : begin + n]))
+            assert len(parts[-1]) == n
+            begin += n
+        found = np.concatenate(parts)
+        assert found[64:].tobytes() == wanted[:-64].tobytes()
+
+
+def test_reset_starts_again(single: schedc.Processor) -> None:
+    with schedc.load(LITE, block=32, cores=2) as processor:
+        first = processor.process(X)
+        processor.process(X[:77])  # leaves a block half full
+        processor.reset()
+        assert processor.process(X).tobytes() == first.tobytes()
+
+
+def test_several_channels_each_way() -> None:
+    graph = graph_of(
+        ("x", Input(2), ""), ("a", Conv(2, 5, 3, 7), "x"), ("b", Conv(5, 4, 4), "a"), ("c", Conv(4, 3, 2), "b")
+    )
+    capture = capture_of(graph)
+    x = signal(2, 500, seed=1)
+    compilation = compile_for(capture.graph, "host", cores=2, block=16, split=(1,))
+    pipeline = load_threads(compilation, compilation.pack(capture))
+    found = process_in_calls(pipeline, x, cut_blocks(500, 90))
+    pipeline.close()
+    assert_same_bits(found, interpret_core(capture, x, Contract()))
+
+
+def test_input_longer_than_the_output_ring() -> None:
+    """Several stretches in one call; the ring wraps around at other places each time."""
+    x = signal(1, 300_000, seed=8)
+    plain = schedc.load(CAPTURES["a1_nano"], block=200).process(x[0])
+    with schedc.load(CAPTURES["a1_nano"], block=200, cores=2) as processor:
+        found = np.concatenate([processor.process(x[0, :123_457]), processor.process(x[0, 123_457:])])
+    assert found[200:].tobytes() == plain[:-200].tobytes()
+
+
+def test_close_ends_the_threads_and_processing() -> None:
+    processor = schedc.load(LITE, cores=3)
+    processor.process(X)
+    assert len(stage_threads()) == 2
+    processor.close()
+    assert not stage_threads()
+    processor.close()
+    with pytest.raises(UserError, match="process: the processor is closed; load the capture again"):
+        processor.process(X)
+
+
+def test_threads_start_with_the_first_block() -> None:
+    with schedc.load(LITE, cores=2) as processor:
+        processor.process(X[:63])
+        assert not stage_threads()
+        processor.process(X[:1])
+        assert len(stage_threads()) == 1
+
+
+def test_collected_processor_leaves_no_thread() -> None:
+    processor = schedc.load(LITE, cores=3)
+    processor.process(X)
+    del processor
+    gc.collect()
+    assert not stage_threads()
+
+
+@pytest.mark.parametrize("end", ["", "import gc; gc.disable()", "raise SystemExit(0)"])
+def test_interpreter_exit_with_live_threads(end: str) -> None:
+    program = (
+        f"import numpy as np, schedc\np = schedc.load({str(LITE)!r}, cores=3)\n"
+        f"p.process(np.zeros(5000, np.float32))\n{end}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class Broken(Exception):
+    """Planted."""
+
+
+def lite_pipeline(cores: int = 2, stall: dict[int, float] | None = None) -> HostPipeline:
+    """A2-Lite at 32 frames; ``stall``: seconds that a stage sleeps before each tenth block."""
+    capture = schedc.planning.read_capture(LITE)
+    compilation = compile_for(capture.graph, "host", cores=cores, block=32)
+    calls = dict.fromkeys(range(cores), 0)
+
+    def before(stage: int) -> None:
+        calls[stage] += 1
+        if stall and calls[stage] % 10 == 0:
+            time.sleep(stall.get(stage, 0.0))
+
+    return load_threads(compilation, compilation.pack(capture), before if stall else None)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_stalled_stage_costs_time_but_no_bit(single: schedc.Processor, stage: int) -> None:
+    single.reset()
+    wanted = single.process(np.tile(X, 4))
+    pipeline = lite_pipeline(3, {stage: 0.01})
+    found = process_in_calls(pipeline, np.tile(X, 4)[None], cut_blocks(4 * len(X), 500))
+    waits = pipeline.waits
+    pipeline.close()
+    assert found.tobytes() == wanted.tobytes()
+    for later in range(stage + 1, 3):
+        assert waits[later].starved > 10
+    assert waits[0].starved == waits[2].blocked == 0
+
+
+def test_full_ring_blocks_the_stage_before() -> None:
+    pipeline = lite_pipeline(2, {1: 0.003})
+    pipeline.process(np.tile(X, 30)[None])  # more blocks than a ring holds
+    assert pipeline.waits[0].blocked > 0
+    pipeline.close()
+
+
+def test_failure_of_a_stage_surfaces() -> None:
+    pipeline = lite_pipeline(3)
+    run, failing = pipeline._shared.code.run, threading.Event()
+
+    def fail(job: int, until: int) -> int:
+        if failing.is_set() and threading.current_thread().name == "schedc-stage1":
+            raise Broken("planted")
+        return run(job, until)
+
+    object.__setattr__(pipeline._shared.code, "run", fail)
+    pipeline.process(X[None])
+    failing.set()
+    with pytest.raises(InternalError, match=r"a stage of the pipeline failed: Broken\('planted'\)") as caught:
+        for _ in range(100):
+            pipeline.process(X[None])
+    assert isinstance(caught.value.__cause__, Broken)
+    assert pipeline.closed
+    with pytest.raises(InternalError, match="the pipeline is closed"):
+        pipeline.process(X[None])
+
+
+def test_interrupt_from_the_keyboard_closes_the_pipeline() -> None:
+    pipeline = lite_pipeline(2)
+
+    def interrupted(job: int, until: int) -> int:
+        raise KeyboardInterrupt
+
+    object.__setattr__(pipeline._shared.code, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.process(X[None])
+    assert pipeline.closed
+    assert not stage_threads()
+
+
+def test_two_pipelines_at_once(single: schedc.Processor) -> None:
+    single.reset()
+    wanted = single.process(X)
+    with schedc.load(LITE, block=32, cores=2) as one, schedc.load(LITE, block=32, cores=2) as other:
+        found: dict[int, bytes] = {}
+        threads = [
+            threading.Thread(target=lambda n=n, p=p: found.update({n: p.process(X)[32:].tobytes()}))
+            for n, p in enumerate((one, other))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == {0: wanted[:-32].tobytes(), 1: wanted[:-32].tobytes()}
+
+
+def test_idle_threads_sleep() -> None:
+    """Between calls the stages burn no processor time."""
+    with schedc.load(LITE, cores=3) as processor:
+        processor.process(X)
+        time.sleep(0.05)
+        before = time.process_time()
+        time.sleep(0.3)
+        assert time.process_time() - before < 0.1
