@@ -11,7 +11,7 @@ from schedc.version import VERSION as __version__
 if TYPE_CHECKING:
     from schedc.api import compile_capture as compile  # the name users expect; shadows the builtin only here
     from schedc.artifact import Artifact
-    from schedc.jit import Processor, load
+    from schedc.jit import Processor, chain, load
     from schedc.packs import pack
     from schedc.reference import interpret
 
@@ -23,6 +23,7 @@ __all__ = [
     "SchedcError",
     "UserError",
     "__version__",
+    "chain",
     "compile",
     "interpret",
     "load",
@@ -33,6 +34,7 @@ __all__ = [
 _HOMES = {
     "Artifact": ("schedc.artifact", "Artifact"),
     "Processor": ("schedc.jit", "Processor"),
+    "chain": ("schedc.jit", "chain"),
     "compile": ("schedc.api", "compile_capture"),
     "interpret": ("schedc.reference", "interpret"),
     "load": ("schedc.jit", "load"),

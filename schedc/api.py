@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from schedc.artifact import Artifact
 from schedc.backends.c_header import HeaderFacts, c_header
 from schedc.backends.c_pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
 from schedc.backends.llvm.module import state_layout
+from schedc.chains import ModelPaths, chain_name, read_source
 from schedc.compiler import (
     Capture,
     Compilation,
-    ModelPath,
     c_identifier,
     compile_graph,
     make_options,
-    read_capture,
 )
 from schedc.errors import UserError
 from schedc.frontend.build_graph import BuildOptions
@@ -26,7 +24,7 @@ from schedc.version import VERSION
 
 
 def compile_capture(
-    path: ModelPath,
+    path: ModelPaths,
     target: str = "host",
     cores: int = 1,
     block: int | None = None,
@@ -41,7 +39,7 @@ def compile_capture(
     observers: Sequence[Observer] = (),
     with_texts: bool = False,
 ) -> Artifact:
-    """Compile a capture for ``target``: object, weight blob, header and report.
+    """Compile a capture, or a list of captures in a row, for ``target``: object, weight blob, header, report.
 
     ``block``: largest number of frames per call (default: the target's).  ``cores``: stages to cut the
     model into, balanced over cores of ``core_speeds`` (relative; default: equal), or cut by ``split``:
@@ -50,11 +48,11 @@ def compile_capture(
     ``prewarm``: the blob's start state is silence, else zero.  ``with_texts`` adds LLVM IR and assembly.
     Raises UserError for anything the caller can mend.
     """
-    chosen = name or c_identifier(Path(path).stem)
+    chosen = name or c_identifier(chain_name(path))
     if name is not None and c_identifier(name) != name.lower():
         raise UserError("--name", f"{name!r} is not a C identifier")
     options = make_options(target, cores, block, mac, split, core_speeds)
-    capture = read_capture(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
+    capture = read_source(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
     compilation = compile_graph(capture.graph, options, chosen, observers, with_texts)
     return make_artifact(compilation, capture, prewarm, with_texts)
 

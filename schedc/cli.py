@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .nam capture.")]
+Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam capture; several make a chain.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")]
 Cores = Annotated[
     int | None, typer.Option(metavar="N", help="Stages to cut the model into, one per core.  [default: 1]")
@@ -66,7 +67,7 @@ def root(
 
 @app.command("compile")
 def compile_command(
-    model: Model,
+    model: Models,
     target: TargetName,
     cores: Cores = None,
     block: Block = None,
@@ -86,14 +87,14 @@ def compile_command(
         bool, typer.Option("--core-0-5-5-film", help="Leave layer1x1_post_film out as the C++ engine up to 0.5.5 does.")
     ] = False,
 ) -> int:
-    """Compile a capture to an object, a weight blob, a C header and a report."""
+    """Compile a capture, or several in a row, to an object, a weight blob, a C header and a report."""
     from schedc.commands.compile import CompileRequest, compile_to_files
 
     cuts = parse_split(split)
     check_numbers(block)
     compile_to_files(
         CompileRequest(
-            model=model,
+            models=tuple(model),
             target=target,
             folder=output,
             cores=stage_count(cores, cuts),

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from schedc.chains import ModelPaths, read_source
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
 from schedc.host_code import HostProgram, host_program
 from schedc.host_jobs import FloatArray
 from schedc.host_pipeline import StageWaits
 from schedc.host_weights import Weights
-from schedc.planning import ModelPath, make_options, read_capture
+from schedc.planning import ModelPath, make_options
 from schedc.voice import State, Voice
 
 
@@ -168,17 +170,17 @@ class Processor:
 
     # -- any other thread --------------------------------------------------------------------
 
-    def pack(self, path: ModelPath) -> Weights:
-        """Another capture of the same architecture, ready to be swapped in: all of a swap that takes time.
+    def pack(self, path: ModelPaths) -> Weights:
+        """Another capture (or chain) of the same architecture, ready to be swapped in: what of a swap takes time.
 
         Raises ArchitectureMismatch, naming the first difference, for another architecture.  A path that
         ends in ``.bin`` is read as a weight blob (UserError if it is damaged).
         """
-        if Path(path).suffix == ".bin":
+        if isinstance(path, str | os.PathLike) and Path(path).suffix == ".bin":
             return self._program.check(_read_blob(path), one_line(os.fspath(path)))
-        return self._program.pack(read_capture(path, self._slim), self._prewarm)
+        return self._program.pack(read_source(path, self._slim), self._prewarm)
 
-    def set_weights(self, source: ModelPath | Weights, *, crossfade: int = 0) -> None:
+    def set_weights(self, source: ModelPaths | Weights, *, crossfade: int = 0) -> None:
         """Another capture of the same architecture, from the next block on: no compilation.
 
         May be called while another thread processes.  The new capture starts from its silence state, as
@@ -262,6 +264,17 @@ def load(
     ``slim``: size of a container or slimmable capture.  ``prewarm``: start from the silence state,
     else from zero.  Raises UserError (with ``ModelFileError`` for the file's faults).
     """
-    capture = read_capture(path, slim)
+    return chain([path], block=block, cores=cores, slim=slim, prewarm=prewarm)
+
+
+def chain(
+    paths: Sequence[ModelPath], *, block: int = 64, cores: int = 1, slim: float | None = None, prewarm: bool = True
+) -> Processor:
+    """Several captures in a row (pedal, amp, ...) as one program; otherwise as :func:`load`.
+
+    The samples pass from one capture to the next inside a block, and ``cores`` cuts the whole.  Silence is
+    silence at the chain's input.  UserError if rates or channels do not fit.
+    """
+    capture = read_source(paths, slim)
     program = host_program(capture.graph, make_options("host", cores, block))
     return Processor(program, program.pack(capture, prewarm), slim=slim, prewarm=prewarm)

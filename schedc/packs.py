@@ -12,11 +12,12 @@ from typing import Any
 from schedc.artifact import Artifact
 from schedc.backends.packing import PackingList, flat_weights
 from schedc.backends.packing_json import packing_from_json
+from schedc.chains import ModelPaths, read_source
 from schedc.errors import ArchitectureMismatch, UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.wording import one_line
 from schedc.ir.architecture import describe_architecture, first_difference
-from schedc.planning import Capture, ModelPath, core_graph, core_weights, read_capture
+from schedc.planning import Capture, core_graph, core_weights
 
 Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
 
@@ -32,8 +33,8 @@ class CompiledCode:
     sample_rate: float | None  # Hz, of the capture it was compiled with
 
 
-def pack(path: ModelPath, compiled: Compiled, *, slim: float | None = None, prewarm: bool = True) -> bytes:
-    """The weight blob of a capture for code that was compiled before, perhaps elsewhere.
+def pack(path: ModelPaths, compiled: Compiled, *, slim: float | None = None, prewarm: bool = True) -> bytes:
+    """The weight blob of a capture (a list of them for a chain) for code that was compiled before, perhaps elsewhere.
 
     ``compiled``: the report (``NAME.json``) beside the code, its content, or an :class:`Artifact`.
     ``slim``: size of a container or slimmable capture (default: the one that was compiled).
@@ -45,9 +46,9 @@ def pack(path: ModelPath, compiled: Compiled, *, slim: float | None = None, prew
     return pack_capture(read_for(path, code, slim), code, prewarm)
 
 
-def read_for(path: ModelPath, code: CompiledCode, slim: float | None = None) -> Capture:
+def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None) -> Capture:
     """A capture, read in the size and the way the code was compiled for."""
-    return read_capture(path, code.slim if slim is None else slim, code.build)
+    return read_source(path, code.slim if slim is None else slim, code.build)
 
 
 def pack_capture(capture: Capture, code: CompiledCode, prewarm: bool = True) -> bytes:

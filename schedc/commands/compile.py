@@ -21,7 +21,7 @@ from schedc.targets.base import Target, load_target
 class CompileRequest:
     """What ``schedc compile`` was asked for; ``None`` means the default of :func:`schedc.compile`."""
 
-    model: Path
+    models: tuple[Path, ...]
     target: str
     folder: Path
     cores: int
@@ -52,7 +52,7 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
     """The artifact and the dump files, in memory."""
     with tempfile.TemporaryDirectory(prefix="schedc-") as staging:
         artifact = compile_capture(
-            request.model,
+            request.models,
             request.target,
             request.cores,
             request.block,

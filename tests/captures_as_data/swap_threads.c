@@ -1,5 +1,5 @@
 /* The header's protocol for swapping captures, with real threads: one plays block after block, one swaps.
- *     swap_threads A.bin B.bin SECONDS MILLISECONDS_BETWEEN_SWAPS
+ *     swap_threads A.bin B.bin SECONDS MILLISECONDS_BETWEEN_SWAPS    (some 1500 blocks of audio per second)
  * Afterwards every block is computed again by one thread from the log of who played it, and compared bit by bit.
  * Linked with --wrap for the allocator and the mutexes, which count calls of the playing thread. */
 #include <pthread.h>
@@ -60,6 +60,7 @@ static void *audio(void *unused)
         serials[k] = pair->serial;
         atomic_store_explicit(&playing, pair, memory_order_release);
         atomic_store(&blocks_played, k + 1);
+        nanosleep(&(struct timespec){0, 500000}, NULL);
     }
     on_audio_side = 0;
     return unused;
