@@ -183,13 +183,24 @@ def bench_command(
     ] = None,
     slim: Slim = None,
     json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Blocks at the audio rate instead: response times, missed deadlines.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(metavar="S", help="With --realtime: length of each run.")] = 10.0,
 ) -> int:
     """Measure the compiled capture on this machine."""
     from schedc.commands.bench import bench
 
     blocks = tuple(block or (16, 64, 256))
     check_numbers(*blocks)
-    bench(model, blocks, slim, json)
+    if realtime:
+        from schedc.commands.realtime import bench_realtime
+
+        bench_realtime(model, blocks, slim, seconds, json)
+    else:
+        from schedc.commands.bench import bench
+
+        bench(model, blocks, slim, json)
     return 0
 
 

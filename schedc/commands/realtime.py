@@ -1,0 +1,42 @@
+"""``schedc bench --realtime``: blocks at the audio rate, response times and missed deadlines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from schedc.commands.console import count, print_table, say, warn
+from schedc.errors import UserError
+from schedc.planning import check_options, make_options, read_capture
+from schedc.realtime import RealtimeRun, measure_realtime
+
+
+def bench_realtime(model: Path, blocks: tuple[int, ...], slim: float | None, seconds: float, as_json: bool) -> None:
+    """Measure each block size twice, as an ordinary thread and with real-time means, and print."""
+    if not 0 < seconds <= 3600:
+        raise UserError("--seconds", f"{seconds:g} seconds", "give more than 0, at most 3600")
+    for block in blocks:
+        check_options(make_options("host", block=block))
+    capture = read_capture(model, slim)
+    warn(capture.warnings)
+    runs = [measure_realtime(capture, block, seconds, privileged) for block in blocks for privileged in (False, True)]
+    if as_json:
+        say(json.dumps({"model": str(model), "rate_hz": capture.rate, "runs": [asdict(run) for run in runs]}, indent=2))
+        return
+    say(f"{model.name}: {capture.architecture} at {capture.rate / 1000:g} kHz, {seconds:g} s for each line")
+    say()
+    columns = [">block", "thread", ">due every us", ">work p50 us", ">response p50", ">p99", ">p99.9", ">max us"]
+    print_table([*columns, ">missed", ">of"], [_row(run) for run in runs])
+    say()
+    say("response: from when a block was due to when it was done; missed: not done before the next one was due.")
+    refused = sorted({text for run in runs for text in run.refused})
+    if refused:
+        say(f"The system refused {' and '.join(refused)}: see limits.conf (rtprio, memlock) or run as root.")
+
+
+def _row(run: RealtimeRun) -> list[str]:
+    thread = " + ".join(run.means) or "ordinary"
+    times = (run.period_ns, run.work_p50, run.response_p50, run.response_p99, run.response_p999, run.response_max)
+    micro = [f"{ns / 1000:,.1f}" for ns in times]
+    return [str(run.block), thread, *micro, f"{run.missed:,}", count(run.blocks, "block")]
