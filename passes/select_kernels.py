@@ -2,41 +2,58 @@
 
     kernel array0.layer3   -->   kernel array0.layer3 tile=4x16 block=3
 
-The rule here is simple and per target: as many output channels and frames as the accumulator registers
-hold (the others are for operands and weights), as many frames as make a column's multiply-accumulates
-cheapest: loads, latency and frames wasted at the end of a block count.
+``schedule_space`` lists what is legal: sums and a column's operands of every tile fit the registers, so a
+tile that spills is not in it.  Which one is taken is the autoscheduler's decision (a field of the pass), or a
+schedule file's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
+from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op, history
 from schedc.ir.program import Kernel, Level, Program
-from schedc.schedule import KernelSchedule, RingSchedule, WeightRoute
+from schedc.schedule import KernelSchedule, RingSchedule, ScheduleOverrides, WeightRoute
 from schedc.targets.base import Target
 
-
-# What a column costs besides: addresses, loop ends, a tile's share of prologue. A guess; it breaks ties.
-_LOOP_CYCLES = 0.25
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
 # Shared taps are written out; longer kernels would be too much code.
 _MOST_SHARED_TAPS = 16
 
 
+# Picks one schedule for a kernel at blocks of so many frames.
+Choose = Callable[[Graph, Kernel, int], KernelSchedule]
+
+
 @dataclass(frozen=True)
 class SelectKernels:
+    """``choose``: one of the space; ``overrides``: what a schedule file forces on top."""
+
     target: Target
+    choose: Choose
+    overrides: ScheduleOverrides = field(default_factory=ScheduleOverrides)
     name: str = "select-kernels"
 
     def __call__(self, program: Program) -> Program:
-        schedules = {k.name: select_kernel(program.graph, k, self.target, program.block) for k in program.kernels}
-        rings = select_rings(program.graph, self.target, round_up_to_tiles(program.block, schedules.values()))
+        self.overrides.check_names([kernel.name for kernel in program.kernels])
+        schedules = {k.name: self._schedule(program, k) for k in program.kernels}
+        frames = round_up_to_tiles(program.block, schedules.values())
+        rings = select_rings(program.graph, self.target, frames)
+        if self.overrides.most_blocks is not None:
+            rings = replace(rings, most_blocks=self.overrides.most_blocks)
         return replace(program, schedules=schedules, rings=rings, level=Level.SCHEDULED)
+
+    def _schedule(self, program: Program, kernel: Kernel) -> KernelSchedule:
+        chosen = self.choose(program.graph, kernel, program.block)
+        forced = self.overrides.apply(kernel.name, chosen)
+        if forced != chosen:
+            check_legal(program.graph, kernel, forced, self.target)
+        return forced
 
 
 def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedule:
@@ -65,30 +82,50 @@ def round_up_to_tiles(block: int, schedules: Iterable[KernelSchedule]) -> int:
     return max((-(-block // tile) * tile for tile in tiles), default=block)
 
 
-def select_kernel(graph: Graph, kernel: Kernel, target: Target, block: int) -> KernelSchedule:
-    """The schedule for one kernel on ``target`` with blocks of ``block`` frames."""
+def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelSchedule]:
+    """Every legal schedule that differs in cost, in a fixed order."""
     ops = [graph[name].op for name in kernel.nodes]
     width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.limits.accumulators
-    output_block = _even_blocks(width, room)
-    choices = range(1, room // output_block + 1)
-    convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
-    window = shared_window(convolutions, target)
-    if window:
-        choices = range(window, window + 1)
-    best = min(choices, key=lambda vectors: (_cycles(target, output_block, vectors, block), vectors))
     units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
-    return KernelSchedule(
-        lanes=_unit_lanes(units, target.vectors.lanes) if units else target.vectors.lanes,
-        tile_vectors=best,
-        output_block=output_block,
-        pointwise_block=_pointwise_block(ops, target, best),
-        unroll_macs=target.limits.unroll_macs,
-        register_values=room,
-        weight_route=WeightRoute(target.vectors.weights),
-        interleave=target.in_order,
-        share_taps=window > 0,
-    )
+    window = shared_window([op for op in ops if isinstance(op, Conv) and op.history], target)
+    space: list[KernelSchedule] = []
+    blocks = {_even_blocks(width, most) for most in range(1, min(room, width) + 1)}
+    if not target.in_order:
+        # Several passes over the outputs lost on every such machine (MACHINES.md section 6, item 7).
+        blocks = {max(blocks)}
+    for output_block in sorted(blocks):
+        for vectors in range(1, max(1, room // output_block) + 1):
+            schedule = KernelSchedule(
+                lanes=_unit_lanes(units, target.vectors.lanes) if units else target.vectors.lanes,
+                tile_vectors=vectors,
+                output_block=output_block,
+                pointwise_block=_pointwise_block(ops, target, vectors),
+                unroll_macs=target.limits.unroll_macs,
+                register_values=room,
+                weight_route=WeightRoute(target.vectors.weights),
+                interleave=target.in_order,
+                share_taps=False,
+            )
+            space.append(schedule)
+            if vectors == window and output_block == width:
+                space.append(replace(schedule, share_taps=True))
+    return space
+
+
+def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
+    """Raise UserError for a forced schedule that cannot be lowered."""
+    where = f"--schedule, kernel {kernel.name}"
+    ops = [graph[name].op for name in kernel.nodes]
+    histories = [op for op in ops if isinstance(op, Conv) and op.history]
+    scalar = target.vectors.lanes == 1
+    if scalar != (schedule.weight_route is WeightRoute.SCALAR):
+        kinds = "scalar" if scalar else "broadcast or lane"
+        raise UserError(where, f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}")
+    if schedule.share_taps and not shared_window(histories, target):
+        raise UserError(
+            where, "share_taps needs a machine without vectors and dense convolutions of dilation 1", "leave it out"
+        )
 
 
 def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
@@ -124,18 +161,3 @@ def _unit_lanes(units: int, most: int) -> int:
 def _even_blocks(width: int, most: int) -> int:
     """Split ``width`` outputs into blocks of nearly equal size, at most ``most``."""
     return -(-width // -(-width // most))
-
-
-def _cycles(target: Target, outputs: int, vectors: int, block: int) -> float:
-    """Cycles of one column's multiply-accumulates per useful frame.
-
-    Bounds: the multiply-accumulates, the loads, and the latency from one column to the next on the same
-    accumulator.  In-order machines pay for loads and arithmetic, out-of-order ones for the worse.
-    """
-    mac = target.fact("fused_mac_cycles" if "fused" in target.mac else "unfused_mac_cycles")
-    weights = outputs / 4 if target.vectors.weights == "lane" else outputs
-    arithmetic = mac * outputs * vectors
-    loads = target.fact("load_cycles") * (weights + vectors)
-    busy = arithmetic + loads if target.in_order else max(arithmetic, loads)
-    tiles = -(-block // (vectors * target.vectors.lanes))
-    return (max(busy, target.fact("mac_latency_cycles")) + _LOOP_CYCLES) * tiles / block

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schedc.cli_captures import captures
+from schedc.cli_cores import CoreSpeed, parse_speeds, parse_split, stage_count
 from schedc.errors import InternalError, UserError
 from schedc.frontend.wording import one_line
 from schedc.version import VERSION
@@ -74,6 +75,7 @@ def compile_command(
     slim: Slim = None,
     mac: Mac = None,
     split: Split = None,
+    core_speed: CoreSpeed = None,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path("."),
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of symbols and files.  [default: from the file's name]")
@@ -90,14 +92,15 @@ def compile_command(
     """Compile a capture, or several in a row, to an object, a weight blob, a C header and a report."""
     from schedc.commands.compile import CompileRequest, compile_to_files
 
-    cuts = parse_split(split)
+    cuts, speeds = parse_split(split), parse_speeds(core_speed)
     check_numbers(block)
     compile_to_files(
         CompileRequest(
             models=tuple(model),
             target=target,
             folder=output,
-            cores=stage_count(cores, cuts),
+            cores=stage_count(cores, cuts, speeds),
+            core_speeds=speeds,
             block=block,
             slim=slim,
             mac=mac,
@@ -166,12 +169,16 @@ def explain_command(
     slim: Slim = None,
     mac: Mac = None,
     split: Split = None,
+    core_speed: CoreSpeed = None,
+    gantt: Annotated[
+        Path | None, typer.Option("--gantt", metavar="FILE", help="Also draw a few blocks on the cores, as SVG.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report instead.")] = False,
 ) -> int:
     """Show kernels, stages, memory and the predicted load."""
     from schedc.commands.explain import explain
 
-    explain(model, options(target, cores, block, mac, split), slim, json)
+    explain(model, options(target, cores, block, mac, split, core_speed), slim, json, gantt)
     return 0
 
 
@@ -180,6 +187,9 @@ def bench_command(
     model: Model,
     block: Annotated[
         list[int] | None, typer.Option(metavar="B", help="Samples per call; may be repeated.  [default: 16 64 256]")
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option(metavar="N", help="Also compare N threads, one per stage, with one.")
     ] = None,
     slim: Slim = None,
     json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
@@ -200,7 +210,7 @@ def bench_command(
     else:
         from schedc.commands.bench import bench
 
-        bench(model, blocks, slim, json)
+        bench(model, blocks, slim, json, cores)
     return 0
 
 
@@ -269,28 +279,17 @@ def targets_command(
     return 0
 
 
-def options(target: str, cores: int | None, block: int | None, mac: str | None, split: str | None) -> Options:
+def options(
+    target: str, cores: int | None, block: int | None, mac: str | None, split: str | None, core_speed: str | None = None
+) -> Options:
     """Options for the compiler, checked; UserError for what cannot be."""
     from schedc.compiler import check_options, make_options
 
-    cuts = parse_split(split)
+    cuts, speeds = parse_split(split), parse_speeds(core_speed)
     check_numbers(block)
-    chosen = make_options(target, stage_count(cores, cuts), block, mac, cuts)
+    chosen = make_options(target, stage_count(cores, cuts, speeds), block, mac, cuts, speeds)
     check_options(chosen)
     return chosen
-
-
-def parse_split(text: str | None) -> tuple[int, ...]:
-    """``"6,12"`` -> (6, 12)."""
-    try:
-        return tuple(int(part) for part in text.split(",")) if text is not None else ()
-    except ValueError:
-        raise UserError("--split", f"{text!r} is not a list of kernel numbers", "write it like 14 or 6,12") from None
-
-
-def stage_count(cores: int | None, cuts: Sequence[int]) -> int:
-    """``--cores``, or what ``--split`` makes of it, or 1."""
-    return len(cuts) + 1 if cores is None else cores
 
 
 def check_numbers(*blocks: int | None) -> None:

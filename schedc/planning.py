@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from schedc.analysis.stage_costs import HandoffCost
+from schedc.autoscheduler import cheapest
 from schedc.backends.packing import PackingList, packing_list
 from schedc.backends.weight_blob import BlobLayout, plan_blob
 from schedc.errors import InternalError, UserError
@@ -37,6 +38,8 @@ from schedc.passes.partition_cores import PartitionCores
 from schedc.passes.plan_arena import PlanArena
 from schedc.passes.select_kernels import SelectKernels
 from schedc.pipeline import Observer, PipelineLog, run_passes
+from schedc.schedule import ScheduleOverrides
+from schedc.schedule_file import read_schedule
 from schedc.targets.base import Target, load_target
 from schedc.targets.host import quick_host_target
 
@@ -75,6 +78,7 @@ class Options:
     contract: Contract = field(default_factory=Contract)
     split: tuple[int, ...] = ()
     core_speeds: tuple[float, ...] = ()  # relative, one per core; empty: equal cores
+    schedule: ScheduleOverrides = field(default_factory=ScheduleOverrides)  # what a schedule file forces
 
     @property
     def frames(self) -> int:
@@ -127,7 +131,7 @@ def planning_passes(options: Options) -> list[Pass]:
     """From the core graph to a place for every byte."""
     return [
         FuseLayers(),
-        SelectKernels(options.target),
+        SelectKernels(options.target, cheapest(options.target, options.contract), options.schedule),
         partition_pass(options),
         PlanArena(),
     ]
@@ -191,8 +195,12 @@ def make_options(
     mac: str | None = None,
     split: Sequence[int] = (),
     core_speeds: Sequence[float] = (),
+    schedule: ModelPath | None = None,
 ) -> Options:
-    """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores."""
+    """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores.
+
+    ``schedule``: a schedule file (:mod:`schedc.schedule_file`).
+    """
     description = _known_target(_host_target() if target == "host" else target)
     if mac not in (None, "fused", "unfused"):
         raise UserError("--mac", f"{mac!r} is not a kind of multiply-accumulate", "use fused or unfused")
@@ -201,7 +209,8 @@ def make_options(
         mac="fused" if chosen == "fused" else "unfused",
         subnormals="flush" if description.subnormals[0] == "flush" else "keep",
     )
-    return Options(description, cores, block, contract, tuple(split), tuple(core_speeds))
+    forced = ScheduleOverrides() if schedule is None else read_schedule(schedule)
+    return Options(description, cores, block, contract, tuple(split), tuple(core_speeds), forced)
 
 
 @functools.cache

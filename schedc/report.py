@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
+from schedc.balance import balance_of
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Capture, Compilation
@@ -96,7 +97,7 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
     options, program = compilation.options, compilation.program
     facts = kernel_facts(compilation)
     arenas = [stage.arena for stage in program.stages if stage.arena]
-    cycles = [sum(f.estimated_cycles_per_sample for f in facts if f.stage == s) for s in range(len(arenas))]
+    balance = balance_of(program, options, capture.rate)
     clock = options.target.fact("clock_hz")
     return {
         "schedc": VERSION,
@@ -123,10 +124,19 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "macs_per_sample": sum(f.macs_per_sample for f in facts),
         "estimate": {
             "is_a_prediction": True,
-            "cycles_per_sample": round(sum(cycles), 1),
-            "cycles_per_sample_of_stages": [round(c, 1) for c in cycles],
-            "load_of_slowest_core": round(max(cycles) * capture.rate / clock, 4),
+            "cycles_per_sample": round(balance.single_core_cycles, 1),
+            "cycles_per_sample_of_stages": [round(stage.cycles, 1) for stage in balance.stages],
+            "load_of_slowest_core": round(balance.slowest_cycles * capture.rate / clock, 4),
             "clock_hz": clock,
+        },
+        "balance": {
+            "split": balance.cuts,
+            "core_speeds": [stage.core_speed for stage in balance.stages],
+            "speed_up": round(balance.speed_up, 3),
+            "pipeline_latency_ms": round(balance.latency_ms, 4),
+            "runners_up": [
+                {"split": cut.cuts, "cycles_per_sample": round(cut.cycles_per_sample, 1)} for cut in balance.runners_up
+            ],
         },
         "kernels": [asdict(f) for f in facts],
         "slim": capture.slim,

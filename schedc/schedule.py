@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from enum import StrEnum
+
+from schedc.errors import UserError
 
 
 class WeightRoute(StrEnum):
@@ -61,3 +65,43 @@ class RingSchedule:
         """Frames after the history: about three times the history, 2 to ``most_blocks`` blocks."""
         blocks = -(-3 * history // self.block_frames)
         return self.block_frames * max(2, min(self.most_blocks, blocks))
+
+
+ALL_KERNELS = "*"
+# What a schedule file may force, and the largest value of each number.
+FORCEABLE: dict[str, int] = {
+    "tile_vectors": 32,
+    "output_block": 64,
+    "pointwise_block": 64,
+    "unroll_macs": 4096,
+    "register_values": 256,
+}
+FORCEABLE_FLAGS = ("interleave", "share_taps")
+
+
+@dataclass(frozen=True)
+class ScheduleOverrides:
+    """What a schedule file forces: (kernel or ``*``, ((field, value), ...)) in order, later ones win.
+
+    Values are checked when the file is read (:mod:`schedc.schedule_file`).
+    """
+
+    kernels: tuple[tuple[str, tuple[tuple[str, int | bool | WeightRoute], ...]], ...] = ()
+    most_blocks: int | None = None
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raise UserError for a kernel that the model does not have."""
+        for name, _ in self.kernels:
+            if name != ALL_KERNELS and name not in names:
+                near = get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"its kernels: {', '.join(names[:4])}, ..."
+                raise UserError("--schedule", f"the model has no kernel {name!r}", hint)
+
+    def apply(self, kernel: str, schedule: KernelSchedule) -> KernelSchedule:
+        """``schedule`` with what is forced for ``kernel``."""
+        known = {field.name for field in fields(schedule)}
+        for name, values in self.kernels:
+            if name in (ALL_KERNELS, kernel):
+                changes = {key: value for key, value in values if key in known}
+                schedule = replace(schedule, **changes)  # type: ignore[arg-type]
+        return schedule

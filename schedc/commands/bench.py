@@ -8,15 +8,16 @@ from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.bench import BlockTimes, measure_block
+from schedc.bench_cores import CoreTimes, measure_cores
 from schedc.commands.console import count, percent, print_table, say, warn
 from schedc.compiler import Capture, check_options, make_options, read_capture
 from schedc.version import VERSION
 
 
-def bench(model: Path, blocks: tuple[int, ...], slim: float | None, as_json: bool) -> None:
-    """Measure each block size and print.  UserError as for ``run``."""
+def bench(model: Path, blocks: tuple[int, ...], slim: float | None, as_json: bool, cores: int | None = None) -> None:
+    """Measure each block size and print; ``cores``: also on as many threads.  UserError as for ``run``."""
     for block in blocks:
-        check_options(make_options("host", block=block))
+        check_options(make_options("host", 1 if cores is None else cores, block))
     target = make_options("host").target
     capture = read_capture(model, slim)
     warn(capture.warnings)
@@ -24,8 +25,10 @@ def bench(model: Path, blocks: tuple[int, ...], slim: float | None, as_json: boo
     before = loops.peak_macs_per_ns()
     times = [measure_block(loops, capture, block) for block in blocks]
     peak = max(before, loops.peak_macs_per_ns())
+    threads = [measure_cores(capture, block, cores) for block in blocks] if cores is not None else []
     if as_json:
-        say(json.dumps(_as_json(model, capture, target.name, peak, times), indent=2))
+        found = {**_as_json(model, capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
+        say(json.dumps(found, indent=2))
         return
     macs = times[0].macs_per_sample
     say(f"{model.name}: {capture.architecture}, {count(macs, 'MAC')} per sample, {target.full_name}, 1 core")
@@ -37,6 +40,28 @@ def bench(model: Path, blocks: tuple[int, ...], slim: float | None, as_json: boo
     say()
     say("Measured on one core: ns/sample is the median of repeated passes; real time is how many times faster than the")
     say(f"model's {capture.rate / 1000:g} kHz it runs. The largest call time holds what the system did in between.")
+    if threads:
+        say()
+        _print_threads(threads)
+
+
+def _print_threads(threads: list[CoreTimes]) -> None:
+    rows = [
+        [
+            str(one.block),
+            str(one.cores),
+            f"{one.single_ns_per_sample:,.1f}",
+            f"{one.ns_per_sample:,.1f}",
+            f"{one.speed_up:.2f}x",
+            f"{one.best_speed_up:.2f}x",
+            f"{one.latency_samples:,}",
+            f"{one.latency_ms:.3g}",
+        ]
+        for one in threads
+    ]
+    print_table([">block", ">threads", ">1: ns/sample", ">all", ">speed-up", ">best", ">latency", ">ms"], rows)
+    say()
+    say("Stages on threads against one thread, turn and turn about: medians, and the fastest pass of each (best).")
 
 
 def of_peak(one: BlockTimes, peak: float) -> float:

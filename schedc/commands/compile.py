@@ -25,6 +25,7 @@ class CompileRequest:
     target: str
     folder: Path
     cores: int
+    core_speeds: tuple[float, ...]
     block: int | None
     slim: float | None
     mac: str | None
@@ -59,6 +60,7 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
             request.slim,
             mac=request.mac,
             split=request.split,
+            core_speeds=request.core_speeds,
             name=request.name,
             prewarm=request.prewarm,
             core_0_5_5_layer1x1_post_film=request.old_film,

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from schedc.balance import balance_of
+from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
 from schedc.compiler import Compilation, Options, c_identifier, compile_graph, read_capture
@@ -22,8 +24,8 @@ _LEGEND = (
 )
 
 
-def explain(model: Path, options: Options, slim: float | None, as_json: bool) -> None:
-    """Compile and print why the result is as it is.  UserError as for ``compile``."""
+def explain(model: Path, options: Options, slim: float | None, as_json: bool, gantt: Path | None = None) -> None:
+    """Compile and print why the result is as it is; draw it to ``gantt``.  UserError as for ``compile``."""
     capture = read_capture(model, slim)
     compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
     report = make_report(compilation, capture)
@@ -32,17 +34,22 @@ def explain(model: Path, options: Options, slim: float | None, as_json: bool) ->
         say(json.dumps(report, indent=2))
         return
     facts = kernel_facts(compilation)
+    balance = balance_of(compilation.program, options, capture.rate)
     say(heading(report))
     say(f"machine    {options.target.full_name}")
     say()
     _kernels(facts)
     say()
     _stages(compilation, facts)
+    say()
+    print_balance(balance)
     _memory(compilation, report)
     say()
     say(f"latency    {latency_text(report)}")
     _contract(compilation, facts, report)
     say(f"predicted  {load_text(report)}")
+    if gantt is not None:
+        write_gantt(gantt, balance, heading(report))
 
 
 def _kernels(facts: list[KernelFacts]) -> None:
@@ -89,7 +96,6 @@ def _stages(compilation: Compilation, facts: list[KernelFacts]) -> None:
 
 def _memory(compilation: Compilation, report: Any) -> None:
     sizes = report["bytes"]
-    say()
     state, weights, code = (bytes_text(sizes[key]) for key in ("state", "weights", "code"))
     say(f"memory     state {state}, weights {weights}, code {code}")
     room = fit(compilation, sizes["code"])

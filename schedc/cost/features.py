@@ -19,8 +19,8 @@ from schedc.schedule import KernelSchedule, WeightRoute
 @dataclass(frozen=True)
 class KernelFeatures:
     """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants.  ``stores``.  ``arithmetic``:
-    other float and bit operations.  ``divisions``.  ``moves``: copies of start values.  ``chain``: longest run
-    of dependent multiply-accumulates of a tile, in operations.  ``frames`` of the tile.
+    other float and bit operations.  ``divisions``.  ``moves``: copies of start values.  ``chain``: dependent
+    multiply-accumulates of a tile, one block of outputs after the other, in operations.  ``blocks`` of outputs, each with a start and an end.  ``frames`` of the tile.
     """
 
     macs: float
@@ -30,6 +30,7 @@ class KernelFeatures:
     divisions: float
     moves: float
     chain: float
+    blocks: float
     frames: int
 
 
@@ -50,6 +51,7 @@ def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> K
         total["divisions"],
         total["moves"],
         total["chain"],
+        total["blocks"],
         schedule.tile_frames,
     )
 
@@ -95,7 +97,9 @@ def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Coun
     counts["macs"] = op.out_channels * terms * vectors
     counts["loads"] = int(samples + weights + starts)
     counts["moves"] = starts * (vectors - 1)
-    counts["chain"] = terms if op.start is not Start.STREAM else op.columns
+    blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
+    counts["chain"] = terms * blocks
+    counts["blocks"] = blocks
     return counts
 
 
@@ -115,6 +119,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
         divisions=5 * blocks,
         moves=0,
         chain=-(-op.hidden // 4) + 36,  # a quarter of the columns, then the functions one after the other
+        blocks=blocks,
         frames=1,
     )
 
@@ -124,7 +129,7 @@ def activation_work(kind: ActivationKind) -> Counter[str]:
     counter = _Counting()
     parameters = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
     apply_activation(counter, kind, None, [None] * parameters.get(kind, 0))
-    return Counter(counter.counts, constants=len(counter.constants) + parameters.get(kind, 0))
+    return counter.counts + Counter({"constants": len(counter.constants) + parameters.get(kind, 0)})
 
 
 class _Counting:

@@ -21,18 +21,20 @@ class Bounds:
     """Cycles per tile by cause.
 
     ``mac``: multiply-accumulate units, other arithmetic and divisions included.  ``memory``: loads and stores.
-    ``latency``: the tile's longest chain.  ``overhead``: loop, addresses, a call's share.
+    ``issue``: instructions over issue width.  ``latency``: the tile's longest chain.  ``overhead``: loop,
+    addresses, a call's share.
     """
 
     mac: float
     memory: float
+    issue: float
     latency: float
     overhead: float
 
     def cycles(self, in_order: bool) -> float:
         if in_order:
             return max(self.mac + self.memory, self.latency) + self.overhead
-        return max(self.mac, self.memory, self.latency) + self.overhead
+        return max(self.mac, self.memory, self.issue, self.latency) + self.overhead
 
     def deciding(self) -> str:
         """The name of the largest bound."""
@@ -46,13 +48,18 @@ def kernel_bounds(features: KernelFeatures, target: Target, contract: Contract, 
     mac = target.fact("fused_mac_cycles" if fused else "unfused_mac_cycles")
     operation = target.fact("operation_cycles")
     tiles = max(1.0, block / features.frames)
+    memory = features.loads + features.stores
+    instructions = features.macs + features.arithmetic + features.divisions + features.moves + memory
     return Bounds(
         mac=mac * features.macs
         + operation * (features.arithmetic + features.moves)
         + target.fact("divide_cycles") * features.divisions,
         memory=target.fact("load_cycles") * features.loads + target.fact("store_cycles") * features.stores,
+        issue=instructions / target.fact("issue_width"),
         latency=target.fact("mac_latency_cycles") * features.chain,
-        overhead=target.fact("tile_cycles") + target.fact("call_cycles") / tiles,
+        overhead=target.fact("tile_cycles")
+        + target.fact("block_cycles") * features.blocks
+        + target.fact("call_cycles") / tiles,
     )
 
 

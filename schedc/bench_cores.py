@@ -1,0 +1,66 @@
+"""Measuring the host pipeline: throughput of several threads over that of one, in one run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from schedc.errors import UserError
+from schedc.host_code import host_program
+from schedc.jit import Processor
+from schedc.planning import Capture, make_options
+
+ROUNDS = 31
+ROUND_FRAMES = 96_000
+
+
+@dataclass(frozen=True)
+class CoreTimes:
+    """One block size on ``cores`` threads and on one, in the same run, turn and turn about.
+
+    Medians of ``ROUNDS`` passes; ``speed_up`` is the ratio of the medians, ``best_speed_up`` that of the
+    fastest passes, which other programs disturbed least.
+    """
+
+    block: int
+    cores: int
+    single_ns_per_sample: float
+    ns_per_sample: float
+    speed_up: float
+    best_speed_up: float
+    latency_samples: int
+    latency_ms: float
+
+
+def measure_cores(capture: Capture, block: int, cores: int) -> CoreTimes:
+    """Time ``Processor.process`` over two seconds of noise.  UserError for cores that cannot be."""
+    if cores < 2:
+        raise UserError("--cores", f"{cores} cores", "give 2 to 8 to compare with one")
+    passes: dict[int, list[int]] = {1: [], cores: []}
+    frames = ROUND_FRAMES // block * block
+    with _processor(capture, block, 1) as single, _processor(capture, block, cores) as pipeline:
+        x = np.random.default_rng(1).normal(0.0, 0.1, (pipeline.in_channels, frames)).astype(np.float32)
+        for _ in range(ROUNDS):
+            for count, processor in ((1, single), (cores, pipeline)):
+                begin = time.perf_counter_ns()
+                processor.process(x)
+                passes[count].append(time.perf_counter_ns() - begin)
+        latency = pipeline.latency_samples
+    middle = {count: float(np.median(found)) for count, found in passes.items()}
+    return CoreTimes(
+        block=block,
+        cores=cores,
+        single_ns_per_sample=middle[1] / frames,
+        ns_per_sample=middle[cores] / frames,
+        speed_up=middle[1] / middle[cores],
+        best_speed_up=min(passes[1]) / min(passes[cores]),
+        latency_samples=latency,
+        latency_ms=1e3 * latency / capture.rate,
+    )
+
+
+def _processor(capture: Capture, block: int, cores: int) -> Processor:
+    program = host_program(capture.graph, make_options("host", cores, block))
+    return Processor(program, program.pack(capture, True))

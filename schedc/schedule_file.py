@@ -1,0 +1,98 @@
+"""Schedule files: YAML that forces decisions, and the file that reproduces a compilation's own.
+
+    rings: {most_blocks: 16}
+    kernels:
+      "*": {unroll_macs: 128}
+      array0.layer3: {tile_vectors: 4, output_block: 3}
+
+Kernels are applied in the file's order, so later entries win.  A schedule never changes a bit of the output.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schedc.errors import UserError
+from schedc.ir.program import Program
+from schedc.schedule import FORCEABLE, FORCEABLE_FLAGS, ScheduleOverrides, WeightRoute
+
+_MOST_BYTES = 1 << 20
+_MOST_RING_BLOCKS = 1024
+
+
+def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
+    """The overrides a file states; UserError, naming the entry, for anything it may not say."""
+    where = str(path)
+    try:
+        text = Path(path).read_bytes()
+        if len(text) > _MOST_BYTES:
+            raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
+        data: Any = yaml.safe_load(text)
+    except OSError as error:
+        raise UserError(where, f"cannot be read: {error.strerror}", "check the name after --schedule") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
+    top = _mapping(where, data or {}, ("kernels", "rings"))
+    rings = _mapping(f"{where}: rings", top.get("rings") or {}, ("most_blocks",))
+    most = rings.get("most_blocks")
+    if most is not None:
+        most = _number(f"{where}: rings.most_blocks", most, _MOST_RING_BLOCKS, least=2)
+    kernels = []
+    for name, values in _mapping(f"{where}: kernels", top.get("kernels") or {}).items():
+        place = f"{where}: kernels.{name}"
+        known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route")
+        checked = tuple((key, _value(place, key, value)) for key, value in _mapping(place, values, known).items())
+        kernels.append((name, checked))
+    return ScheduleOverrides(tuple(kernels), most)
+
+
+def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(data, dict) or any(type(key) is not str for key in data):
+        raise UserError(where, "is not a mapping of names")
+    for key in data:
+        if known and key not in known:
+            raise UserError(where, f"{key!r} cannot be set", f"known: {', '.join(known)}")
+    return data
+
+
+def _number(where: str, value: Any, most: int, least: int = 1) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise UserError(where, f"{value!r} is not a whole number from {least} to {most}")
+    return value
+
+
+def _value(place: str, key: str, value: Any) -> int | bool | WeightRoute:
+    where = f"{place}.{key}"
+    if key in FORCEABLE:
+        return _number(where, value, FORCEABLE[key])
+    if key in FORCEABLE_FLAGS:
+        if type(value) is not bool:
+            raise UserError(where, f"{value!r} is neither true nor false")
+        return value
+    if value not in list(WeightRoute):
+        raise UserError(where, f"{value!r} is not a weight route", f"use one of {', '.join(WeightRoute)}")
+    return WeightRoute(value)
+
+
+def schedule_text(program: Program) -> str:
+    """The file that reproduces the schedule of a program, as text."""
+    if program.rings is None:
+        return ""
+    kernels = {
+        name: {
+            field.name: getattr(schedule, field.name)
+            if not isinstance(getattr(schedule, field.name), WeightRoute)
+            else str(getattr(schedule, field.name))
+            for field in fields(schedule)
+            if field.name != "lanes"
+        }
+        for name, schedule in program.schedules.items()
+    }
+    data = {"rings": {"most_blocks": program.rings.most_blocks}, "kernels": kernels}
+    text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=200)
+    return text
