@@ -199,8 +199,6 @@ def bench_command(
     seconds: Annotated[float, typer.Option(metavar="S", help="With --realtime: length of each run.")] = 10.0,
 ) -> int:
     """Measure the compiled capture on this machine."""
-    from schedc.commands.bench import bench
-
     blocks = tuple(block or (16, 64, 256))
     check_numbers(*blocks)
     if realtime:

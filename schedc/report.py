@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
-from schedc.balance import balance_of
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
+from schedc.balance import balance_of
 from schedc.compiler import Capture, Compilation
 from schedc.cost.model import predict_kernel
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
