@@ -128,7 +128,7 @@ def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
     roll_taps = long and op.kernel_size > 1 and not schedule.share_taps
     # A source narrow enough for registers is never looped over: registers have no index.
     in_memory = op.columns * schedule.tile_vectors > schedule.register_values
-    roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs
+    roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs and not schedule.share_taps
     lanes = 4 if schedule.weight_route is WeightRoute.LANE else 1
     return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns)
 
