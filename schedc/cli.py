@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from schedc.cli_captures import captures
-from schedc.cli_cores import CoreSpeed, parse_speeds, parse_split, stage_count
+from schedc.cli_cores import CoreSpeed, ScheduleFile, parse_speeds, parse_split, stage_count
 from schedc.errors import InternalError, UserError
 from schedc.frontend.wording import one_line
 from schedc.version import VERSION
@@ -76,6 +76,7 @@ def compile_command(
     mac: Mac = None,
     split: Split = None,
     core_speed: CoreSpeed = None,
+    schedule: ScheduleFile = None,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path("."),
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of symbols and files.  [default: from the file's name]")
@@ -105,6 +106,7 @@ def compile_command(
             slim=slim,
             mac=mac,
             split=cuts,
+            schedule=schedule,
             name=name,
             prewarm=not no_prewarm,
             texts=emit_texts,
@@ -148,6 +150,7 @@ def verify_command(
     slim: Slim = None,
     mac: Mac = None,
     split: Split = None,
+    schedule: ScheduleFile = None,
     samples: Annotated[
         int | None, typer.Option(metavar="N", help="Length of the test signal.  [default: a few seconds' work]")
     ] = None,
@@ -157,7 +160,8 @@ def verify_command(
 
     if samples is not None and not 1 <= samples <= 10_000_000:
         raise UserError("--samples", f"{samples} samples", "give 1 to 10000000")
-    return verify(model, options(target, cores, block, mac, split), slim, samples)
+    chosen = options(target, cores, block, mac, split, schedule=schedule)
+    return verify(model, chosen, slim, samples)
 
 
 @app.command("explain")
@@ -170,6 +174,10 @@ def explain_command(
     mac: Mac = None,
     split: Split = None,
     core_speed: CoreSpeed = None,
+    schedule: ScheduleFile = None,
+    write_schedule: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Write the schedule file that reproduces the choice.")
+    ] = None,
     gantt: Annotated[
         Path | None, typer.Option("--gantt", metavar="FILE", help="Also draw a few blocks on the cores, as SVG.")
     ] = None,
@@ -178,7 +186,8 @@ def explain_command(
     """Show kernels, stages, memory and the predicted load."""
     from schedc.commands.explain import explain
 
-    explain(model, options(target, cores, block, mac, split, core_speed), slim, json, gantt)
+    chosen = options(target, cores, block, mac, split, core_speed, schedule)
+    explain(model, chosen, slim, json, gantt, write_schedule)
     return 0
 
 
@@ -278,14 +287,20 @@ def targets_command(
 
 
 def options(
-    target: str, cores: int | None, block: int | None, mac: str | None, split: str | None, core_speed: str | None = None
+    target: str,
+    cores: int | None,
+    block: int | None,
+    mac: str | None,
+    split: str | None,
+    core_speed: str | None = None,
+    schedule: Path | None = None,
 ) -> Options:
     """Options for the compiler, checked; UserError for what cannot be."""
     from schedc.compiler import check_options, make_options
 
     cuts, speeds = parse_split(split), parse_speeds(core_speed)
     check_numbers(block)
-    chosen = make_options(target, stage_count(cores, cuts, speeds), block, mac, cuts, speeds)
+    chosen = make_options(target, stage_count(cores, cuts, speeds), block, mac, cuts, speeds, schedule)
     check_options(chosen)
     return chosen
 

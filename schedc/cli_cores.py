@@ -1,8 +1,9 @@
-"""The options about cores that several commands share."""
+"""The options about cores and schedules that several commands share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,11 @@ CoreSpeed = Annotated[
     typer.Option(
         "--core-speed", metavar="S,...", help="Relative speeds of the cores to balance for.  [default: equal]"
     ),
+]
+
+
+ScheduleFile = Annotated[
+    Path | None, typer.Option("--schedule", metavar="FILE.yaml", help="Force schedule decisions; no bit changes.")
 ]
 
 

@@ -30,6 +30,7 @@ class CompileRequest:
     slim: float | None
     mac: str | None
     split: tuple[int, ...]
+    schedule: Path | None
     name: str | None
     prewarm: bool
     texts: bool
@@ -61,6 +62,7 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
             mac=request.mac,
             split=request.split,
             core_speeds=request.core_speeds,
+            schedule=request.schedule,
             name=request.name,
             prewarm=request.prewarm,
             core_0_5_5_layer1x1_post_film=request.old_film,
