@@ -12,7 +12,8 @@ from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
 from schedc.balance import balance_of
 from schedc.compiler import Capture, Compilation
-from schedc.cost.model import predict_kernel
+from schedc.cost.features import kernel_features
+from schedc.cost.model import kernel_bounds, predict_kernel
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
 from schedc.version import VERSION
 
@@ -28,7 +29,8 @@ class KernelFacts:
     activations_per_sample: int
     tile: str
     output_block: int
-    taps: str  # "unrolled", "looped" or "-"
+    taps: str  # "unrolled", "looped", "shared" or "-"
+    bound: str  # the named bound of the cost model that decides
     weight_bytes: int
     estimated_cycles_per_sample: float
 
@@ -58,6 +60,7 @@ def _facts(compilation: Compilation, bound: BoundKernel, shape: int) -> KernelFa
         tile=f"1x{schedule.lanes} units" if recurrent else f"{schedule.tile_vectors}x{schedule.lanes} frames",
         output_block=schedule.output_block,
         taps=_taps(bound),
+        bound=_deciding_bound(compilation, bound),
         weight_bytes=4 * bound.shape.segment_floats,
         estimated_cycles_per_sample=estimate_cycles(compilation, bound),
     )
@@ -75,6 +78,8 @@ def _taps(bound: BoundKernel) -> str:
     convolutions = [step.op for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
     if not convolutions:
         return "-"
+    if bound.shape.schedule.share_taps:
+        return "shared"
     rolled = any(conv_layout(op, bound.shape.schedule).roll_taps for op in convolutions)
     return "looped" if rolled else "unrolled"
 
@@ -84,6 +89,13 @@ def estimate_cycles(compilation: Compilation, bound: BoundKernel) -> float:
     options = compilation.options
     (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
     return round(predict_kernel(compilation.program, kernel, options.target, options.contract), 1)
+
+
+def _deciding_bound(compilation: Compilation, bound: BoundKernel) -> str:
+    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
+    options = compilation.options
+    features = kernel_features(compilation.program.graph, kernel, bound.shape.schedule)
+    return kernel_bounds(features, options.target, options.contract, options.frames).deciding()
 
 
 def loaded_bytes(elf: bytes) -> int:

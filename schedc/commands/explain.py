@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from schedc.artifact import write_files
 from schedc.balance import balance_of
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
@@ -13,22 +14,37 @@ from schedc.commands.console import bytes_text, percent, print_table, say, warn
 from schedc.compiler import Compilation, Options, c_identifier, compile_graph, read_capture
 from schedc.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.report import KernelFacts, kernel_facts, make_report
+from schedc.schedule_file import schedule_text
 
 _LEGEND = (
     "MACs, act     multiply-accumulates and activations per sample",
     "shape         kernels of one shape share their code (total: how many shapes)",
     "tile          vectors x lanes, in frames (an LSTM's in units)",
     "out           output channels accumulated together",
+    "bound         what decides the prediction: mac, memory, issue, latency or overhead",
     "weights       bytes",
     "predicted     cycles per sample by the cost model, not measured",
 )
 
 
-def explain(model: Path, options: Options, slim: float | None, as_json: bool, gantt: Path | None = None) -> None:
-    """Compile and print why the result is as it is; draw it to ``gantt``.  UserError as for ``compile``."""
+def explain(
+    model: Path,
+    options: Options,
+    slim: float | None,
+    as_json: bool,
+    gantt: Path | None = None,
+    write_schedule: Path | None = None,
+) -> None:
+    """Compile and print why the result is as it is; draw it to ``gantt``; write its schedule file.
+
+    UserError as for ``compile``.
+    """
     capture = read_capture(model, slim)
     compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
     report = make_report(compilation, capture)
+    if write_schedule is not None:
+        folder = write_schedule.absolute().parent
+        write_files(folder, {write_schedule.name: schedule_text(compilation.program).encode()})
     warn([*capture.warnings, *core_warnings(options.target, options.cores)])
     if as_json:
         say(json.dumps(report, indent=2))
@@ -53,7 +69,7 @@ def explain(model: Path, options: Options, slim: float | None, as_json: bool, ga
 
 
 def _kernels(facts: list[KernelFacts]) -> None:
-    columns = ["kernel", ">stage", ">shape", ">MACs", ">act", ">tile", ">out", "taps", ">weights"]
+    columns = ["kernel", ">stage", ">shape", ">MACs", ">act", ">tile", ">out", "taps", "bound", ">weights"]
     rows = [
         [
             fact.name,
@@ -64,6 +80,7 @@ def _kernels(facts: list[KernelFacts]) -> None:
             fact.tile.split()[0],
             str(fact.output_block),
             fact.taps,
+            fact.bound,
             f"{fact.weight_bytes:,}",
             f"{fact.estimated_cycles_per_sample:,.1f}",
         ]
@@ -72,7 +89,8 @@ def _kernels(facts: list[KernelFacts]) -> None:
     shapes = len({fact.shape for fact in facts})
     macs, activations = sum(f.macs_per_sample for f in facts), sum(f.activations_per_sample for f in facts)
     weights, cycles = sum(f.weight_bytes for f in facts), f"{total_cycles(facts):,.1f}"
-    rows.append(["total", "", f"{shapes}", f"{macs:,}", f"{activations:,}", "", "", "", f"{weights:,}", cycles])
+    totals = [f"{macs:,}", f"{activations:,}", "", "", "", "", f"{weights:,}", cycles]
+    rows.append(["total", "", f"{shapes}", *totals])
     print_table([*columns, ">predicted"], rows)
     say()
     for line in _LEGEND:

@@ -18,9 +18,11 @@ from schedc.schedule import KernelSchedule, WeightRoute
 
 @dataclass(frozen=True)
 class KernelFeatures:
-    """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants.  ``stores``.  ``arithmetic``:
-    other float and bit operations.  ``divisions``.  ``moves``: copies of start values.  ``chain``: dependent
-    multiply-accumulates of a tile, one block of outputs after the other, in operations.  ``blocks`` of outputs, each with a start and an end.  ``frames`` of the tile.
+    """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants.  ``stores``.
+
+    ``arithmetic``: other float and bit operations.  ``divisions``.  ``moves``: copies of start values.
+    ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``blocks`` of
+    outputs, each with a start and an end.  ``frames`` of the tile.
     """
 
     macs: float
