@@ -164,6 +164,7 @@ class _Shared:
         handoffs = [stage.handoff_bytes for stage in self.code.stages[:-1]]
         self.slots = [ring_slots(size) for size in handoffs]
         self.rings = [aligned_bytes(slots * size) for slots, size in zip(self.slots, handoffs, strict=True)]
+        self.private = [aligned_bytes(size) for size in handoffs]
         self.table = JobTable(count)
         for stage in range(count):
             self.table.set_words(stage, self.job(stage))
@@ -193,6 +194,7 @@ class _Shared:
             words[JobWord.TARGET] = self.rings[stage].ctypes.data
             words[JobWord.TARGET_STRIDE] = code.handoff_bytes
             words[JobWord.TARGET_MASK] = self.slots[stage] - 1
+            words[JobWord.PRIVATE] = self.private[stage].ctypes.data
         else:
             words[JobWord.TARGET] = self.output.ctypes.data
             words[JobWord.TARGET_STRIDE] = self.output[0].nbytes
