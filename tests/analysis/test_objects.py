@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.captures import EXAMPLES
+from helpers.machines import Loaded
 
 from schedc.analysis import instructions as k
 from schedc.analysis.control_flow import basic_blocks, live_out
@@ -21,8 +23,6 @@ from schedc.backends.llvm.reschedule import reschedule
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
 from schedc.errors import UserError
-from tests.helpers.captures import EXAMPLES
-from tests.helpers.machines import Loaded
 
 FRAMES = 16
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from helpers.machine_sequences import NEON, assemble
 
 from schedc.analysis.pipeline_a8 import DualIssueNeon
 from schedc.analysis.pipeline_model import SingleIssue, State
 from schedc.targets.base import Pipeline, load_target
-from tests.helpers.machine_sequences import NEON, assemble
 
 
 def table(target: str) -> Pipeline:
