@@ -68,7 +68,7 @@ def test_explain_shows_the_balance(capsys: pytest.CaptureFixture[str], tmp_path:
     printed = capsys.readouterr().out
     assert "times the throughput of one core is predicted, 48 samples (1 ms) later." in printed
     assert "next best: " in printed
-    assert max(map(len, printed.splitlines())) <= 120
+    assert max(map(len, printed.splitlines()[:-1])) <= 120  # the last line holds a path
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 
