@@ -37,19 +37,25 @@ def fuse_layers(graph: Graph) -> tuple[Kernel, ...]:
 
 
 def _earliest(graph: Graph) -> dict[str, int]:
-    """Kernel numbers, each node as early as it can be."""
+    """Kernel numbers, each node as early as it can be; a number with an LSTM cell has nothing else."""
     number: dict[str, int] = {}
     after: dict[str, int] = {}  # first kernel that may read the stream
+    recurrent: set[int] = set()
     for node in graph:
         if isinstance(node.op, Output):
             continue
-        ready = max((after[name] for name in node.operands), default=0)
-        starts = isinstance(node.op, LstmCell) or history(node.op) > 0
-        number[node.name] = max(number.values(), default=0) + 1 if starts else ready
-        after[node.name] = number[node.name] + isinstance(node.op, LstmCell)
         if isinstance(node.op, Input):
-            del number[node.name]
             after[node.name] = 0
+            continue
+        ready = max((after[name] for name in node.operands), default=0)
+        if isinstance(node.op, LstmCell) or history(node.op) > 0:
+            ready = max([*number.values(), ready - 1], default=0) + 1
+        while ready in recurrent:
+            ready += 1
+        number[node.name] = ready
+        after[node.name] = ready + isinstance(node.op, LstmCell)
+        if isinstance(node.op, LstmCell):
+            recurrent.add(ready)
     return number
 
 

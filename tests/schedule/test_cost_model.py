@@ -78,7 +78,7 @@ def test_in_order_machines_add_and_others_overlap() -> None:
 def test_the_contract_decides_the_price_of_a_mac(mac: str) -> None:
     target = load_target("m33")
     features = kernel_features(graph(), KERNEL, schedule(1))
-    fused, unfused = (kernel_bounds(features, target, Contract(mac=kind), 48).mac for kind in ("fused", "unfused"))  # type: ignore[arg-type]
+    fused, unfused = (kernel_bounds(features, target, Contract(mac=kind), 48).mac for kind in ("fused", "unfused"))
     assert fused - unfused == features.macs
 
 
