@@ -27,6 +27,7 @@ from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable
 
 Sources = npt.NDArray[np.uint32]
+StartRows = Mapping[str, FloatArray]  # by node, [rows, samples], the newest last
 HEADER = struct.Struct("<4sI16sII")
 
 
@@ -59,7 +60,10 @@ class PackingList:
 
         ``prewarm_samples`` zeros lead to its start state (0: the zero state).
         """
-        state = start_state(graph, weights, self.contract, prewarm_samples)
+        return self.fill(graph, weights, start_state(graph, weights, self.contract, prewarm_samples))
+
+    def fill(self, graph: Graph, weights: WeightTable, state: StartRows) -> bytes:
+        """As :meth:`pack`, with the start state given."""
         data = np.zeros(self.total_bytes // 4, np.float32)
         first = HEADER_BYTES // 4
         data[first : first + self.sources.size] = flat_weights(graph, weights)[self.sources]
@@ -68,10 +72,6 @@ class PackingList:
             data[at : at + len(item.bits)] = np.array(item.bits, np.uint32).view(np.float32)
         for field in self.start:
             data[field.offset // 4 : field.offset // 4 + field.floats] = _state_field(field, state[field.node])
-        return self.seal(data)
-
-    def seal(self, data: FloatArray) -> bytes:
-        """The blob with this content; what stands in the header's place is ignored."""
         body = data.tobytes()[HEADER_BYTES:]
         header = HEADER.pack(MAGIC, FORMAT_VERSION, self.digest, self.total_bytes, zlib.crc32(body))
         return header.ljust(HEADER_BYTES, b"\0") + body
@@ -127,7 +127,7 @@ def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:
     return np.ascontiguousarray(rows[:, -item.per_channel :]).reshape(-1)
 
 
-def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_samples: int) -> dict[str, FloatArray]:
+def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_samples: int) -> StartRows:
     """Rows [channels, history] of every stream that is read with history, and h and c of LSTMs.
 
     Silence of a convolutional model settles exactly, so a stretch as long as the longest history

@@ -1,4 +1,4 @@
-"""The part of the command line that treats captures as data: pack, cache."""
+"""The part of the command line that treats captures as data: pack, batch, cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 captures = typer.Typer(rich_markup_mode=None)
 cache = typer.Typer(rich_markup_mode=None, help="Compiled code kept on disk (SCHEDC_CACHE moves it; off disables it).")
 captures.add_typer(cache, name="cache", no_args_is_help=True)
+VERIFY_SAMPLES = 2000
 
 Slim = Annotated[float | None, typer.Option(metavar="V", help="Size of the capture.  [default: as compiled]")]
 NoPrewarm = Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")]
@@ -28,6 +29,36 @@ def pack_command(
 
     pack_to_file(model, report, output, slim, not no_prewarm)
     return 0
+
+
+@captures.command("batch")
+def batch_command(
+    library: Annotated[
+        str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for .nam files, or a pattern.")
+    ],
+    target: Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder per architecture goes here.")],
+    cores: Annotated[int, typer.Option(metavar="N", help="Stages, one per core.")] = 1,
+    block: Annotated[int | None, typer.Option(metavar="B", help="Samples per call.  [default: the target's]")] = None,
+    slim: Slim = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Also compare each capture with the interpreter.")] = False,
+    render: Annotated[
+        Path | None, typer.Option(metavar="IN.wav", help="Also play this through each capture, to OUT/.../NAME.wav.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", metavar="N", help="Worker processes.  [default: one per processor]")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Work on the Dask cluster there (needs schedc[dask]).")
+    ] = None,
+) -> int:
+    """Compile each architecture of a library once and pack every capture; goes on where an earlier run ended."""
+    from schedc.commands.batch import BatchRequest, batch
+    from schedc.fleet_jobs import FleetOptions
+
+    samples = VERIFY_SAMPLES if verify else 0
+    options = FleetOptions(target, cores, block, slim=slim, verify_samples=samples)
+    return batch(BatchRequest(library, output, options, render, jobs, scheduler))
 
 
 @cache.command("info")

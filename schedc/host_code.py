@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from schedc.backends.blob_reader import check_blob, read_header
-from schedc.backends.packing import PackingList
+from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
 from schedc.backends.weight_blob import HEADER_BYTES
 from schedc.cache_keys import cache_key
@@ -28,8 +28,9 @@ from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph
 from schedc.ir.graph_json import graph_from_json, graph_to_json
 from schedc.ir.ops import LstmCell
+from schedc.ir.weights import WeightTable
 from schedc.loaded_code import CodeShape, LoadedCode
-from schedc.machine_silence import StatePlace, silent_start, state_places
+from schedc.machine_silence import StatePlace, silent_rows, state_places
 from schedc.planning import Capture, Options, check_options, core_graph, core_weights
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class HostProgram:
         self.code = LoadedCode(entry.objects, entry.shape, options.target)
         self.code_bytes = sum(len(elf) for elf in entry.objects)
         self.core, self.packing = entry.core, entry.packing
-        self._places = entry.places
+        self.places = entry.places
 
     def pack(self, capture: Capture, prewarm: bool) -> Weights:
         """A capture's weights.  Raises ArchitectureMismatch, naming the first difference."""
@@ -61,13 +62,17 @@ class HostProgram:
                 raise ArchitectureMismatch(where, f"another architecture: {difference}", "load it instead")
         weights = core_weights(self.core, capture.weights)
         samples = capture.prewarm_samples if prewarm else 0
-        if not samples or not self._recurrent:
+        if not samples or not self.recurrent:
             return Weights(self.packing.pack(self.core, weights, samples), capture.rate)
+        return Weights(self.packing.fill(self.core, weights, self.silence(weights, samples)), capture.rate)
+
+    def silence(self, weights: WeightTable, samples: int) -> StartRows:
+        """Where ``samples`` zeros lead a capture with these core weights: its start state."""
         zero = Weights(self.packing.pack(self.core, weights, 0), None)
-        return Weights(self.packing.seal(silent_start(self.code, zero, self._places, samples)), capture.rate)
+        return silent_rows(self.code, zero, self.places, samples)
 
     @cached_property
-    def _recurrent(self) -> bool:
+    def recurrent(self) -> bool:
         """Silence settles at once in a convolution, but has to be run through an LSTM."""
         return any(isinstance(node.op, LstmCell) for node in self.core)
 
@@ -135,7 +140,7 @@ def _entry(compilation: Compilation) -> _Entry:
         stage_states=layout.stages,
         handoffs=tuple(stage.arena.handoff_bytes for stage in program.stages if stage.arena),
     )
-    places = state_places(program, compilation.layout, layout.stages)
+    places = state_places(program, layout.stages)
     objects = (compilation.code.elf, pipeline_object(compilation.options.target))
     return _Entry(shape, program.graph, compilation.packing, places, objects)
 

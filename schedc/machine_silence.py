@@ -1,8 +1,8 @@
 """The start state by the compiled code itself: an LSTM has to be run for half a second of silence.
 
 The bits are the interpreter's, a hundred times faster.  The code runs over zeros from the zero state;
-what its rings and cells then hold is what the blob's start state wants (``backends/packing.py``
-computes the same with the interpreter, where no code can run).
+what its rings and cells then hold is what the blob's start state is filled from
+(:func:`schedc.backends.packing.start_state` computes the same where no code can run).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schedc.backends.weight_blob import BlobLayout
+from schedc.backends.packing import StartRows
 from schedc.errors import InternalError
 from schedc.host_jobs import FloatArray, aligned_bytes
 from schedc.host_weights import Weights
@@ -22,36 +22,41 @@ from schedc.loaded_code import LoadedCode
 
 @dataclass(frozen=True)
 class StatePlace:
-    """Where the single-core state holds what a field of the blob's start state starts from.
+    """Where the single-core state holds a stream's past, or an LSTM's h and c.
 
-    ``blob`` and ``state``: byte offsets of the field and of row 0; ``rows`` of ``row_frames`` floats, of
-    which the newest ``floats`` are wanted.  ``position``: byte offset of the ring's position, -1: no ring.
+    ``offset`` of row 0 and ``position`` (of the ring's position, -1: no ring) in bytes; ``rows`` of
+    ``row_frames`` floats each; the ``history`` floats before the position are the past (an LSTM's: the first).
     """
 
-    blob: int
-    state: int
+    node: str
+    offset: int
     rows: int
     row_frames: int
-    floats: int
+    history: int
     position: int
 
 
-def state_places(program: Program, layout: BlobLayout, stages: Sequence[int]) -> list[StatePlace]:
-    """The places of a planned program; ``stages``: where each stage's state begins."""
-    result = []
-    for (number, node), field in layout.silence.items():
-        arena = program.stages[number].arena
-        if arena is None:
+def state_places(program: Program, stages: Sequence[int]) -> list[StatePlace]:
+    """The places of a planned program; ``stages``: where each stage's state begins.
+
+    Of a stream that several stages keep, the longest past.
+    """
+    found: dict[str, StatePlace] = {}
+    for begin, stage in zip(stages, program.stages, strict=True):
+        if stage.arena is None:
             raise InternalError("the start state is placed after plan-arena")
-        place = arena.lstm[node] if node in arena.lstm else arena.rows[node]
-        position = stages[number] + place.position_offset if place.is_ring else -1
-        at = stages[number] + place.offset
-        result.append(StatePlace(field.offset, at, place.channels, place.row_frames, field.per_channel, position))
-    return result
+        for node, place in stage.arena.rows.items():
+            if place.is_ring and place.history > (found[node].history if node in found else 0):
+                sizes = (place.channels, place.row_frames, place.history)
+                found[node] = StatePlace(node, begin + place.offset, *sizes, begin + place.position_offset)
+        for node, place in stage.arena.lstm.items():
+            sizes = (place.channels, place.row_frames, stage.graph[node].channels)
+            found[node] = StatePlace(node, begin + place.offset, *sizes, -1)
+    return list(found.values())
 
 
-def silent_start(code: LoadedCode, weights: Weights, places: Sequence[StatePlace], samples: int) -> FloatArray:
-    """The content of ``weights``, a blob with the zero state, with the state after ``samples`` zeros instead."""
+def silent_rows(code: LoadedCode, weights: Weights, places: Sequence[StatePlace], samples: int) -> StartRows:
+    """What every place holds after ``samples`` zeros from the state of ``weights``, a blob with the zero state."""
     shape = code.shape
     state = aligned_bytes(shape.state_bytes)
     if code.init(state.ctypes.data, weights.address):
@@ -61,12 +66,11 @@ def silent_start(code: LoadedCode, weights: Weights, places: Sequence[StatePlace
     for begin in range(0, samples, shape.block):
         count = min(shape.block, samples - begin)
         code.process(state.ctypes.data, weights.address, x.ctypes.data, y.ctypes.data, count)
-    data = weights.data.view(np.float32).copy()
     floats, words = state.view(np.float32), state.view(np.int32)
+    rows: dict[str, FloatArray] = {}
     for place in places:
-        first = place.state // 4
-        rows = floats[first : first + place.rows * place.row_frames].reshape(place.rows, place.row_frames)
-        end = int(words[place.position // 4]) if place.position >= 0 else place.row_frames
-        wanted = rows[:, end - place.floats : end]
-        data[place.blob // 4 : place.blob // 4 + wanted.size] = wanted.reshape(-1)
-    return data
+        first = place.offset // 4
+        held = floats[first : first + place.rows * place.row_frames].reshape(place.rows, place.row_frames)
+        end = int(words[place.position // 4]) if place.position >= 0 else place.history
+        rows[place.node] = held[:, end - place.history : end].copy()
+    return rows

@@ -6,17 +6,19 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from schedc.artifact import Artifact
-from schedc.backends.packing import PackingList, flat_weights
+from schedc.backends.packing import PackingList
 from schedc.backends.packing_json import packing_from_json
 from schedc.chains import ModelPaths, read_source
 from schedc.errors import ArchitectureMismatch, UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.wording import one_line
 from schedc.ir.architecture import describe_architecture, first_difference
+from schedc.ir.graph import Graph
 from schedc.planning import Capture, core_graph, core_weights
 
 Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
@@ -54,14 +56,19 @@ def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None) ->
 def pack_capture(capture: Capture, code: CompiledCode, prewarm: bool = True) -> bytes:
     """As :func:`pack`, for a capture that was read."""
     graph = core_graph(capture.graph)
+    check_architecture(graph, code, one_line(str(capture.path)))
+    weights = core_weights(graph, capture.weights)
+    return code.packing.pack(graph, weights, capture.prewarm_samples if prewarm else 0)
+
+
+def check_architecture(graph: Graph, code: CompiledCode, name: str) -> None:
+    """Raise ArchitectureMismatch unless the code was made for the core graph ``graph`` of the capture ``name``."""
     difference = first_difference(code.packing.architecture, describe_architecture(graph))
     if difference:
-        where = one_line(str(capture.path))
-        raise ArchitectureMismatch(where, f"another architecture: {difference}", "compile it instead")
-    weights = core_weights(graph, capture.weights)
-    if int(code.packing.sources.max(initial=0)) >= flat_weights(graph, weights).size:
+        raise ArchitectureMismatch(name, f"another architecture: {difference}", "compile it instead")
+    known = 1 + sum(prod(shape) for node in graph for shape in node.op.parameters().values())
+    if int(code.packing.sources.max(initial=0)) >= known:
         raise UserError(code.where, "has a damaged packing list (a weight that does not exist)", "compile again")
-    return code.packing.pack(graph, weights, capture.prewarm_samples if prewarm else 0)
 
 
 def read_compiled(compiled: Compiled) -> CompiledCode:

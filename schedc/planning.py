@@ -21,7 +21,7 @@ from schedc.backends.weight_blob import BlobLayout, plan_blob
 from schedc.errors import InternalError, UserError
 from schedc.frontend.build_graph import BuildOptions, build_graph
 from schedc.frontend.history import prewarm_samples
-from schedc.frontend.model import ContainerModel
+from schedc.frontend.model import ContainerModel, NamFile
 from schedc.frontend.nam_file import read_nam_file
 from schedc.frontend.slimming import select_model
 from schedc.ir.contract import Contract
@@ -102,7 +102,11 @@ class Plan:
 
 def read_capture(path: ModelPath, slim: float | None = None, build_options: BuildOptions | None = None) -> Capture:
     """Read and check a ``.nam`` file; ``slim`` chooses a size (NAM_FORMAT section 3)."""
-    file = read_nam_file(path)
+    return capture_of(read_nam_file(path), slim, build_options)
+
+
+def capture_of(file: NamFile, slim: float | None = None, build_options: BuildOptions | None = None) -> Capture:
+    """The capture in a file that was read."""
     document = select_model(file, slim)
     if isinstance(document.model, ContainerModel):
         raise InternalError("choosing a size left a container")

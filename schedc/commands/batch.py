@@ -1,0 +1,115 @@
+"""``schedc batch``: a whole library of captures, with a progress bar and a table of what became of it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from schedc.audio import read_info
+from schedc.commands.compile import check_folder
+from schedc.commands.console import bytes_text, count, print_table, say
+from schedc.errors import UserError
+from schedc.fleet import ArchitectureRow, FleetSummary, Library, run_fleet
+from schedc.fleet import Progress as OnProgress
+from schedc.fleet_jobs import FleetOptions
+from schedc.fleet_workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
+from schedc.frontend.wording import one_line
+from schedc.planning import check_options
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What ``schedc batch`` was asked for.  ``jobs`` 0: no further processes; ``render``: a WAV file to play."""
+
+    library: str
+    folder: Path
+    options: FleetOptions
+    render: Path | None
+    jobs: int | None
+    scheduler: str | None
+
+
+def batch(request: BatchRequest) -> int:
+    """Treat the library; returns the exit code, 1 if any capture failed.  UserError for a wrong request."""
+    check_folder(request.folder, "-o")
+    check_options(request.options.compiler_options())
+    wav = None if request.render is None else read_info(request.render)
+    library = find_captures(request.library)
+    workers = _workers(request)
+    begin = time.perf_counter()
+    try:
+        with _bar() as progress:
+            summary = run_fleet(library, request.folder, request.options, wav, workers, progress)
+    finally:
+        workers.close()
+    _summarise(request, summary, time.perf_counter() - begin)
+    return 1 if summary.failures else 0
+
+
+def find_captures(text: str) -> Library:
+    """All ``.nam`` files below a folder, or what a pattern matches; UserError if there are none."""
+    root = Path(text)
+    if root.is_dir():
+        found = sorted(root.rglob("*.nam"))
+    else:
+        found = sorted(Path(name) for name in glob.glob(text, recursive=True) if Path(name).is_file())
+        root = Path(os.path.commonpath([path.parent for path in found])) if found else root
+    if not found:
+        raise UserError(one_line(text), "has no .nam files", "give a folder or a pattern like 'amps/*.nam'")
+    return Library([(path, PurePosixPath(path.relative_to(root).with_suffix(""))) for path in found])
+
+
+def _workers(request: BatchRequest) -> Workers:
+    if request.scheduler is not None:
+        return DaskWorkers(request.scheduler)
+    jobs = (os.cpu_count() or 1) if request.jobs is None else request.jobs
+    if jobs < 0:
+        raise UserError("--jobs", f"{jobs} processes", "give 0 (work in this process) or more")
+    return LocalWorkers(jobs) if jobs else InlineWorkers()
+
+
+@contextmanager
+def _bar() -> Iterator[OnProgress]:
+    """A bar per phase, on standard error if that is a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    disable = not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=disable) as progress:
+        tasks = {phase: progress.add_task(phase, total=None) for phase in ("reading", "compiling", "packing")}
+        yield lambda phase, done, total: progress.update(tasks[phase], completed=done, total=total)
+
+
+def _summarise(request: BatchRequest, summary: FleetSummary, seconds: float) -> None:
+    rows = [_row(row) for row in summary.rows.values()]
+    if rows:
+        print_table(["code", "architecture", "", ">captures", ">blob bytes"], rows)
+        say()
+    verified, rendered = bool(request.options.verify_samples), request.render is not None
+    did = ", ".join(["packed", *["verified"] * verified, *["rendered"] * rendered])
+    what = f"{count(summary.packed, 'capture')} with {count(summary.compilations, 'compilation')}"
+    say(f"{did} {what} in {seconds:,.1f} s, into {one_line(str(request.folder))}")
+    if summary.packed:
+        rate = summary.packed / summary.treat_seconds
+        megabytes = summary.capture_bytes / summary.treat_seconds / 1e6
+        each = 1e3 * summary.pack_seconds / summary.packed
+        amount = f"{megabytes:,.1f} MB/s of {bytes_text(summary.capture_bytes)}"
+        say(f"{rate:,.0f} captures/s, {amount}; a pack takes {each:.1f} ms")
+    if summary.skipped:
+        say(f"{count(summary.skipped, 'capture')} done by an earlier run")
+    for file, reason in summary.failures:
+        print(f"schedc: {one_line(file)}: {one_line(reason)}", file=sys.stderr)
+    if summary.failures:
+        say(f"{count(len(summary.failures), 'capture')} failed")
+
+
+def _row(row: ArchitectureRow) -> list[str]:
+    origin = "compiled" if row.compiled else "was there"
+    return [row.name, row.architecture, origin, f"{row.captures:,}", f"{row.blob_bytes:,}"]

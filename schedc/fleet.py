@@ -1,0 +1,222 @@
+"""A library of captures: one compilation per architecture, the rest is packing; resumable.
+
+OUT/batch.jsonl                 a line per finished capture or architecture: what a later run can skip
+OUT/ARCHITECTURE/ARCHITECTURE.o .h .json
+OUT/ARCHITECTURE/PATH/OF/CAPTURE.bin  and .wav, if a signal is rendered
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from schedc.artifact import write_files
+from schedc.audio import WavInfo, WavWriter, read_chunks
+from schedc.compiler import c_identifier
+from schedc.errors import UserError
+from schedc.fleet_jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
+from schedc.fleet_ledger import Ledger, Line
+from schedc.fleet_workers import Failure, Workers
+
+Result = TypeVar("Result")
+Progress = Callable[[str, int, int], None]  # phase, done, of how many
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Library:
+    """Capture files and their names relative to the library's root, without ending."""
+
+    files: Sequence[tuple[Path, PurePosixPath]]
+
+
+@dataclass
+class ArchitectureRow:
+    """What became of the captures of one architecture.  ``compiled`` False: its code was there."""
+
+    name: str
+    architecture: str
+    compiled: bool
+    captures: int = 0
+    blob_bytes: int = 0
+
+
+@dataclass
+class FleetSummary:
+    """``failures``: file and reason.  ``pack_seconds``: of all packs, wherever they ran; ``treat_seconds``: of
+    the phase that packs, verifies and renders, as the user waited for it."""
+
+    rows: dict[str, ArchitectureRow] = field(default_factory=dict)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    skipped: int = 0
+    packed: int = 0
+    capture_bytes: int = 0
+    pack_seconds: float = 0.0
+    treat_seconds: float = 0.0
+
+    @property
+    def compilations(self) -> int:
+        return sum(row.compiled for row in self.rows.values())
+
+
+def run_fleet(
+    library: Library, folder: Path, options: FleetOptions, wav: WavInfo | None, workers: Workers, progress: Progress
+) -> FleetSummary:
+    """Treat every capture that an earlier run has not; a broken one is noted and the rest goes on."""
+    signal = None if wav is None else np.concatenate(list(read_chunks(wav)), axis=1)
+    key = options.key(b"" if signal is None or wav is None else signal.tobytes() + str(wav.rate).encode())
+    return _Fleet(library, folder, options, wav, signal, workers, progress, key).run()
+
+
+@dataclass
+class _Task:
+    """A capture that is to be treated."""
+
+    source: Source
+    name: PurePosixPath
+    content_hash: str
+    size: int
+    scan: Scan | None = None
+
+
+@dataclass
+class _Fleet:
+    library: Library
+    folder: Path
+    options: FleetOptions
+    wav: WavInfo | None
+    signal: FloatArray | None
+    workers: Workers
+    progress: Progress
+    key: str
+    summary: FleetSummary = field(default_factory=FleetSummary)
+
+    def run(self) -> FleetSummary:
+        self.ledger = Ledger(self.folder / "batch.jsonl", self.key)
+        self.workers.share(self.wav.rate if self.wav else 0, self.signal)
+        tasks = self._scanned(self._pending())
+        builts = self._built(tasks)
+        begin = time.perf_counter()
+        self._treat([task for task in tasks if task.scan and task.scan.digest in builts], builts)
+        self.summary.treat_seconds = time.perf_counter() - begin
+        return self.summary
+
+    # -- what is to be done ----------------------------------------------------------------
+
+    def _pending(self) -> list[_Task]:
+        tasks = []
+        for path, name in self.library.files:
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                self._fail(str(path), f"cannot be read: {error.strerror or error}")
+                continue
+            digest = hashlib.sha256(content).hexdigest()
+            if self.ledger.has(str(name), digest, self.folder):
+                self.summary.skipped += 1
+            else:
+                source = Source(str(path), content if self.workers.remote else None)
+                tasks.append(_Task(source, name, digest, len(content)))
+        return tasks
+
+    def _scanned(self, tasks: list[_Task]) -> list[_Task]:
+        arguments = [(task.source, self.options) for task in tasks]
+        for index, result in self._phase("reading", scan, arguments):
+            if isinstance(result, Failure):
+                self._fail(tasks[index].source.name, result.reason)
+            else:
+                tasks[index].scan = result
+        return [task for task in tasks if task.scan]
+
+    # -- architectures ---------------------------------------------------------------------
+
+    def _built(self, tasks: Iterable[_Task]) -> dict[str, Built]:
+        """Digest -> code of every architecture that is needed, from an earlier run or compiled now."""
+        first: dict[str, _Task] = {}
+        for task in tasks:
+            assert task.scan is not None
+            first.setdefault(task.scan.digest, task)
+        builts: dict[str, Built] = {}
+        wanted: list[tuple[_Task, str]] = []
+        for digest, task in first.items():
+            assert task.scan is not None
+            name = f"{c_identifier(task.scan.architecture)}_{digest[:8]}"
+            self.summary.rows[digest] = ArchitectureRow(name, task.scan.architecture, compiled=False)
+            files = self.ledger.files(f"{name}/", digest, self.folder)
+            if files is None:
+                wanted.append((task, name))
+            else:
+                builts[digest] = Built(name, digest, files)
+        arguments = [(task.source, self.options, name) for task, name in wanted]
+        for index, result in self._phase("compiling", build, arguments):
+            task, name = wanted[index]
+            if isinstance(result, Failure):
+                self._fail(task.source.name, f"its architecture cannot be compiled: {result.reason}")
+                continue
+            write_files(self.folder / name, result.files)
+            self.ledger.add(Line(f"{name}/", result.digest, tuple(f"{name}/{file}" for file in sorted(result.files))))
+            self.summary.rows[result.digest].compiled = True
+            builts[result.digest] = result
+        return builts
+
+    # -- captures --------------------------------------------------------------------------
+
+    def _treat(self, tasks: Sequence[_Task], builts: dict[str, Built]) -> None:
+        arguments = [(task.source, builts[task.scan.digest], self.options) for task in tasks if task.scan]
+        for index, result in self._phase("packing", treat, arguments, shared=True):
+            task = tasks[index]
+            assert task.scan is not None
+            if isinstance(result, Failure):
+                self._fail(task.source.name, result.reason)
+            elif result.verified is False:
+                self._fail(task.source.name, "verify: the code's bits differ from the interpreter's")
+            else:
+                self._keep(task, builts[task.scan.digest].name, result)
+
+    def _keep(self, task: _Task, architecture: str, result: Treated) -> None:
+        assert task.scan is not None
+        place = self.folder / architecture / task.name
+        try:
+            write_files(place.parent, {f"{place.name}.bin": result.blob})
+            names = [f"{architecture}/{task.name}.bin"]
+            if result.audio is not None and self.wav is not None:
+                with WavWriter(place.with_name(f"{place.name}.wav"), self.wav, len(result.audio), "FLOAT") as writer:
+                    writer.write(result.audio)
+                names.append(f"{architecture}/{task.name}.wav")
+        except UserError as error:
+            self._fail(task.source.name, str(error))
+            return
+        self.ledger.add(Line(str(task.name), task.content_hash, tuple(names)))
+        row = self.summary.rows[task.scan.digest]
+        row.captures += 1
+        row.blob_bytes = len(result.blob)
+        self.summary.packed += 1
+        self.summary.capture_bytes += task.size
+        self.summary.pack_seconds += result.pack_seconds
+
+    # -- both ------------------------------------------------------------------------------
+
+    def _phase(
+        self,
+        phase: str,
+        job: Callable[..., Result],
+        arguments: Sequence[tuple[object, ...]],
+        shared: bool = False,
+    ) -> Iterable[tuple[int, Result | Failure]]:
+        if not arguments:
+            return
+        self.progress(phase, 0, len(arguments))
+        for done, finished in enumerate(self.workers.run(job, arguments, shared), start=1):
+            yield finished
+            self.progress(phase, done, len(arguments))
+
+    def _fail(self, file: str, reason: str) -> None:
+        start = f"{file}:"  # most errors name the file themselves, some with the place in it
+        self.summary.failures.append((file, reason.removeprefix(start).strip()))

@@ -1,0 +1,223 @@
+"""What a worker does to one capture of a library: functions of their arguments, which travel by pickle.
+
+A worker may be a process here or a machine elsewhere, so results leave as values: no file is written,
+and none is read but the capture's own.  What belongs to an architecture is kept from one capture to the
+next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schedc.api import make_artifact
+from schedc.backends.llvm.module import ObjectCode, state_layout
+from schedc.backends.packing import PackingList
+from schedc.compiler import Compilation, compile_graph, with_code
+from schedc.errors import UserError
+from schedc.frontend.json_document import read_bytes
+from schedc.frontend.nam_file import read_nam_document
+from schedc.host_code import host_program, load_compilation
+from schedc.host_weights import Weights
+from schedc.ir.graph import Graph
+from schedc.ir.ops import LstmCell
+from schedc.loaded_code import LoadedCode
+from schedc.machine_silence import StatePlace, silent_rows, state_places
+from schedc.packs import CompiledCode, check_architecture, read_compiled
+from schedc.planning import Capture, Options, capture_of, core_graph, core_weights, make_options, plan_graph
+from schedc.verification import can_run_here, verify_compilation
+from schedc.version import VERSION
+from schedc.voice import Voice
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FleetOptions:
+    """How every capture of a library is treated.  ``verify_samples`` 0: not verified."""
+
+    target: str
+    cores: int = 1
+    block: int | None = None
+    mac: str | None = None
+    slim: float | None = None
+    verify_samples: int = 0
+
+    def compiler_options(self) -> Options:
+        return make_options(self.target, self.cores, self.block, self.mac)
+
+    def key(self, signal: bytes) -> str:
+        """Two runs with equal keys give a capture the same results; ``signal``: the samples to render."""
+        parts = [VERSION, repr(self), repr(self.compiler_options()), hashlib.sha256(signal).hexdigest()]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A capture's file, and its content where the worker may not see the file."""
+
+    name: str
+    content: bytes | None = None
+
+    def capture(self, slim: float | None) -> Capture:
+        content = read_bytes(self.name) if self.content is None else self.content
+        return capture_of(read_nam_document(content, self.name), slim)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What decides which code a capture needs."""
+
+    digest: str
+    architecture: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """An architecture's code: the files of its compilation, without a capture's weights."""
+
+    name: str
+    digest: str
+    files: dict[str, bytes] = field(compare=False)
+
+    @property
+    def report(self) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(self.files[f"{self.name}.json"])
+        return report
+
+
+@dataclass(frozen=True)
+class Treated:
+    """A capture's results.  ``verified`` None: not asked for; ``audio``: [channels, n] or None."""
+
+    blob: bytes
+    verified: bool | None
+    audio: FloatArray | None
+    pack_seconds: float
+
+
+def scan(source: Source, options: FleetOptions) -> Scan:
+    """Read a capture and tell its architecture.  Raises UserError if it is broken."""
+    capture = source.capture(options.slim)
+    return Scan(capture.graph.digest(), capture.architecture)
+
+
+def build(source: Source, options: FleetOptions, name: str) -> Built:
+    """Compile the architecture of a capture."""
+    capture = source.capture(options.slim)
+    artifact = make_artifact(compile_graph(capture.graph, options.compiler_options(), name), capture)
+    files = {file: content for file, content in artifact.files().items() if "_weights." not in file}
+    return Built(name, capture.graph.digest(), files)
+
+
+def treat(source: Source, built: Built, options: FleetOptions, rate: int, x: FloatArray | None) -> Treated:
+    """Pack a capture; verify and render it, if that is asked for.
+
+    ``x``: float32 [channels, n] at ``rate`` Hz to be played, or None.  Raises UserError.
+    """
+    capture = source.capture(options.slim)
+    tools = _tools(built, capture.graph, options)
+    begin = time.perf_counter()
+    blob = _pack(tools, capture)
+    seconds = time.perf_counter() - begin
+    verified: bool | None = None
+    if options.verify_samples:
+        verified = verify_compilation(tools.compilation, capture, options.verify_samples).passed
+    audio = None if x is None else _render(tools, capture, blob, rate, x)
+    return Treated(blob, verified, audio, seconds)
+
+
+def _pack(tools: _Tools, capture: Capture) -> bytes:
+    """As :func:`schedc.pack`, with what is kept; silence is run through an LSTM by machine code."""
+    packing, weights = tools.packing.packing, core_weights(tools.core, capture.weights)
+    if tools.silencer is None or not capture.prewarm_samples:
+        return packing.pack(tools.core, weights, capture.prewarm_samples)
+    code, places, zero = tools.silencer
+    start = silent_rows(code, Weights(zero.pack(tools.core, weights, 0), None), places, capture.prewarm_samples)
+    return packing.fill(tools.core, weights, start)
+
+
+def _render(tools: _Tools, capture: Capture, blob: bytes, rate: int, x: FloatArray) -> FloatArray:
+    """``x`` through the capture on this machine: by the very code if it runs here, else by code made for here."""
+    if rate != capture.rate:
+        raise UserError(str(capture.path), f"runs at {capture.rate:.10g} Hz, the signal is at {rate} Hz")
+    if tools.loaded is not None:
+        voice = Voice(tools.loaded, Weights(blob, None))
+    else:
+        program = host_program(capture.graph, make_options("host", block=64))
+        voice = Voice(program.code, program.pack(capture, prewarm=True))
+    shape = voice.code.shape
+    if len(x) != shape.in_channels:
+        raise UserError(str(capture.path), f"takes {shape.in_channels} channel(s), the signal has {len(x)}")
+    y = np.empty((shape.out_channels, x.shape[1]), np.float32)
+    done = 0
+    while done < x.shape[1]:
+        done += voice.process(x[:, done:], y[:, done:])
+    return y
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What a worker makes once per architecture."""
+
+    built: Built
+    graph: Graph
+    options: FleetOptions
+
+    @cached_property
+    def core(self) -> Graph:
+        return core_graph(self.graph)
+
+    @cached_property
+    def packing(self) -> CompiledCode:
+        packing = read_compiled(self.built.report)
+        check_architecture(self.core, packing, self.built.name)
+        return packing
+
+    @cached_property
+    def silencer(self) -> tuple[LoadedCode, Sequence[StatePlace], PackingList] | None:
+        """Code of the same contract that runs here, for models that silence takes long to settle; None for others,
+        and for contracts that this machine does not keep."""
+        if not any(isinstance(node.op, LstmCell) for node in self.core):
+            return None
+        if self.loaded is not None:
+            program = self.compilation.program
+            return self.loaded, state_places(program, state_layout(program).stages), self.packing.packing
+        host = replace(make_options("host", block=64), contract=self.options.compiler_options().contract)
+        if host.contract.subnormals not in host.target.subnormals or host.contract.mac not in host.target.mac:
+            return None
+        program_here = host_program(self.graph, host)
+        return program_here.code, program_here.places, program_here.packing
+
+    @cached_property
+    def compilation(self) -> Compilation:
+        """The compilation again: planned here, with the code that was made elsewhere."""
+        plan = plan_graph(self.graph, self.options.compiler_options())
+        if plan.layout.digest != self.packing.packing.digest:
+            raise UserError(self.built.name, "the code was made by another version", "start in another folder")
+        return with_code(plan, ObjectCode(self.built.files[f"{self.built.name}.o"], "", ""), self.built.name)
+
+    @cached_property
+    def loaded(self) -> LoadedCode | None:
+        """The code, if it is one stage for this machine."""
+        options = self.options.compiler_options()
+        runs = options.cores == 1 and can_run_here(options.target)
+        return load_compilation(self.compilation) if runs else None
+
+
+_kept: dict[tuple[str, str], _Tools] = {}
+
+
+def _tools(built: Built, graph: Graph, options: FleetOptions) -> _Tools:
+    key = (hashlib.sha256(built.files[f"{built.name}.json"]).hexdigest(), repr(options))
+    if key not in _kept:
+        _kept[key] = _Tools(built, graph, options)
+    return _kept[key]

@@ -1,0 +1,76 @@
+"""What a fleet's earlier runs have finished: one line of JSON each, appended as it happens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from schedc.errors import UserError
+from schedc.frontend.wording import one_line
+
+
+@dataclass(frozen=True)
+class Line:
+    """A capture or an architecture: its name, the hash of what it was made from, its files below the folder."""
+
+    name: str
+    hash: str
+    files: tuple[str, ...]
+
+
+class Ledger:
+    """The lines in the file at ``path`` that were made under ``key``; a cut-off last line is ignored."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+        self._lines: dict[str, Line] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(one_line(str(path)), f"cannot be used: {error}", "choose another -o") from error
+        for row in text.splitlines():
+            line = _parse(row, key)
+            if line:
+                self._lines[line.name] = line
+        if text and not text.endswith("\n"):
+            self._write("\n")
+
+    def has(self, name: str, digest: str, folder: Path) -> bool:
+        """Whether all files of ``name`` are there, made from what hashes to ``digest``."""
+        line = self._lines.get(name)
+        return line is not None and line.hash == digest and all((folder / file).is_file() for file in line.files)
+
+    def files(self, name: str, digest: str, folder: Path) -> dict[str, bytes] | None:
+        """File name -> content of an architecture that is there, else None."""
+        if not self.has(name, digest, folder):
+            return None
+        try:
+            return {Path(file).name: (folder / file).read_bytes() for file in self._lines[name].files}
+        except OSError:
+            return None
+
+    def add(self, line: Line) -> None:
+        """Note that ``line`` is finished."""
+        self._lines[line.name] = line
+        self._write(json.dumps({"key": self._key, **asdict(line)}) + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            where = one_line(str(self._path))
+            raise UserError(where, f"cannot be written: {error.strerror}", "choose another -o") from error
+
+
+def _parse(row: str, key: str) -> Line | None:
+    try:
+        data: Any = json.loads(row)
+        if data["key"] != key:
+            return None
+        return Line(str(data["name"]), str(data["hash"]), tuple(str(file) for file in data["files"]))
+    except (ValueError, KeyError, TypeError):
+        return None

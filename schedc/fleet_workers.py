@@ -1,0 +1,172 @@
+"""Who does a fleet's jobs: this process, processes here, or a Dask cluster.
+
+Jobs are done in any order.  A job that raises, or whose worker dies, gives an error in words in place
+of its result; the others go on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from schedc.errors import SchedcError, UserError
+
+Result = TypeVar("Result")
+Arguments = Sequence[tuple[object, ...]]
+DIED = "the worker died (a crash, or too little memory)"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job has no result."""
+
+    reason: str
+
+
+class Workers(Protocol):
+    """``run`` yields (index of the arguments, result) as jobs finish.
+
+    ``share``, once before all runs: what jobs get after their own arguments, if ``run`` is told so.
+    ``remote``: the workers may not see this machine's files.
+    """
+
+    remote: bool
+
+    def share(self, *shared: object) -> None: ...
+
+    def run(
+        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+    ) -> Iterator[tuple[int, Result | Failure]]: ...
+
+    def close(self) -> None: ...
+
+
+class InlineWorkers:
+    """One job after the other in this process."""
+
+    remote = False
+
+    def share(self, *shared: object) -> None:
+        self._shared = shared
+
+    def run(
+        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+    ) -> Iterator[tuple[int, Result | Failure]]:
+        for index, own in enumerate(arguments):
+            yield index, attempt(job, *own, *(self._shared if shared else ()))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class LocalWorkers:
+    """``count`` processes on this machine."""
+
+    remote = False
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._shared: tuple[object, ...] = ()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def share(self, *shared: object) -> None:
+        self._shared = shared
+
+    def run(
+        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+    ) -> Iterator[tuple[int, Result | Failure]]:
+        done: set[int] = set()
+        try:
+            yield from self._finished(job, arguments, range(len(arguments)), shared, done)
+        except BrokenProcessPool:  # one job killed its worker and with it the pool: find out which
+            for index in sorted(set(range(len(arguments))) - done):
+                self.close()
+                try:
+                    yield from self._finished(job, arguments, [index], shared, done)
+                except BrokenProcessPool:
+                    yield index, Failure(DIED)
+            self.close()
+
+    def _finished(
+        self, job: Callable[..., Result], arguments: Arguments, indices: Sequence[int], shared: bool, done: set[int]
+    ) -> Iterator[tuple[int, Result | Failure]]:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")  # LLVM and threads do not survive a fork
+            count = min(self._count, max(1, len(arguments)))
+            self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_keep, initargs=self._shared)
+        futures: dict[Future[Result | Failure], int] = {
+            self._pool.submit(_with_kept, job, shared, *arguments[index]): index for index in indices
+        }
+        for future in as_completed(futures):
+            result = future.result()
+            done.add(futures[future])
+            yield futures[future], result
+
+    def close(self) -> None:
+        """End the processes; jobs that have not begun are dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+_kept: tuple[object, ...] = ()
+
+
+def _keep(*shared: object) -> None:
+    """In a new worker: what is shared, sent once."""
+    global _kept
+    _kept = shared
+
+
+def _with_kept(job: Callable[..., Result], shared: bool, *own: object) -> Result | Failure:
+    return attempt(job, *own, *(_kept if shared else ()))
+
+
+def attempt(job: Callable[..., Result], *arguments: object) -> Result | Failure:
+    """A job's result, or why there is none."""
+    try:
+        return job(*arguments)
+    except SchedcError as error:
+        return Failure(str(error))
+    except Exception as error:  # one broken file never stops the rest
+        return Failure(f"internal error (please report this as a bug of schedc): {type(error).__name__}: {error}")
+
+
+class DaskWorkers:
+    """The workers of the Dask cluster whose scheduler is at ``address``; they must have this schedc."""
+
+    remote = True
+
+    def __init__(self, address: str) -> None:
+        try:
+            import distributed
+        except ImportError:
+            raise UserError("--scheduler", "Dask is not installed", "pip install 'schedc[dask]'") from None
+        self._as_completed: Any = distributed.as_completed
+        client: Any = distributed.Client
+        try:
+            self._client = client(address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise UserError("--scheduler", f"{address} cannot be reached ({error})") from error
+
+    def share(self, *shared: object) -> None:
+        self._shared = [self._client.scatter(item, broadcast=True, hash=False) for item in shared]
+
+    def run(
+        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+    ) -> Iterator[tuple[int, Result | Failure]]:
+        sent = self._shared if shared else []
+        futures = {
+            self._client.submit(attempt, job, *own, *sent, pure=False, retries=1): index
+            for index, own in enumerate(arguments)
+        }
+        for future in self._as_completed(futures, loop=self._client.loop):
+            good = future.status == "finished"
+            yield futures[future], future.result() if good else Failure(DIED)
+
+    def close(self) -> None:
+        self._client.close()
