@@ -44,8 +44,7 @@ def random_weights(graph: Graph, seed: int = 0, scale: float = 1.0) -> dict[str,
             if key in ("variance", "epsilon"):
                 values = np.abs(values) + np.float32(0.1)
             if key == "limits":
-                values = np.sort(np.array([-0.7, 0.9], np.float32)).tolist() + [0.02, -0.03]
-                values = np.array(values, np.float32)
+                values = np.array([-0.7, 0.9, 0.02, -0.03], np.float32)
             table.setdefault(node.name, {})[key] = values
     return table
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from helpers.captures import lookback, random_weights
+from schedc.compiler import core_graph
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import (
     Activation,
@@ -23,6 +25,7 @@ from schedc.ir.ops import (
     Start,
 )
 from schedc.ir.weights import FloatArray
+from schedc.passes.fuse_layers import fuse_layers
 
 WIDTHS = (1, 1, 2, 3, 4, 5, 7, 8, 12, 17, 24, 40)
 MOST_MACS = 3000  # of a convolution, so that an example stays fast
@@ -63,7 +66,7 @@ class _Maker:
     def stream_of(self, width: int, besides: str = "") -> str:
         """A stream of ``width`` channels: an existing one, or a 1x1 convolution that makes it."""
         fitting = [name for name in self.streams if self.width(name) == width and name != besides]
-        if fitting and self.draw(st.booleans()):
+        if fitting and self.one_of(0, 1):
             return self.draw(st.sampled_from(fitting[-4:]))
         source = self.any_stream()
         start = self.draw(st.sampled_from((Start.BIAS, Start.NOTHING)))
@@ -131,16 +134,30 @@ class _Maker:
         kinds = (self.conv, self.conv, self.conv, self.combine, self.film, self.activation, self.slice, self.scale)
         for _ in range(steps):
             self.draw(st.sampled_from((*kinds, self.lstm) if self.recurrent else kinds))()
-        last = self.streams[-1]
-        if last == "x":
-            last = self.add(Conv(width, 1), "x")
+        last = self.gathered()
         self.builder.add("out", Output(self.width(last)), last)
         return self.builder.build()
+
+    def gathered(self) -> str:
+        """What the output reads: the last stream, with up to three that nobody else reads mixed in."""
+        read = {operand for node in self.builder.nodes.values() for operand in node.operands}
+        last = self.streams[-1]
+        if last == "x":
+            return self.add(Conv(self.width("x"), 1), "x")
+        unread = [name for name in self.streams[:-1] if name not in read]
+        for name in unread[: self.draw(st.integers(0, 3))]:
+            width = self.width(last)
+            start = self.draw(st.sampled_from((Start.BIAS, Start.NOTHING)))
+            part = name if self.width(name) == width else self.add(Conv(self.width(name), width, start=start), name)
+            pair = (last, part) if self.draw(st.booleans()) else (part, last)
+            last = self.add(Combine(Elementwise.ADD, width), *pair)
+        return last
 
 
 @st.composite
 def examples(draw: st.DrawFn, recurrent: bool = False, most_steps: int = 9) -> Example:
     graph = _Maker(draw, recurrent).make(draw(st.integers(1, most_steps)))
+    assume(fuse_layers(core_graph(graph)))  # a bare copy of the input has no kernels
     seed = draw(st.integers(0, 2**16))
     return Example(graph, flavoured_weights(graph, draw(st.sampled_from(FLAVOURS)), seed), seed)
 

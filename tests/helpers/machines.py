@@ -88,7 +88,7 @@ def cut_blocks(total: int, most: int, seed: int = 0) -> list[int]:
     sizes: list[int] = []
     while sum(sizes) < total:
         wanted = [1, most, most - 1, 2][len(sizes)] if len(sizes) < 4 else int(rng.integers(1, most + 1))
-        sizes.append(min(max(wanted, 1), total - sum(sizes)))
+        sizes.append(min(max(wanted, 1), most, total - sum(sizes)))
     return sizes
 
 

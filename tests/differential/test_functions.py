@@ -1,0 +1,119 @@
+"""How near the activation functions come to the true ones, over all float32 exponents.
+
+The true values are float64's; an ulp is that of the true value rounded to float32.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from helpers.machines import assert_same_bits
+
+from schedc.backends.arithmetic import Float32, Float64
+from schedc.ir.contract import Contract
+from schedc.ir.ops import ActivationKind
+from schedc.ir.weights import FloatArray
+
+FUSED, UNFUSED = Contract("fused"), Contract("unfused")
+FLUSHED = Contract("unfused", "flush")
+# The largest error found with this grid, in ulp, and what is promised.
+PROMISED = 2.0
+
+
+@cache
+def grid() -> FloatArray:
+    """A hundred thousand numbers in every binade that matters, some in each of the others."""
+    rng = np.random.default_rng(0)
+    exponents = np.arange(1, 255, dtype=np.uint32)
+    few = exponents[:, None] << 23 | rng.integers(0, 1 << 23, (254, 500), dtype=np.uint32)
+    busy = np.arange(127 - 14, 127 + 8, dtype=np.uint32)
+    many = busy[:, None] << 23 | np.arange(0, 1 << 23, 83, dtype=np.uint32)
+    subnormal = rng.integers(1, 1 << 23, 2000, dtype=np.uint32)
+    edges = np.array([0, 1, 0x007FFFFF, 0x00800000, 0x7F7FFFFF, 0x3F0CCCCD, 0x41100000], np.uint32)
+    positive = np.concatenate([few.ravel(), many.ravel(), subnormal, edges]).view(np.float32)
+    return np.concatenate([positive, -positive])
+
+
+def ulps(found: FloatArray, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Error in units of the last place of the true value."""
+    unit = np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
+    return np.abs(found.astype(np.float64) - exact) / unit
+
+
+def evaluate(kind: ActivationKind, contract: Contract, x: FloatArray) -> FloatArray:
+    with np.errstate(all="ignore"):
+        return Float32(contract).activation(kind, x, parameters(kind, np.float32))
+
+
+def parameters(kind: ActivationKind, dtype: type) -> list[npt.NDArray[np.floating]]:
+    values = {
+        ActivationKind.LEAKY_RELU: [0.01],
+        ActivationKind.PRELU: [-0.3],
+        ActivationKind.LEAKY_HARDTANH: [-0.5, 0.75, 0.125, 0.01],
+    }.get(kind, [])
+    return [np.array(np.float32(v), dtype) for v in values]
+
+
+@pytest.mark.parametrize("contract", [FUSED, UNFUSED], ids=["fused", "unfused"])
+@pytest.mark.parametrize("kind", [ActivationKind.TANH, ActivationKind.SIGMOID])
+def test_within_two_ulp(kind: ActivationKind, contract: Contract) -> None:
+    x = grid()
+    with np.errstate(all="ignore"):
+        exact = np.tanh(x.astype(np.float64)) if kind is ActivationKind.TANH else sigmoid64(x)
+    error = ulps(evaluate(kind, contract, x), exact)
+    worst = int(np.argmax(error))
+    print(f"{kind} {contract.mac}: {error[worst]:.3f} ulp at {x[worst]!r}")
+    assert error[worst] <= PROMISED, f"{kind} at {x[worst]!r} is {error[worst]:.3f} ulp off"
+
+
+def sigmoid64(x: FloatArray) -> npt.NDArray[np.float64]:
+    wide = x.astype(np.float64)
+    z = np.exp(-np.abs(wide))
+    return np.asarray(np.where(wide < 0, z, 1.0) / (1.0 + z), np.float64)
+
+
+@pytest.mark.parametrize("contract", [FUSED, UNFUSED, FLUSHED], ids=str)
+@pytest.mark.parametrize("kind", list(ActivationKind))
+def test_close_to_the_definition(kind: ActivationKind, contract: Contract) -> None:
+    """Relative 1e-6 of the float64 definition wherever neither overflows or underflows."""
+    x = grid()
+    x = x[np.abs(x) < 1e4]
+    with np.errstate(all="ignore"):
+        exact = Float64().activation(kind, x.astype(np.float64), parameters(kind, np.float64))
+    found = evaluate(kind, contract, x)
+    # Below, SiLU multiplies by a subnormal sigmoid, which has fewer bits.
+    normal = np.abs(exact) >= 2.0**-118
+    # Leaky hardtanh passes through zero by cancellation: there the error is absolute.
+    scale = np.maximum(np.abs(exact), 1.0 if kind is ActivationKind.LEAKY_HARDTANH else 0.0)
+    assert (np.abs(found - exact)[normal] <= 1e-6 * scale[normal]).all()
+
+
+@pytest.mark.parametrize("contract", [FUSED, UNFUSED, FLUSHED], ids=str)
+def test_tanh_is_odd_monotone_at_the_seams_and_bounded(contract: Contract) -> None:
+    x = grid()
+    y = evaluate(ActivationKind.TANH, contract, x)
+    assert_same_bits(evaluate(ActivationKind.TANH, contract, -x)[None], -y[None], "odd")
+    assert np.abs(y).max() == 1.0
+    near = np.linspace(0.5499, 0.5501, 20001, dtype=np.float32)
+    assert (np.diff(evaluate(ActivationKind.TANH, contract, near)) >= -1.2e-7).all()
+
+
+@pytest.mark.parametrize("contract", [FUSED, UNFUSED, FLUSHED], ids=str)
+def test_special_values(contract: Contract) -> None:
+    def at(kind: ActivationKind, value: float) -> float:
+        return float(evaluate(kind, contract, np.array([value], np.float32))[0])
+
+    inf = np.inf
+    for kind in ActivationKind:
+        assert np.isnan(at(kind, np.nan)), kind
+    for kind in (ActivationKind.TANH, ActivationKind.HARDTANH):
+        assert (at(kind, inf), at(kind, -inf)) == (1.0, -1.0)
+    assert (at(ActivationKind.SIGMOID, inf), at(ActivationKind.SIGMOID, -inf)) == (1.0, 0.0)
+    assert at(ActivationKind.SIGMOID, 0.0) == at(ActivationKind.SIGMOID, -0.0) == 0.5
+    assert (at(ActivationKind.RELU, inf), at(ActivationKind.RELU, -inf)) == (inf, 0.0)
+    assert at(ActivationKind.HARDSWISH, inf) == inf
+    for kind in (ActivationKind.TANH, ActivationKind.SOFTSIGN, ActivationKind.FASTTANH):
+        assert np.signbit(at(kind, -0.0)) and at(kind, -0.0) == 0.0, kind

@@ -1,0 +1,73 @@
+"""Random graphs: the machine code of every target gives the interpreter's bits.
+
+Every op, start, group and width; weights and inputs of every kind of float; blocks that change from
+call to call; one to four cores, as one call and stage by stage.
+"""
+
+from __future__ import annotations
+
+import pytest
+from helpers.captures import capture_of, compile_for, interpret_core
+from helpers.effort import examples_per_test
+from helpers.graph_strategy import Example, examples, signal
+from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from schedc.compiler import core_graph
+from schedc.passes.fuse_layers import fuse_layers
+from schedc.targets.base import load_target
+
+BLOCKS = st.sampled_from([1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100])
+
+
+def check(
+    example: Example, target: str, block: int, cores: int, prewarm: bool, mac: str, special: bool, infinite: bool
+) -> None:
+    capture = capture_of(example.graph, example.weights)
+    kernels = len(fuse_layers(core_graph(example.graph)))
+    cores = min(cores, kernels)
+    event(f"{cores} cores")
+    compilation = compile_for(example.graph, target, cores=cores, block=block, mac=mac, split=_split(example, cores))
+    blob = compilation.pack(capture, prewarm)
+    n = min(3 * block + min(example.lookback, 150), 350)
+    blocks = cut_blocks(n, block, example.seed)
+    (source,) = example.graph.inputs
+    x = signal(source.channels, n, example.seed, special, infinite)
+    wanted = interpret_core(capture, x, compilation.options.contract, prewarm)
+    assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, f"{target} {mac}")
+    if cores > 1:
+        assert_same_bits(LoadedStages(compilation, blob).process(x, blocks), wanted, f"{target} stages")
+
+
+def _split(example: Example, cores: int) -> tuple[int, ...]:
+    """Half of the time the balanced cut, else some legal one."""
+    kernels = len(fuse_layers(core_graph(example.graph)))
+    if example.seed % 2 or cores == 1:
+        return ()
+    first = 1 + example.seed % (kernels - cores + 1)
+    return tuple(range(first, first + cores - 1))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("recurrent", [False, True], ids=["convolutions", "recurrent"])
+def test_machine_code_has_the_interpreters_bits(target: str, recurrent: bool) -> None:
+    macs = st.sampled_from(load_target(target).mac)
+
+    @examples_per_test(24)
+    @given(examples(recurrent), BLOCKS, st.integers(1, 4), st.booleans(), macs, st.booleans())
+    def run(example: Example, block: int, cores: int, prewarm: bool, mac: str, special: bool) -> None:
+        check(example, target, block, cores, prewarm, mac, special, infinite=False)
+
+    run()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_infinities_and_nans_spread_alike(target: str) -> None:
+    @examples_per_test(12)
+    @given(examples(recurrent=True), BLOCKS, st.integers(1, 3), st.booleans())
+    def run(example: Example, block: int, cores: int, prewarm: bool) -> None:
+        mac = load_target(target).mac[0]
+        check(example, target, block, cores, prewarm, mac, special=True, infinite=True)
+
+    run()

@@ -1,0 +1,105 @@
+"""Recordings of the C++ engine (``../shared``, where present) and the project's own captures.
+
+Criterion of NAM_FORMAT 8.3: max|y - wanted| <= 1e-5 max(1, max|wanted|), from the silence state and from
+zero, in blocks of any size; and the same bits on every machine, on one core or several.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.captures import EXAMPLES, SHARED, compile_for, interpret_core
+from helpers.effort import FACTOR
+from helpers.graph_strategy import signal
+from helpers.machines import FOREIGN, Loaded, LoadedStages, assert_same_bits, cut_blocks, native_targets
+
+from schedc.backends.interpreter import Interpreter
+from schedc.compiler import Capture, Compilation, core_graph, read_capture
+from schedc.ir.ops import LstmCell
+from schedc.ir.weights import FloatArray
+from schedc.passes.fuse_layers import fuse_layers
+
+Case = tuple[Path, float | None]
+SAMPLES_EMULATED = 160
+BLOCK = 64
+
+
+def _cases() -> dict[str, tuple[Case, list[Path]]]:
+    """Name -> (model and size, its recordings)."""
+    found: dict[str, tuple[Case, list[Path]]] = {}
+    for recording in sorted([*(SHARED / "golden").glob("*.npz"), *(SHARED / "models").glob("*.npz")]):
+        model = recording.parent / f"{recording.stem.split('__')[0]}.nam"
+        with np.load(recording) as data:
+            slim = float(data["slim"]) if "slim" in data else None
+        name = f"{recording.parent.name}/{model.stem}" + ("" if slim is None else f"@{slim:g}")
+        found.setdefault(name, ((model, slim), []))[1].append(recording)
+    for model in EXAMPLES:
+        found[f"examples/{model.stem}"] = ((model, None), [])
+    return found
+
+
+CASES = _cases()
+
+
+@cache
+def capture_for(case: Case) -> Capture:
+    return read_capture(*case)
+
+
+def engines_own(x: FloatArray, wanted: FloatArray, what: str) -> None:
+    error = float(np.abs(x - wanted).max())
+    allowed = 1e-5 * max(1.0, float(np.abs(wanted).max()))
+    assert error <= allowed, f"{what}: off by {error:.2e}, allowed {allowed:.2e}"
+
+
+@pytest.mark.parametrize("name", [name for name, (_, recordings) in CASES.items() if recordings])
+def test_recording(name: str) -> None:
+    case, recordings = CASES[name]
+    capture = capture_for(case)
+    compilation = compile_for(capture.graph, native_targets()[-1], block=BLOCK)
+    recurrent = any(isinstance(node.op, LstmCell) for node in capture.graph)
+    length = 1024 if recurrent else None  # the interpreter walks an LSTM sample by sample
+    for recording in recordings:
+        with np.load(recording) as data:
+            x, wanted, prewarm = data["x"][:, :length], data["y"][:, :length], bool(data["prewarmed"])
+        bits = interpret_core(capture, x, compilation.options.contract, prewarm)
+        engines_own(bits, wanted, f"{recording.stem} float32")
+        oracle = Interpreter(capture.graph, capture.weights, "float64")
+        if prewarm:
+            oracle.prewarm(capture.prewarm_samples)
+        engines_own(oracle.process(x), wanted, f"{recording.stem} float64")
+        n = x.shape[1]
+        loaded = Loaded(compilation, compilation.pack(capture, prewarm))
+        for blocks in ([1] * n, [16] * (n // 16), [BLOCK] * (n // BLOCK), cut_blocks(n, BLOCK)):
+            loaded.reset()
+            m = sum(blocks)
+            assert_same_bits(loaded.process(x[:, :m], blocks), bits[:, :m], f"{recording.stem} machine code")
+
+
+def emulated(compilation: Compilation, capture: Capture, x: FloatArray) -> FloatArray:
+    """The machine code's output, in changing blocks; with several cores stage by stage as well."""
+    blob = compilation.pack(capture)
+    blocks = cut_blocks(x.shape[1], compilation.options.frames)
+    y = Loaded(compilation, blob).process(x, blocks)
+    if compilation.options.cores > 1:
+        assert_same_bits(LoadedStages(compilation, blob).process(x, blocks), y, "stage by stage")
+    return y
+
+
+@pytest.mark.parametrize("target", FOREIGN)
+@pytest.mark.parametrize("name", CASES)
+def test_same_bits_on_foreign_machines(name: str, target: str) -> None:
+    """One, two or three cores in turn; SCHEDC_FUZZ tries all three."""
+    capture = capture_for(CASES[name][0])
+    x = signal(capture.graph.inputs[0].channels, SAMPLES_EMULATED, 5)
+    turn = (list(CASES).index(name) + FOREIGN.index(target)) % 3 + 1
+    kernels = len(fuse_layers(core_graph(capture.graph)))
+    wanted: FloatArray | None = None
+    for cores in (1, 2, 3) if FACTOR else (turn,):
+        compilation = compile_for(capture.graph, target, cores=min(cores, kernels))
+        if wanted is None:
+            wanted = interpret_core(capture, x, compilation.options.contract)
+        assert_same_bits(emulated(compilation, capture, x), wanted, f"{name} on {cores} cores of {target}")

@@ -1,0 +1,73 @@
+"""select-kernels: legal, deterministic schedules that fit the machine, and rings that hold a block."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.captures import EXAMPLES, graph_of
+from helpers.effort import examples_per_test
+from helpers.graph_strategy import Example, examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedc.compiler import core_graph, make_options, planning_passes, read_capture
+from schedc.ir.ops import Conv, LstmCell
+from schedc.ir.program import Level, Program
+from schedc.pipeline import run_passes
+from schedc.schedule import RingSchedule
+from schedc.targets.base import TARGET_NAMES, load_target
+
+
+def scheduled(program: Program, target: str) -> Program:
+    """The program after fuse-layers and select-kernels, verified."""
+    passes = planning_passes(make_options(target, block=program.block))
+    assert [step.name for step in passes[:2]] == ["fuse-layers", "select-kernels"]
+    return run_passes(program, passes[:2])
+
+
+def check(program: Program, target: str) -> None:
+    registers = load_target(target).vectors.registers
+    lanes = load_target(target).vectors.lanes
+    assert program.level is Level.SCHEDULED and program.rings
+    assert set(program.schedules) == {kernel.name for kernel in program.kernels}
+    for kernel in program.kernels:
+        schedule = program.schedules[kernel.name]
+        recurrent = any(isinstance(program.graph[name].op, LstmCell) for name in kernel.nodes)
+        assert lanes % schedule.lanes == 0 and (recurrent or schedule.lanes == lanes)
+        assert schedule.tile_vectors >= 1 and schedule.output_block >= 1
+        assert schedule.output_block * schedule.tile_vectors < registers
+        # Every kernel's last tile ends inside what a row holds.
+        tiles = -(-program.block // schedule.tile_frames)
+        assert tiles * schedule.tile_frames <= program.rings.block_frames
+
+
+@pytest.mark.parametrize("target", TARGET_NAMES)
+@pytest.mark.parametrize("block", [1, 16, 48, 100])
+def test_captures(target: str, block: int) -> None:
+    for path in EXAMPLES:
+        graph = core_graph(read_capture(path).graph)
+        check(scheduled(Program(graph, block, Level.CORE), target), target)
+
+
+@examples_per_test(100)
+@given(examples(recurrent=True), st.sampled_from(TARGET_NAMES), st.integers(1, 200))
+def test_any_graph(example: Example, target: str, block: int) -> None:
+    program = Program(core_graph(example.graph), block, Level.CORE)
+    result = scheduled(program, target)
+    check(result, target)
+    assert scheduled(program, target) == result
+
+
+def test_wide_convolutions_are_cut_into_even_blocks() -> None:
+    graph = graph_of(("c", Conv(1, 17, 3), "x"))
+    for target in TARGET_NAMES:
+        (schedule,) = scheduled(Program(graph, 64, Level.CORE), target).schedules.values()
+        blocks = -(-17 // schedule.output_block)
+        assert blocks * schedule.output_block - 17 < blocks
+
+
+@given(st.integers(1, 100), st.integers(1, 64), st.integers(2, 32), st.integers(1, 5000))
+def test_a_ring_has_room_for_two_blocks_at_least(tile: int, tiles: int, most: int, history: int) -> None:
+    rings = RingSchedule(block_frames=tile * tiles, most_blocks=most, copy_frames=8)
+    span = rings.span(history)
+    assert 2 * rings.block_frames <= span <= most * rings.block_frames
+    assert span % rings.block_frames == 0

@@ -1,0 +1,114 @@
+"""Promises about the object: nothing outside is needed, and the stack stays small."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of
+from helpers.graph_strategy import signal
+from helpers.machines import FOREIGN, Loaded
+
+from schedc.backends.emulator import Emulator, Machine
+from schedc.compiler import Capture, Compilation, read_capture
+from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell
+from schedc.targets.base import TARGET_NAMES
+
+MOST_STACK_BYTES = 2048
+WIDE = graph_of(
+    ("c", Conv(1, 40, 3, 5), "x"),
+    ("a", Activation(ActivationKind.TANH, 40), "c"),
+    ("d", Conv(40, 40, 2, 2, 4), "a"),
+    ("l", LstmCell(40, 17), "d"),
+    ("h", Conv(17, 2), "l"),
+)
+MODELS = {**{path.stem: path for path in EXAMPLES}, "wide": None}
+every_model = pytest.mark.parametrize("model", MODELS)
+every_target = pytest.mark.parametrize("target", TARGET_NAMES)
+
+
+@cache
+def capture(model: str) -> Capture:
+    path = MODELS[model]
+    return capture_of(WIDE) if path is None else read_capture(path)
+
+
+@cache
+def compiled(model: str, target: str, cores: int) -> Compilation:
+    return compile_for(capture(model).graph, target, cores=cores)
+
+
+@every_target
+@every_model
+def test_the_object_needs_nothing(model: str, target: str) -> None:
+    for cores in (1, 2):
+        file = ELFFile(io.BytesIO(compiled(model, target, cores).code.elf))
+        kinds = {section["sh_type"] for section in file.iter_sections() if section["sh_size"]}
+        assert not kinds & {"SHT_REL", "SHT_RELA"}, "relocations"
+        loaded = [section.name for section in file.iter_sections() if section["sh_flags"] & 2 and section["sh_size"]]
+        assert loaded == [".text"], "one section to load, without data"
+        table = file.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        undefined = {symbol.name for symbol in table.iter_symbols() if symbol["st_shndx"] == "SHN_UNDEF"}
+        assert undefined == {""}
+
+
+@every_target
+@every_model
+def test_the_object_defines_what_the_header_declares(model: str, target: str) -> None:
+    wanted = {"capture_init", "capture_process"}
+    assert exported(compiled(model, target, 1)) == wanted
+    stages = {f"capture_stage{k}{part}" for k in (0, 1) for part in ("", "_init")}
+    assert exported(compiled(model, target, 2)) == wanted | stages
+
+
+def exported(compilation: Compilation) -> set[str]:
+    table = ELFFile(io.BytesIO(compilation.code.elf)).get_section_by_name(".symtab")
+    assert isinstance(table, SymbolTableSection)
+    return {symbol.name for symbol in table.iter_symbols() if symbol["st_info"]["bind"] == "STB_GLOBAL"}
+
+
+@pytest.mark.parametrize("target", FOREIGN)
+@every_model
+def test_the_stack_stays_small(model: str, target: str) -> None:
+    for cores in (1, 2):
+        compilation = compiled(model, target, cores)
+        loaded = Loaded(compilation, compilation.pack(capture(model)))
+        loaded.process(signal(loaded.inputs, 40, 0), [1, 16, 23])
+        assert isinstance(loaded.machine, Emulator)
+        used = loaded.machine.stack_used_bytes
+        assert 0 < used <= MOST_STACK_BYTES, f"{used} bytes of stack on {cores} cores"
+
+
+@pytest.mark.parametrize("target", ["m33", "a8"])
+def test_an_unfused_contract_has_no_fused_instructions(target: str) -> None:
+    """Executed instructions, so that constants inside the section do not count."""
+    compilation = compile_for(capture("a1_nano").graph, target, mac="unfused")
+    machine = Emulator(compilation.code.elf, machine_of(target), count_instructions=True)
+    loaded = Loaded(compilation, compilation.pack(capture("a1_nano")), machine)
+    loaded.process(signal(1, 16, 0), [16])
+    executed = set(machine.instruction_counts)
+    assert not {name for name in executed if name.startswith(("vfma", "vfms", "vfnma"))}
+    assert any(name.startswith(("vmul", "vmla")) for name in executed)
+
+
+def machine_of(target: str) -> Machine:
+    return Machine(target)
+
+
+def test_m33_multiplies_as_often_as_the_model_says() -> None:
+    """Fused multiply-adds executed per sample: the model's, and those of its activation functions."""
+    compilation = compile_for(graph_of(("c", Conv(1, 3, 4, 2), "x"), ("d", Conv(3, 2, 2), "c")), "m33", block=16)
+    machine = Emulator(compilation.code.elf, machine_of("m33"), count_instructions=True)
+    loaded = Loaded(compilation, compilation.pack(capture_of(compilation.program.graph)), machine)
+    machine.reset_counts()
+    tile = max(schedule.tile_frames for schedule in compilation.program.schedules.values())
+    frames = 16 // tile * tile
+    loaded.process(signal(1, frames, 0), [frames])
+    fused = sum(n for name, n in machine.instruction_counts.items() if name.startswith(("vfma", "vfms")))
+    tiles = {schedule.tile_frames for schedule in compilation.program.schedules.values()}
+    if all(frames % t == 0 for t in tiles):
+        assert fused == frames * (12 + 12)

@@ -1,0 +1,34 @@
+"""Compiling is quick and small.  Limits are several times what an idle machine needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from helpers.captures import EXAMPLES
+
+MODELS = {path.stem: path for path in EXAMPLES}
+# "a2_full" is the large size of the container.
+SCRIPT = """
+import json, resource, sys, time
+import schedc
+begin = time.process_time()
+for cores in (1, 2):
+    schedc.compile(sys.argv[1], target="m33", cores=cores, slim=1.0 if sys.argv[1].endswith("a2.nam") else None)
+used = (time.process_time() - begin) / 2
+print(json.dumps([used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+@pytest.mark.parametrize("name, seconds", [("a2_lite", 5.0), ("a2", 10.0)])
+def test_compiling_for_m33(name: str, seconds: float) -> None:
+    """CPU seconds of one compilation, and megabytes of the whole process at its peak."""
+    if name not in MODELS:
+        pytest.skip(f"examples/captures has no {name}")
+    result = subprocess.run([sys.executable, "-c", SCRIPT, str(MODELS[name])], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    used, megabytes = json.loads(result.stdout)
+    assert used < seconds, f"{used:.1f} s of CPU time for one compilation"
+    assert megabytes < 500, f"{megabytes:.0f} MB at the peak"
