@@ -27,7 +27,7 @@ from schedc.host_jobs import FloatArray
 from schedc.host_pipeline import StageWaits
 from schedc.host_weights import Weights
 from schedc.planning import ModelPath, make_options
-from schedc.voice import State, Voice
+from schedc.voice import Voice
 
 
 @dataclass(frozen=True)
@@ -202,20 +202,23 @@ class Processor:
         if not self._program.accepts(weights):
             raise UserError("set_weights", "weights of other code", "pack them with this processor's pack")
         with self._control:
-            voice = Voice(self._program.code, weights, self._reclaim())
+            voice = self._reclaim(weights)
             cue = _Cue(voice, gains, abrupt)
             self._cues.append(cue)
             self._published = cue
             self._playing.voice.interrupt()
 
-    def _reclaim(self) -> State | None:
-        """Let go of the voices that nothing plays; returns the state of one of them."""
+    def _reclaim(self, weights: Weights) -> Voice:
+        """A voice with these weights: one that nothing plays any more, or a new one; the other idle ones go."""
         used = {id(cue.voice) for cue in (self._published, self._taking, self._playing)} | {id(self._fading)}
         free = [cue.voice for cue in self._cues if id(cue.voice) not in used]
         self._cues = [cue for cue in self._cues if id(cue.voice) in used]
         for voice in free:
             voice.close()
-        return free[0].state if free else None
+        if not free:
+            return Voice(self._program.code, weights)
+        free[0].restart(weights)
+        return free[0]
 
     def clone(self) -> Processor:
         """Another instance for its own signal (stereo, dual amp): same code, same weights, a state of its own."""

@@ -15,23 +15,30 @@ from schedc.loaded_code import LoadedCode
 _STRETCH_BLOCKS = 1024  # per call of machine code, so that an interrupt from the keyboard is heard
 _PIECE_FRAMES = 65536  # likewise, with threads
 
-State = npt.NDArray[np.uint8]
-
 
 class Voice:
     """A capture with its state, initialised; with several cores also its threads.
 
-    One thread at a time may process.  ``state``: memory to use, from a voice that nobody plays any more.
+    One thread at a time may process.
     """
 
-    def __init__(self, code: LoadedCode, weights: Weights, state: State | None = None) -> None:
-        self.code, self.weights = code, weights
-        self.state = aligned_bytes(code.shape.state_bytes) if state is None else state
-        result = code.init(self.state.ctypes.data, weights.address)
+    def __init__(self, code: LoadedCode, weights: Weights) -> None:
+        self.code = code
+        self.state: npt.NDArray[np.uint8] = aligned_bytes(code.shape.state_bytes)
+        self.pipeline: HostPipeline | None = None
+        self._state_address = int(self.state.ctypes.data)
+        self._jobs = self._single_job()
+        self.restart(weights)
+
+    def restart(self, weights: Weights) -> None:
+        """From silence with these weights; only for a voice that nobody plays."""
+        self.close()
+        self.weights = weights
+        result = self.code.init(self._state_address, weights.address)
         if result:
             raise InternalError(f"init refused its own weight blob with code {result}")
-        self.pipeline = self._pipeline() if len(code.stages) > 1 else None
-        self._jobs = self._single_job()
+        self._jobs.set_words(0, {JobWord.WEIGHTS: weights.address})
+        self.pipeline = self._pipeline() if len(self.code.stages) > 1 else None
 
     # -- any thread ----------------------------------------------------------------------
 
@@ -73,7 +80,7 @@ class Voice:
             stretch = min(count // block, _STRETCH_BLOCKS) * block
             return self._blocks(rows[:, :stretch], out[:, :stretch])
         x, y = to_blocks(rows, count), _target(out, count)
-        self.code.process(self.state.ctypes.data, self.weights.address, x.ctypes.data, y.ctypes.data, count)
+        self.code.process(self._state_address, self.weights.address, x.ctypes.data, y.ctypes.data, count)
         _deliver(y, out)
         return count
 
@@ -94,7 +101,7 @@ class Voice:
 
     def _pipeline(self) -> HostPipeline:
         shape = self.code.shape
-        states = (int(self.state.ctypes.data) + offset for offset in shape.stage_states)
+        states = (self._state_address + offset for offset in shape.stage_states)
         stages = [StageCode(*parts) for parts in zip(self.code.stages, states, shape.handoffs, strict=True)]
         keep = (self.code, self.state, self.weights)
         code = PipelineCode(stages, self.weights.address, self.code.run, self.code.wait, keep)
@@ -106,8 +113,7 @@ class Voice:
         own = jobs.counter_address(0)
         words = {
             JobWord.STAGE: self.code.process_address,
-            JobWord.STATE: self.state.ctypes.data,
-            JobWord.WEIGHTS: self.weights.address,
+            JobWord.STATE: self._state_address,
             JobWord.SOURCE_STRIDE: 4 * shape.in_channels * shape.block,
             JobWord.SOURCE_MASK: -1,
             JobWord.TARGET_STRIDE: 4 * shape.out_channels * shape.block,
