@@ -13,11 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.captures import EXAMPLES  # noqa: E402
-from helpers.siblings import write_sibling  # noqa: E402
+from helpers.captures import EXAMPLES
+from helpers.siblings import write_sibling
 
-import schedc  # noqa: E402
-from schedc.cli import main as schedc_main  # noqa: E402
+import schedc
+from schedc.cli import main as schedc_main
 
 
 def main(folder: Path, captures: int) -> int:

@@ -15,6 +15,7 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc import compiler, fleet_jobs
+from schedc.backends.llvm import module
 from schedc.cli import main
 from schedc.fleet_workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
 
@@ -41,11 +42,11 @@ def library(tmp_path: Path) -> Path:
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The targets of all objects that LLVM emits in this process."""
     emitted: list[str] = []
-    original = compiler.emit_object
+    original = module.emit_object
 
-    def counted(module: object, target: object, with_assembly: bool = False) -> object:
+    def counted(code: object, target: object, with_assembly: bool = False) -> object:
         emitted.append(target.name)  # type: ignore[attr-defined]
-        return original(module, target, with_assembly)  # type: ignore[arg-type]
+        return original(code, target, with_assembly)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compiler, "emit_object", counted)
     monkeypatch.setattr(fleet_jobs, "_kept", {})
