@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from schedc.artifact import write_files
@@ -11,16 +12,16 @@ from schedc.frontend.wording import one_line
 from schedc.packs import pack_capture, read_compiled, read_for
 
 
-def pack_to_file(model: Path, report: Path, output: Path, slim: float | None, prewarm: bool) -> None:
+def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float | None, prewarm: bool) -> None:
     """Write the blob, whole or not at all.  UserError as for :func:`schedc.pack`."""
     if output.is_dir():
         raise UserError(one_line(str(output)), "is a folder", "choose another -o")
     code = read_compiled(report)
-    capture = read_for(model, code, slim)
+    capture = read_for(models, code, slim)
     warn(capture.warnings)
     if code.sample_rate is not None and code.sample_rate != capture.rate:
         rates = f"{capture.rate:.10g} Hz, the code was compiled for one at {code.sample_rate:.10g} Hz"
-        warn([f"{model} is a capture at {rates}: play it at its own rate"])
+        warn([f"{one_line(str(capture.path))} is a capture at {rates}: play it at its own rate"])
     blob = pack_capture(capture, code, prewarm)
     write_files(output.parent, {output.name: blob})
     say(f"{one_line(str(output))}  {bytes_text(len(blob))}")

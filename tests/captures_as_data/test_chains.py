@@ -65,6 +65,9 @@ def test_compile_takes_several_models(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["compile", str(PEDAL), str(AMP), "--target", "m33", "-o", str(tmp_path)]) == 0
     assert (tmp_path / "lstm_1x16_a2_lite.o").exists()
     report = json.loads((tmp_path / "lstm_1x16_a2_lite.json").read_text())
+    packed = ["pack", str(PEDAL), str(AMP), "--for", str(tmp_path / "lstm_1x16_a2_lite.json")]
+    assert main([*packed, "-o", str(tmp_path / "again.bin")]) == 0
+    assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "lstm_1x16_a2_lite_weights.bin").read_bytes()
     assert report["architecture"] == "LSTM + WaveNet"
     assert "LSTM + WaveNet" in capsys.readouterr().out
 
