@@ -35,14 +35,14 @@ def merge_slices(graph: Graph) -> Graph:
         operands = tuple(renamed.get(name, name) for name in node.operands)
         op = node.op
         if isinstance(op, Slice):
+            if op.out_channels == op.in_channels:
+                renamed[node.name] = operands[0]
+                continue
             source = builder.nodes[operands[0]]
             if isinstance(source.op, Slice):
                 begin = source.op.begin + op.begin
                 op = Slice(source.op.in_channels, begin, begin + op.out_channels)
                 operands = source.operands
-            if op.out_channels == op.in_channels:
-                renamed[node.name] = operands[0]
-                continue
         builder.add(node.name, op, *operands)
     return builder.build()
 

@@ -33,7 +33,14 @@ def fuse_layers(graph: Graph) -> tuple[Kernel, ...]:
     for node in graph:
         if node.name in number:
             groups.setdefault(number[node.name], []).append(node.name)
-    return tuple(_kernel(graph, groups[key]) for key in sorted(groups))
+    kernels: dict[str, Kernel] = {}
+    for key in sorted(groups):
+        place, leader = _names([graph[name] for name in groups[key]])
+        name = leader if place in kernels else place
+        while name in kernels:
+            name += "'"
+        kernels[name] = Kernel(name, tuple(groups[key]))
+    return tuple(kernels.values())
 
 
 def _earliest(graph: Graph) -> dict[str, int]:
@@ -92,12 +99,8 @@ def _last_read(graph: Graph, number: Mapping[str, int], name: str, besides: str)
     return max((number[reader] for reader in readers if reader in number), default=-1)
 
 
-def _kernel(graph: Graph, names: list[str]) -> Kernel:
-    return Kernel(_common_place([graph[name] for name in names]), tuple(names))
-
-
-def _common_place(nodes: list[Node]) -> str:
-    """A kernel is called after the node that started it, without the last part of its name."""
+def _names(nodes: list[Node]) -> tuple[str, str]:
+    """A kernel is called after the node that started it, if possible without the last part of its name."""
     leader = next((node for node in nodes if history(node.op) or isinstance(node.op, LstmCell)), nodes[-1])
     place, _, last = leader.name.rpartition(".")
-    return place if place and last == "conv" else leader.name
+    return (place if place and last == "conv" else leader.name), leader.name

@@ -3,10 +3,12 @@
 - operand_widths: an op reads as many streams as it says, each as wide as it says;
 - convolution_shapes: groups divide both widths; all sizes at least 1;
 - slice_bounds: 0 <= begin < end <= width;
-- terminals: at least one output; inputs read nothing; nothing reads an output;
+- terminals: at least one output, at most one input and one output of the caller's; inputs read
+  nothing; nothing reads an output;
 - legal_ops: what a level no longer allows is gone (batch norm after ``model``);
 - kernels_cover: from ``fused`` on every node but inputs and outputs is in exactly one kernel,
   and reads only what an earlier kernel, or an earlier node of its own, makes;
+- kernel_names: no two kernels share a name; schedules and code are found by it;
 - recurrent_alone: an LSTM cell has a kernel of its own;
 - stages_chain: from ``planned`` on the handoff a stage sends is the one the next receives;
 - placements_disjoint: no two rings, positions or LSTM states of a stage overlap, and all lie
@@ -31,6 +33,7 @@ def verify(program: Program) -> None:
     """Raise InternalError, naming the node, if an invariant of the program's level is broken."""
     verify_graph(program.graph)
     check_legal_ops(program)
+    check_kernel_names(program.kernels)
     if program.level >= Level.FUSED and program.level < Level.PLANNED:
         check_kernels_cover(program.graph, program.kernels)
         check_recurrent_alone(program.graph, program.kernels)
@@ -83,6 +86,9 @@ def check_terminals(graph: Graph) -> None:
         for operand in node.operands:
             if isinstance(graph[operand].op, Output):
                 raise InternalError(f"{node.name} reads {operand}, an output")
+    for kind, nodes in (("input", graph.inputs), ("output", graph.outputs)):
+        if sum(not _handoff(node.op) for node in nodes) > 1:
+            raise InternalError(f"the graph has more than one {kind} of the caller's")
 
 
 def check_legal_ops(program: Program) -> None:
@@ -91,6 +97,14 @@ def check_legal_ops(program: Program) -> None:
     for node in program.graph:
         if isinstance(node.op, BatchNorm):
             raise InternalError(f"{node.name} should have been folded before level {program.level.name.lower()}")
+
+
+def check_kernel_names(kernels: Iterable[Kernel]) -> None:
+    seen: set[str] = set()
+    for kernel in kernels:
+        if kernel.name in seen:
+            raise InternalError(f"two kernels are named {kernel.name}")
+        seen.add(kernel.name)
 
 
 def check_kernels_cover(graph: Graph, kernels: Iterable[Kernel]) -> None:
@@ -129,12 +143,14 @@ def check_placements_disjoint(stage: Stage) -> None:
     arena = stage.arena
     if arena is None:
         raise InternalError("a planned stage has no arena")
-    spans = [(place.offset, place.offset + place.bytes, name) for name, place in arena.rows.items() if place.is_ring]
-    spans += [(p.position_offset, p.position_offset + 4, f"{n} position") for n, p in arena.rows.items() if p.is_ring]
+    rings = {name: place for name, place in arena.rows.items() if place.is_ring}
+    held = {**rings, **{f"h and c of {name}": place for name, place in arena.lstm.items()}}
+    spans = [(place.offset, place.offset + place.bytes, name) for name, place in held.items()]
+    spans += [(p.position_offset, p.position_offset + 4, f"{name} position") for name, p in rings.items()]
     spans.sort()
     for (_, end, name), (begin, _, other) in pairwise(spans):
         if begin < end:
             raise InternalError(f"{name} and {other} overlap in the arena")
-    for place in arena.rows.values():
+    for place in (*arena.rows.values(), *arena.lstm.values()):
         if place.base == "state" and place.offset + place.bytes > arena.state_bytes:
             raise InternalError("a stream lies outside the state")

@@ -85,7 +85,7 @@ def test_names_and_models(run: Run, wavenet: Path, tmp_path: Path) -> None:
     [
         (["--blok"], "no such option: --blok"),
         (["frob"], "no such command 'frob'"),
-        (["compile"], "missing argument 'MODEL'"),
+        (["compile"], "missing argument 'MODEL...'"),
         (["compile", "a.nam"], "missing option '--target' / '-t'"),
         (["compile", "a.nam", "-t", "m33", "--cores", "x"], "invalid value for '--cores': "),
         (["run", "a", "b", "c", "d"], "got unexpected extra argument"),
