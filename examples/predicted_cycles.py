@@ -1,0 +1,31 @@
+"""Predicted cycles per sample of example captures on the emulated targets: python examples/predicted_cycles.py
+
+Compiles, emulates two periods of the rings and times the instructions that really ran with the target's
+pipeline table (``schedc targets NAME``). These are predictions of a model, not measurements of a chip.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schedc.analyze import analyze_compilation
+from schedc.compiler import compile_graph, make_options, read_capture
+
+CAPTURES = Path(__file__).resolve().parent / "captures"
+
+
+def main() -> None:
+    """One line per capture, target and contract: mean, worst block, stack."""
+    for name in ("a2_lite", "a2"):
+        graph = read_capture(CAPTURES / f"{name}.nam").graph
+        for target, mac in (("m33", "fused"), ("m33", "unfused"), ("a8", None), ("aarch64", None)):
+            report = analyze_compilation(compile_graph(graph, make_options(target, mac=mac)))
+            contract = mac or "default"
+            print(
+                f"{name:8} {target:8} {contract:8} mean {report.mean:8,.0f}  worst block {report.worst:8,.0f} "
+                f"cycles/sample  stack {report.stack_bytes} bytes"
+            )
+
+
+if __name__ == "__main__":
+    main()
