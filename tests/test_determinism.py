@@ -76,7 +76,7 @@ def other_capture(path: Path, folder: Path) -> Path:
 def test_captures_of_one_architecture_share_graph_and_code(path: Path, tmp_path: Path) -> None:
     ours, theirs = read_capture(path), read_capture(other_capture(path, tmp_path))
     assert ours.graph == theirs.graph and ours.graph.digest() == theirs.graph.digest()
-    for target in TARGET_NAMES:
+    for target in ("m33", "avx2", "aarch64"):
         one, two = (compile_graph(capture.graph, make_options(target)) for capture in (ours, theirs))
         assert one.code.elf == two.code.elf and one.layout.digest == two.layout.digest
         assert one.pack(ours) != one.pack(theirs) == two.pack(theirs)

@@ -49,6 +49,21 @@ def capture_for(case: Case) -> Capture:
     return read_capture(*case)
 
 
+def _distinct() -> list[str]:
+    """The cases without those whose graph an earlier size of the same model has."""
+    seen: set[tuple[Path, str]] = set()
+    names = []
+    for name, (case, _) in CASES.items():
+        key = (case[0], "" if case[1] is None else capture_for(case).graph.digest())
+        if key not in seen:
+            seen.add(key)
+            names.append(name)
+    return names
+
+
+DISTINCT = _distinct()
+
+
 def engines_own(x: FloatArray, wanted: FloatArray, what: str) -> None:
     error = float(np.abs(x - wanted).max())
     allowed = 1e-5 * max(1.0, float(np.abs(wanted).max()))
@@ -61,7 +76,7 @@ def test_recording(name: str) -> None:
     capture = capture_for(case)
     compilation = compile_for(capture.graph, native_targets()[-1], block=BLOCK)
     recurrent = any(isinstance(node.op, LstmCell) for node in capture.graph)
-    length = 1024 if recurrent else None  # the interpreter walks an LSTM sample by sample
+    length = 700 if recurrent else None  # the interpreter walks an LSTM sample by sample
     for recording in recordings:
         with np.load(recording) as data:
             x, wanted, prewarm = data["x"][:, :length], data["y"][:, :length], bool(data["prewarmed"])
@@ -90,12 +105,12 @@ def emulated(compilation: Compilation, capture: Capture, x: FloatArray) -> Float
 
 
 @pytest.mark.parametrize("target", FOREIGN)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_same_bits_on_foreign_machines(name: str, target: str) -> None:
     """One, two or three cores in turn; SCHEDC_FUZZ tries all three."""
     capture = capture_for(CASES[name][0])
     x = signal(capture.graph.inputs[0].channels, SAMPLES_EMULATED, 5)
-    turn = (list(CASES).index(name) + FOREIGN.index(target)) % 3 + 1
+    turn = (DISTINCT.index(name) + FOREIGN.index(target)) % 3 + 1
     kernels = len(fuse_layers(core_graph(capture.graph)))
     wanted: FloatArray | None = None
     for cores in (1, 2, 3) if FACTOR else (turn,):
