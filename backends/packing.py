@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from schedc.backends.interpreter import Interpreter
 from schedc.backends.kernel_shape import pack_segment
-from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, SilenceField
+from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, SilenceField, cells_of
 from schedc.backends.weight_layout import FloatArray
 from schedc.ir.architecture import Architecture, describe_architecture
 from schedc.ir.contract import Contract
@@ -142,7 +142,7 @@ def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_
         if held is None:
             continue
         if isinstance(node.op, LstmCell):
-            state[node.name] = np.stack(held)
+            state[cells_of(node.name)] = np.stack(held)
         else:
             source = node.operands[0]
             if source not in state or state[source].shape[1] < held[0].shape[1]:

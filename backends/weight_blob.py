@@ -71,6 +71,11 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
     return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total))
 
 
+def cells_of(lstm: str) -> str:
+    """What an LSTM's h and c are called among the start states; its output stream may have a past of its own."""
+    return f"{lstm}.cells"
+
+
 def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, int, int]]:
     """(node, channels, floats per channel) of every ring and LSTM of a stage."""
     if stage.arena is None:
@@ -81,7 +86,7 @@ def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, int, int]
         if place.is_ring:
             unsettled = recurrent & (program.graph.ancestors(name) | {name})
             result.append((name, place.channels, place.history if unsettled else 1))
-    result += [(name, place.channels, place.row_frames) for name, place in stage.arena.lstm.items()]
+    result += [(cells_of(name), place.channels, place.row_frames) for name, place in stage.arena.lstm.items()]
     return result
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schedc.backends.packing import StartRows
+from schedc.backends.weight_blob import cells_of
 from schedc.errors import InternalError
 from schedc.host_jobs import FloatArray, aligned_bytes
 from schedc.host_weights import Weights
@@ -51,7 +52,7 @@ def state_places(program: Program, stages: Sequence[int]) -> list[StatePlace]:
                 found[node] = StatePlace(node, begin + place.offset, *sizes, begin + place.position_offset)
         for node, place in stage.arena.lstm.items():
             sizes = (place.channels, place.row_frames, stage.graph[node].channels)
-            found[node] = StatePlace(node, begin + place.offset, *sizes, -1)
+            found[cells_of(node)] = StatePlace(cells_of(node), begin + place.offset, *sizes, -1)
     return list(found.values())
 
 

@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.rings import SupportFunctions
-from schedc.backends.weight_blob import FORMAT_VERSION, MAGIC, BlobLayout, BoundKernel
+from schedc.backends.weight_blob import FORMAT_VERSION, MAGIC, BlobLayout, BoundKernel, cells_of
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
 from schedc.ir.ops import Input, LstmCell, Output
@@ -192,7 +192,7 @@ class InitEmitter:
         for node in self.stage.graph:
             if isinstance(node.op, LstmCell):
                 place = arena.lstm[node.name]
-                self._fill(node.name, place, 0, place.row_frames)
+                self._fill(cells_of(node.name), place, 0, place.row_frames)
         self.b.ir.ret(I32(INIT_OK))
 
     def _refuse_unless(self, words: list[tuple[int, int]], code: int) -> None:
