@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schedc.ir.ops import Activation, Combine, Output, Scale, history
+from schedc.ir.ops import Activation, Combine, Output, Scale, Slice, history
 from schedc.ir.program import Stage
 
 
@@ -28,11 +28,18 @@ def live_ranges(stage: Stage) -> dict[str, LiveRange]:
     position = {name: i for i, name in enumerate(n for kernel in stage.kernels for n in kernel.nodes)}
     kernel_of = {name: kernel.name for kernel in stage.kernels for name in kernel.nodes}
     ranges: dict[str, LiveRange] = {}
-    for node in stage.graph:
+    for node in reversed(list(stage.graph)):
         if isinstance(node.op, Output):
             continue
         readers = stage.graph.consumers(node.name)
-        ends = [(position.get(reader.name, len(position)), reader) for reader in readers]
+        # A slice is a view: whoever reads it reads this stream's memory, as late as that may be.
+        ends = [
+            (
+                ranges[reader.name].end if isinstance(reader.op, Slice) else position.get(reader.name, len(position)),
+                reader,
+            )
+            for reader in readers
+        ]
         end, last = max(ends, key=lambda pair: pair[0], default=(position.get(node.name, -1), node))
         ranges[node.name] = LiveRange(
             begin=position.get(node.name, -1),
@@ -41,4 +48,4 @@ def live_ranges(stage: Stage) -> dict[str, LiveRange]:
             crosses=any(kernel_of.get(r.name) != kernel_of.get(node.name) for r in readers),
             history=max((history(r.op) for r in readers if r.operands[0] == node.name), default=0),
         )
-    return ranges
+    return {node.name: ranges[node.name] for node in stage.graph if node.name in ranges}
