@@ -34,7 +34,7 @@ def _fused(a: F32, b: F32, c: F32) -> F32:
     product = np.multiply(a, b, dtype=np.float64)
     total = np.add(product, c)
     on_midpoint = (total.view(np.int64) & _LOW_BITS) == _HALFWAY
-    if on_midpoint.any() or np.min(np.abs(total), initial=1.0) < 2.0 * _MIN_NORMAL:
+    if on_midpoint.any() or np.fmin.reduce(np.abs(total), axis=None, initial=1.0) < 2.0 * _MIN_NORMAL:
         total = _round_to_odd(np.broadcast_to(product, total.shape), np.broadcast_to(c, total.shape), total)
     return total.astype(np.float32)
 
