@@ -11,7 +11,7 @@ from schedc.version import VERSION as __version__
 if TYPE_CHECKING:
     from schedc.api import compile_capture as compile  # the name users expect; shadows the builtin only here
     from schedc.artifact import Artifact
-    from schedc.jit import Processor, chain, load
+    from schedc.host.processor import Processor, chain, load
     from schedc.packs import pack
     from schedc.reference import interpret
 
@@ -33,11 +33,11 @@ __all__ = [
 # Loaded when first asked for: packing and --help need neither LLVM nor the interpreter.
 _HOMES = {
     "Artifact": ("schedc.artifact", "Artifact"),
-    "Processor": ("schedc.jit", "Processor"),
-    "chain": ("schedc.jit", "chain"),
+    "Processor": ("schedc.host.processor", "Processor"),
+    "chain": ("schedc.host.processor", "chain"),
     "compile": ("schedc.api", "compile_capture"),
     "interpret": ("schedc.reference", "interpret"),
-    "load": ("schedc.jit", "load"),
+    "load": ("schedc.host.processor", "load"),
     "pack": ("schedc.packs", "pack"),
 }
 

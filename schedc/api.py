@@ -20,7 +20,7 @@ from schedc.compiler import (
 from schedc.errors import UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.pipeline import Observer
-from schedc.report import make_report
+from schedc.reports.report import make_report
 from schedc.version import VERSION
 
 

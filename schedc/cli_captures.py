@@ -54,7 +54,7 @@ def batch_command(
 ) -> int:
     """Compile each architecture of a library once and pack every capture; goes on where an earlier run ended."""
     from schedc.commands.batch import BatchRequest, batch
-    from schedc.fleet_jobs import FleetOptions
+    from schedc.fleet.jobs import FleetOptions
 
     samples = VERIFY_SAMPLES if verify else 0
     options = FleetOptions(target, cores, block, slim=slim, verify_samples=samples)

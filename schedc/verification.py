@@ -21,7 +21,7 @@ from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.llvm.target_machine import host_target_name
 from schedc.compiler import Capture, Compilation, core_graph, core_weights
 from schedc.errors import InternalError, UnsupportedError
-from schedc.host_code import load_compilation
+from schedc.host.code import load_compilation
 from schedc.targets.base import Target
 
 FloatArray = npt.NDArray[np.float32]

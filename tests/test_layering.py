@@ -120,5 +120,5 @@ def test_only_the_package_names_that_installed_code_has() -> None:
 
 def test_the_rule_has_teeth() -> None:
     assert [own(name) for name in ("schedc.cli", "schedc.ir.ops", "schedc", "numpy")] == ["cli", "ir", "", None]
-    assert rank("ir") < rank("passes") < rank("backends") < rank("compiler") < rank("jit") == rank("api") < rank("cli")
+    assert rank("ir") < rank("passes") < rank("backends") < rank("compiler") < rank("host") == rank("api") < rank("cli")
     assert {"ir.graph", "backends.llvm.module", "targets.base", "cli", ""} <= set(SOURCES)

@@ -1,6 +1,6 @@
 """The host pipeline's machine code: stages over runs of blocks, synchronised by counters.
 
-Only for running here (``schedc.host_pipeline``); objects that ``schedc compile`` writes hold no such
+Only for running here (``schedc.host.pipeline``); objects that ``schedc compile`` writes hold no such
 code.  Each stage counts the blocks it has finished, in a 64-bit word on a cache line of its own that
 only it writes.  A stage may work on block i when the stage before has finished it (acquire) and the
 stage after is fewer than ``capacity`` blocks behind, so that a slot of the ring between them is free.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from schedc.artifact import write_files
-from schedc.balance import Balance
 from schedc.commands.console import count, percent, print_table, say
-from schedc.gantt import gantt_svg
+from schedc.reports.balance import Balance
+from schedc.reports.gantt import gantt_svg
 
 
 def print_balance(balance: Balance) -> None:

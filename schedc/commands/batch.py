@@ -18,10 +18,10 @@ from schedc.audio import read_info
 from schedc.commands.compile import check_folder
 from schedc.commands.console import bytes_text, count, print_table, say
 from schedc.errors import UserError
-from schedc.fleet import ArchitectureRow, FleetSummary, Library, run_fleet
-from schedc.fleet import Progress as OnProgress
-from schedc.fleet_jobs import FleetOptions
-from schedc.fleet_workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
+from schedc.fleet.jobs import FleetOptions
+from schedc.fleet.library import ArchitectureRow, FleetSummary, Library, run_fleet
+from schedc.fleet.library import Progress as OnProgress
+from schedc.fleet.workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
 from schedc.frontend.wording import one_line
 from schedc.planning import check_options
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.bench import BlockTimes, measure_block
-from schedc.bench_cores import CoreTimes, measure_cores
 from schedc.commands.console import count, percent, print_table, say, warn
 from schedc.compiler import Capture, check_options, make_options, read_capture
+from schedc.measure.bench import BlockTimes, measure_block
+from schedc.measure.cores import CoreTimes, measure_cores
 from schedc.version import VERSION
 
 

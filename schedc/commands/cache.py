@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schedc.code_cache import ENVIRONMENT, default_cache
+from schedc.cache.code_cache import ENVIRONMENT, default_cache
 from schedc.commands.console import bytes_text, count, say
 from schedc.frontend.wording import one_line
 

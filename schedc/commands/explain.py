@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from schedc.artifact import write_files
-from schedc.balance import balance_of
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
 from schedc.compiler import Compilation, Options, c_identifier, compile_graph, read_capture
-from schedc.explain import fit, memory_by_stage, other_contracts, total_cycles
-from schedc.report import KernelFacts, kernel_facts, make_report
+from schedc.reports.balance import balance_of
+from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
+from schedc.reports.report import KernelFacts, kernel_facts, make_report
 from schedc.schedule_file import schedule_text
 
 _LEGEND = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from schedc.commands.console import count, print_table, say, warn
 from schedc.errors import UserError
+from schedc.measure.realtime import RealtimeRun, measure_realtime
 from schedc.planning import check_options, make_options, read_capture
-from schedc.realtime import RealtimeRun, measure_realtime
 
 
 def bench_realtime(model: Path, blocks: tuple[int, ...], slim: float | None, seconds: float, as_json: bool) -> None:

@@ -17,8 +17,8 @@ from schedc.audio import FloatArray, Resampler, WavInfo, WavWriter, check_output
 from schedc.commands.console import count, percent, say, warn
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
-from schedc.host_code import host_program
-from schedc.jit import Processor
+from schedc.host.code import host_program
+from schedc.host.processor import Processor
 from schedc.planning import make_options, read_capture
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from schedc.backends.interpreter import Interpreter
+from schedc.cache.compile_cache import compile_cached
 from schedc.commands.console import count, say, warn
-from schedc.compile_cache import compile_cached
 from schedc.compiler import Capture, Compilation, Options, c_identifier, read_capture
 from schedc.errors import UnsupportedError
 from schedc.ir.ops import LstmCell, macs

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from schedc.code_cache import CodeCache
+from schedc.cache.code_cache import CodeCache
 
 PROCESSES, KEYS, MOST_BYTES = 8, 40, 200_000
 

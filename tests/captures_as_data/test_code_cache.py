@@ -13,9 +13,9 @@ import pytest
 from helpers.captures import EXAMPLES
 
 import schedc
-from schedc import cache_keys
-from schedc.code_cache import CodeCache, default_cache
-from schedc.compile_cache import compile_cached
+from schedc.cache import keys
+from schedc.cache.code_cache import CodeCache, default_cache
+from schedc.cache.compile_cache import compile_cached
 from schedc.compiler import compile_graph
 from schedc.planning import make_options, read_capture
 
@@ -97,17 +97,17 @@ def test_the_key_follows_every_source_file(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.py").write_text("")
     (tmp_path / "sub" / "b.yaml").write_text("")
-    before = list(cache_keys._facts(tmp_path))
+    before = list(keys._facts(tmp_path))
     assert len(before) == 2
     (tmp_path / "sub" / "b.yaml").write_text("x: 1")
-    assert list(cache_keys._facts(tmp_path)) != before
+    assert list(keys._facts(tmp_path)) != before
 
 
 def test_keys_name_the_compiler_and_llvm() -> None:
-    facts = cache_keys._sources()
+    facts = keys._sources()
     for file in ("compiler.py", "select_kernels.py", "kernels.py", "avx2.yaml"):
         assert f"/{file} " in facts, file
-    assert "llvmlite" in cache_keys._llvm()
+    assert "llvmlite" in keys._llvm()
 
 
 def test_a_second_process_loads_without_llvm(folder: Path) -> None:

@@ -14,10 +14,11 @@ from helpers.jobs import plus, ten_over
 from helpers.siblings import write_sibling
 
 import schedc
-from schedc import compiler, fleet_jobs
+from schedc import compiler
 from schedc.backends.llvm import module
 from schedc.cli import main
-from schedc.fleet_workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
+from schedc.fleet import jobs
+from schedc.fleet.workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 LITE, CONVNET = BY_NAME["a2_lite"], BY_NAME["convnet"]
@@ -49,7 +50,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return original(code, target, with_assembly)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compiler, "emit_object", counted)
-    monkeypatch.setattr(fleet_jobs, "_kept", {})
+    monkeypatch.setattr(jobs, "_kept", {})
     monkeypatch.setenv("SCHEDC_CACHE", "off")
     return emitted
 
@@ -122,7 +123,7 @@ def test_a_wrong_bit_fails_the_capture(
     class Wrong:
         passed = False
 
-    monkeypatch.setattr(fleet_jobs, "verify_compilation", lambda *_: Wrong)
+    monkeypatch.setattr(jobs, "verify_compilation", lambda *_: Wrong)
     assert run(library, tmp_path / "out", "--verify") == 1
     assert "verify: the code's bits differ from the interpreter's" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.bin"))

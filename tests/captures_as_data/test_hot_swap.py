@@ -17,7 +17,7 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.errors import ArchitectureMismatch, UserError
-from schedc.jit import Processor, fade_gains
+from schedc.host.processor import Processor, fade_gains
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 FloatArray = npt.NDArray[np.float32]

@@ -9,8 +9,8 @@ import sys
 import pytest
 from helpers.captures import EXAMPLES
 
-from schedc import realtime
 from schedc.cli import main
+from schedc.measure import realtime
 from schedc.planning import read_capture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")

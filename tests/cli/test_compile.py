@@ -9,8 +9,8 @@ import pytest
 
 from cli.conftest import Run
 from schedc.commands.console import clock_text, percent
-from schedc.explain import memory_by_stage, other_contracts, total_cycles
-from schedc.report import kernel_facts
+from schedc.reports.explain import memory_by_stage, other_contracts, total_cycles
+from schedc.reports.report import kernel_facts
 
 LITE = Path(__file__).parents[2] / "examples" / "captures" / "a2_lite.nam"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import schedc
-import schedc.bench as bench_module
+import schedc.measure.bench as bench_module
 from cli.conftest import Run
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.compiler import core_passes, make_options, planning_passes

@@ -18,7 +18,7 @@ import schedc
 from cli.conftest import Run
 from schedc.audio import WavInfo, WavWriter, quantise
 from schedc.commands.run import exactly, played_through
-from schedc.jit import Processor
+from schedc.host.processor import Processor
 
 Wav = Callable[..., Path]
 BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}

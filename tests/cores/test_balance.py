@@ -10,10 +10,10 @@ import pytest
 from helpers.captures import EXAMPLES
 
 import schedc
-from schedc.balance import Balance, StageLoad, balance_of
 from schedc.cli import main
-from schedc.gantt import bars, gantt_svg
 from schedc.planning import make_options, plan_graph, read_capture
+from schedc.reports.balance import Balance, StageLoad, balance_of
+from schedc.reports.gantt import bars, gantt_svg
 
 LITE = {path.stem: path for path in EXAMPLES}["a2_lite"]
 
@@ -98,11 +98,11 @@ def test_run_takes_the_latency_off(capsys: pytest.CaptureFixture[str], tmp_path:
 
 
 def test_bench_compares_threads(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schedc.bench_cores.ROUNDS", 3)
-    monkeypatch.setattr("schedc.bench_cores.ROUND_FRAMES", 2000)
-    monkeypatch.setattr("schedc.bench.PASSES", 3)
-    monkeypatch.setattr("schedc.bench.WARM_UP_NS", 1)
-    monkeypatch.setattr("schedc.bench.TIMED_NS", 1)
+    monkeypatch.setattr("schedc.measure.cores.ROUNDS", 3)
+    monkeypatch.setattr("schedc.measure.cores.ROUND_FRAMES", 2000)
+    monkeypatch.setattr("schedc.measure.bench.PASSES", 3)
+    monkeypatch.setattr("schedc.measure.bench.WARM_UP_NS", 1)
+    monkeypatch.setattr("schedc.measure.bench.TIMED_NS", 1)
     assert main(["bench", str(LITE), "--block", "32", "--cores", "3", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["threads"]
     assert (found["block"], found["cores"], found["latency_samples"]) == (32, 3, 64)

@@ -23,7 +23,7 @@ from schedc.compiler import Compilation, compile_graph, make_options
 from schedc.frontend.build_graph import build_graph
 from schedc.frontend.model import WaveNetModel
 from schedc.frontend.nam_file import read_nam_document
-from schedc.host_jobs import FloatArray
+from schedc.host.jobs import FloatArray
 from schedc.ir.contract import Contract
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.partition_cores import cut_stages

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.analysis.stage_costs import HandoffCost, StageCosts, best_cuts
-from schedc.balance import Balance, balance_of
 from schedc.compiler import make_options, read_capture
 from schedc.errors import UserError
 from schedc.ir.ops import Conv
 from schedc.ir.program import Kernel, Program
 from schedc.planning import Options, plan_graph
+from schedc.reports.balance import Balance, balance_of
 
 CAPTURES = {path.stem: path for path in EXAMPLES}
 # Oyama's measurements of the public C++ fast path on RP2350: split before layer K -> cycles per sample.

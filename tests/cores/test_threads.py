@@ -18,7 +18,7 @@ from helpers.threads import load_threads, process_in_calls
 
 import schedc
 from schedc.errors import InternalError, UserError
-from schedc.host_pipeline import HostPipeline
+from schedc.host.pipeline import HostPipeline
 from schedc.ir.contract import Contract
 from schedc.ir.ops import Conv, Input
 

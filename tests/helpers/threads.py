@@ -13,8 +13,8 @@ from schedc.backends.llvm.module import stage_symbol, state_layout
 from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL, pipeline_object
 from schedc.backends.llvm.target_machine import target_machine
 from schedc.compiler import Compilation
-from schedc.host_jobs import RUN_TYPE, WAIT_TYPE, FloatArray, aligned_bytes
-from schedc.host_pipeline import HostPipeline, PipelineCode, StageCode
+from schedc.host.jobs import RUN_TYPE, WAIT_TYPE, FloatArray, aligned_bytes
+from schedc.host.pipeline import HostPipeline, PipelineCode, StageCode
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
 STAGE_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _POINTER, _INT)

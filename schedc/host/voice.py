@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from schedc.backends.llvm.pipeline import JobWord, RunResult
 from schedc.errors import InternalError
-from schedc.host_jobs import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
-from schedc.host_pipeline import HostPipeline, PipelineCode, StageCode, StageWaits
-from schedc.host_weights import Weights
-from schedc.loaded_code import LoadedCode
+from schedc.host.jobs import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
+from schedc.host.loaded_code import LoadedCode
+from schedc.host.pipeline import HostPipeline, PipelineCode, StageCode, StageWaits
+from schedc.host.weights import Weights
 
 _STRETCH_BLOCKS = 1024  # per call of machine code, so that an interrupt from the keyboard is heard
 _PIECE_FRAMES = 65536  # likewise, with threads

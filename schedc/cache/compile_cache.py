@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schedc.backends.llvm.module import ObjectCode
-from schedc.cache_keys import cache_key
-from schedc.code_cache import default_cache
+from schedc.cache.code_cache import default_cache
+from schedc.cache.keys import cache_key
 from schedc.compiler import Compilation, emit_plan, with_code
 from schedc.ir.graph import Graph
 from schedc.planning import Options, plan_graph

@@ -10,11 +10,11 @@ from elftools.elf.elffile import ELFFile
 
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
-from schedc.balance import balance_of
 from schedc.compiler import Capture, Compilation
 from schedc.cost.features import kernel_features
 from schedc.cost.model import kernel_bounds, predict_kernel
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
+from schedc.reports.balance import balance_of
 from schedc.version import VERSION
 
 

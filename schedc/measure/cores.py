@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from schedc.errors import UserError
-from schedc.host_code import host_program
-from schedc.jit import Processor
+from schedc.host.code import host_program
+from schedc.host.processor import Processor
 from schedc.planning import Capture, make_options
 
 ROUNDS = 31

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from schedc.balance import Balance
+from schedc.reports.balance import Balance
 
 _LEFT, _TOP, _ROW, _BAR, _WIDTH = 150, 46, 40, 26, 900  # pixels
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1")  # a block keeps its colour

@@ -24,7 +24,7 @@ def cache_key(*parts: str) -> str:
 @functools.cache
 def _sources() -> str:
     """Sizes and times of schedc's own files: whoever changes the compiler gets other code."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     return "\n".join(line for folder in _FOLDERS for line in _facts(package / folder))
 
 

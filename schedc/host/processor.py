@@ -22,12 +22,12 @@ import numpy.typing as npt
 from schedc.chains import ModelPaths, read_source
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
-from schedc.host_code import HostProgram, host_program
-from schedc.host_jobs import FloatArray
-from schedc.host_pipeline import StageWaits
-from schedc.host_weights import Weights
+from schedc.host.code import HostProgram, host_program
+from schedc.host.jobs import FloatArray
+from schedc.host.pipeline import StageWaits
+from schedc.host.voice import Voice
+from schedc.host.weights import Weights
 from schedc.planning import ModelPath, make_options
-from schedc.voice import Voice
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,17 @@ from schedc.compiler import Compilation, compile_graph, with_code
 from schedc.errors import UserError
 from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import read_nam_document
-from schedc.host_code import host_program, load_compilation
-from schedc.host_weights import Weights
+from schedc.host.code import host_program, load_compilation
+from schedc.host.loaded_code import LoadedCode
+from schedc.host.silence import StatePlace, silent_rows, state_places
+from schedc.host.voice import Voice
+from schedc.host.weights import Weights
 from schedc.ir.graph import Graph
 from schedc.ir.ops import LstmCell
-from schedc.loaded_code import LoadedCode
-from schedc.machine_silence import StatePlace, silent_rows, state_places
 from schedc.packs import CompiledCode, check_architecture, read_compiled
 from schedc.planning import Capture, Options, capture_of, core_graph, core_weights, make_options, plan_graph
 from schedc.verification import can_run_here, verify_compilation
 from schedc.version import VERSION
-from schedc.voice import Voice
 
 FloatArray = npt.NDArray[np.float32]
 

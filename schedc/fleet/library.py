@@ -21,9 +21,9 @@ from schedc.artifact import write_files
 from schedc.audio import WavInfo, WavWriter, read_chunks
 from schedc.compiler import c_identifier
 from schedc.errors import UserError
-from schedc.fleet_jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
-from schedc.fleet_ledger import Ledger, Line
-from schedc.fleet_workers import Failure, Workers
+from schedc.fleet.jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
+from schedc.fleet.ledger import Ledger, Line
+from schedc.fleet.workers import Failure, Workers
 
 Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]  # phase, done, of how many

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from schedc.host_jobs import aligned_bytes
+from schedc.host.jobs import aligned_bytes
 
 
 class Weights:

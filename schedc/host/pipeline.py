@@ -23,7 +23,7 @@ import numpy as np
 
 from schedc.backends.llvm.pipeline import JobWord, RunResult
 from schedc.errors import InternalError
-from schedc.host_jobs import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
+from schedc.host.jobs import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
 
 # A ring of handoffs is deep enough to bridge a time slice that another program takes, and fits the L2 cache.
 _RING_BYTES, _LEAST_SLOTS, _MOST_SLOTS = 256 * 1024, 4, 256

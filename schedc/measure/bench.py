@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.compile_cache import compile_cached
+from schedc.cache.compile_cache import compile_cached
 from schedc.compiler import Capture, Compilation, make_options
 from schedc.errors import InternalError
-from schedc.host_code import load_compilation
-from schedc.host_jobs import aligned_bytes
-from schedc.report import kernel_facts
+from schedc.host.code import load_compilation
+from schedc.host.jobs import aligned_bytes
+from schedc.reports.report import kernel_facts
 
 WARM_UP_NS = 200_000_000
 # Passes are shorter than a scheduler's time slice: on a busy machine most of them are then undisturbed.

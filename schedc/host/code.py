@@ -19,18 +19,18 @@ from schedc.backends.blob_reader import check_blob, read_header
 from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
 from schedc.backends.weight_blob import HEADER_BYTES
-from schedc.cache_keys import cache_key
-from schedc.code_cache import default_cache
+from schedc.cache.code_cache import default_cache
+from schedc.cache.keys import cache_key
 from schedc.errors import ArchitectureMismatch
 from schedc.frontend.wording import one_line
-from schedc.host_weights import Weights
+from schedc.host.loaded_code import CodeShape, LoadedCode
+from schedc.host.silence import StatePlace, silent_rows, state_places
+from schedc.host.weights import Weights
 from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph
 from schedc.ir.graph_json import graph_from_json, graph_to_json
 from schedc.ir.ops import LstmCell
 from schedc.ir.weights import WeightTable
-from schedc.loaded_code import CodeShape, LoadedCode
-from schedc.machine_silence import StatePlace, silent_rows, state_places
 from schedc.planning import Capture, Options, check_options, core_graph, core_weights
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from schedc.backends.llvm.paced import PacedLoop
-from schedc.bench import Loaded
-from schedc.compile_cache import compile_cached
+from schedc.cache.compile_cache import compile_cached
 from schedc.errors import UnsupportedError
+from schedc.measure.bench import Loaded
 from schedc.planning import Capture, make_options
 
 _PRIORITY = 50  # in the middle: above every ordinary thread, below the kernel's own

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from schedc.compiler import Compilation
 from schedc.ir.contract import Mac
 from schedc.ir.program import Arena
-from schedc.report import KernelFacts, kernel_facts
+from schedc.reports.report import KernelFacts, kernel_facts
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL
 from schedc.errors import InternalError
-from schedc.executable_memory import MappedCode, can_map
-from schedc.host_jobs import RUN_TYPE, WAIT_TYPE
+from schedc.host.executable_memory import MappedCode, can_map
+from schedc.host.jobs import RUN_TYPE, WAIT_TYPE
 from schedc.targets.base import Target
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int

@@ -15,10 +15,10 @@ import numpy as np
 from schedc.backends.packing import StartRows
 from schedc.backends.weight_blob import cells_of
 from schedc.errors import InternalError
-from schedc.host_jobs import FloatArray, aligned_bytes
-from schedc.host_weights import Weights
+from schedc.host.jobs import FloatArray, aligned_bytes
+from schedc.host.loaded_code import LoadedCode
+from schedc.host.weights import Weights
 from schedc.ir.program import Program
-from schedc.loaded_code import LoadedCode
 
 
 @dataclass(frozen=True)
