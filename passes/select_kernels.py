@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
@@ -43,9 +44,7 @@ class SelectKernels:
         self.overrides.check_names([kernel.name for kernel in program.kernels])
         schedules = {k.name: self._schedule(program, k) for k in program.kernels}
         frames = round_up_to_tiles(program.block, schedules.values())
-        rings = select_rings(program.graph, self.target, frames)
-        if self.overrides.most_blocks is not None:
-            rings = replace(rings, most_blocks=self.overrides.most_blocks)
+        rings = self.overrides.apply_rings(select_rings(program.graph, self.target, frames))
         return replace(program, schedules=schedules, rings=rings, level=Level.SCHEDULED)
 
     def _schedule(self, program: Program, kernel: Kernel) -> KernelSchedule:
@@ -58,12 +57,16 @@ class SelectKernels:
 
 def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedule:
     """The longest spans whose rings leave a quarter of the target's memory to others (where it states any)."""
-    copy_frames = max(8, target.vectors.lanes)
-    most = target.limits.rewind_blocks
+    rings = RingSchedule(
+        block_frames,
+        target.limits.rewind_blocks,
+        copy_frames=max(8, target.vectors.lanes),
+        colour="sram_bytes" not in target.facts,  # the others have caches
+    )
     room = 0.75 * target.facts["sram_bytes"].value if "sram_bytes" in target.facts else math.inf
-    while most > 2 and ring_bytes(graph, RingSchedule(block_frames, most, copy_frames)) > room:
-        most //= 2
-    return RingSchedule(block_frames, most, copy_frames)
+    while rings.most_blocks > 2 and ring_bytes(graph, rings) > room:
+        rings = replace(rings, most_blocks=rings.most_blocks // 2)
+    return rings
 
 
 def ring_bytes(graph: Graph, rings: RingSchedule) -> int:
@@ -90,14 +93,12 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
     units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
     window = shared_window([op for op in ops if isinstance(op, Conv) and op.history], target)
     space: list[KernelSchedule] = []
-    blocks = {_even_blocks(width, most) for most in range(1, min(room, width) + 1)}
-    if not target.in_order:
-        # Several passes over the outputs lost on every such machine (MACHINES.md section 6, item 7).
-        blocks = {max(blocks)}
-    for output_block in sorted(blocks):
+    blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
+    widths = [_unit_lanes(units, target.vectors.lanes)] if units else lane_widths(target)
+    for lanes, output_block in product(widths, blocks):
         for vectors in range(1, max(1, room // output_block) + 1):
             schedule = KernelSchedule(
-                lanes=_unit_lanes(units, target.vectors.lanes) if units else target.vectors.lanes,
+                lanes=lanes,
                 tile_vectors=vectors,
                 output_block=output_block,
                 pointwise_block=_pointwise_block(ops, target, vectors),
@@ -122,6 +123,9 @@ def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: 
     if scalar != (schedule.weight_route is WeightRoute.SCALAR):
         kinds = "scalar" if scalar else "broadcast or lane"
         raise UserError(where, f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}")
+    if schedule.lanes not in lane_widths(target):
+        widths = " or ".join(str(lanes) for lanes in lane_widths(target))
+        raise UserError(where, f"{schedule.lanes} lanes on {target.name}", f"use {widths}")
     if schedule.share_taps and not shared_window(histories, target):
         raise UserError(
             where, "share_taps needs a machine without vectors and dense convolutions of dilation 1", "leave it out"
@@ -156,6 +160,11 @@ def _unit_lanes(units: int, most: int) -> int:
     """Lanes for a recurrent kernel: as wide as the target allows without padding more units than needed."""
     widths = [lanes for lanes in (16, 8, 4) if lanes <= most] or [most]
     return min(widths, key=lambda lanes: (-(-units // lanes) * lanes, -lanes))
+
+
+def lane_widths(target: Target) -> list[int]:
+    """Vectors the machine has, widest first: narrower ones waste less of a small block."""
+    return [lanes for lanes in (16, 8, 4, 1) if lanes == target.vectors.lanes or 4 <= lanes < target.vectors.lanes]
 
 
 def _even_blocks(width: int, most: int) -> int:

@@ -28,12 +28,13 @@ class RankedSchedule:
 
 
 def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int) -> list[RankedSchedule]:
-    """Every legal schedule of a kernel, cheapest first; ties go to the smaller tile, then the smaller block."""
+    """Every legal schedule of a kernel, cheapest first; ties go to wider vectors, smaller tiles, smaller blocks."""
     space = schedule_space(graph, kernel, target)
     return sorted(
         (_price(graph, kernel, schedule, target, contract, block) for schedule in space),
         key=lambda entry: (
             round(entry.cycles_per_sample, 6),
+            -entry.schedule.lanes,
             entry.schedule.tile_vectors,
             entry.schedule.output_block,
             entry.schedule.share_taps,

@@ -1,6 +1,6 @@
 """Schedule files: YAML that forces decisions, and the file that reproduces a compilation's own.
 
-    rings: {most_blocks: 16}
+    rings: {most_blocks: 16, policy: rewind, colour: true}
     kernels:
       "*": {unroll_macs: 128}
       array0.layer3: {tile_vectors: 4, output_block: 3}
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ import yaml
 
 from schedc.errors import UserError
 from schedc.ir.program import Program
-from schedc.schedule import FORCEABLE, FORCEABLE_FLAGS, ScheduleOverrides, WeightRoute
+from schedc.schedule import (
+    FORCEABLE,
+    FORCEABLE_FLAGS,
+    RingPolicy,
+    RingValue,
+    ScheduleOverrides,
+    WeightRoute,
+)
 
 _MOST_BYTES = 1 << 20
 _MOST_RING_BLOCKS = 1024
@@ -38,17 +46,15 @@ def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
     top = _mapping(where, data or {}, ("kernels", "rings"))
-    rings = _mapping(f"{where}: rings", top.get("rings") or {}, ("most_blocks",))
-    most = rings.get("most_blocks")
-    if most is not None:
-        most = _number(f"{where}: rings.most_blocks", most, _MOST_RING_BLOCKS, least=2)
+    rings = _mapping(f"{where}: rings", top.get("rings") or {}, ("most_blocks", "policy", "colour"))
+    forced = tuple((key, _ring_value(f"{where}: rings.{key}", key, value)) for key, value in rings.items())
     kernels = []
     for name, values in _mapping(f"{where}: kernels", top.get("kernels") or {}).items():
         place = f"{where}: kernels.{name}"
         known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route")
         checked = tuple((key, _value(place, key, value)) for key, value in _mapping(place, values, known).items())
         kernels.append((name, checked))
-    return ScheduleOverrides(tuple(kernels), most)
+    return ScheduleOverrides(tuple(kernels), forced)
 
 
 def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -58,6 +64,22 @@ def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, An
         if known and key not in known:
             raise UserError(where, f"{key!r} cannot be set", f"known: {', '.join(known)}")
     return data
+
+
+def _ring_value(where: str, key: str, value: Any) -> RingValue:
+    if key == "most_blocks":
+        return _number(where, value, _MOST_RING_BLOCKS)
+    if key == "colour":
+        return _flag(where, value)
+    if value not in list(RingPolicy):
+        raise UserError(where, f"{value!r} is not a ring policy", f"use one of {', '.join(RingPolicy)}")
+    return RingPolicy(value)
+
+
+def _flag(where: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise UserError(where, f"{value!r} is neither true nor false")
+    return value
 
 
 def _number(where: str, value: Any, most: int, least: int = 1) -> int:
@@ -71,9 +93,7 @@ def _value(place: str, key: str, value: Any) -> int | bool | WeightRoute:
     if key in FORCEABLE:
         return _number(where, value, FORCEABLE[key])
     if key in FORCEABLE_FLAGS:
-        if type(value) is not bool:
-            raise UserError(where, f"{value!r} is neither true nor false")
-        return value
+        return _flag(where, value)
     if value not in list(WeightRoute):
         raise UserError(where, f"{value!r} is not a weight route", f"use one of {', '.join(WeightRoute)}")
     return WeightRoute(value)
@@ -84,15 +104,15 @@ def schedule_text(program: Program) -> str:
     if program.rings is None:
         return ""
     kernels = {
-        name: {
-            field.name: getattr(schedule, field.name)
-            if not isinstance(getattr(schedule, field.name), WeightRoute)
-            else str(getattr(schedule, field.name))
-            for field in fields(schedule)
-            if field.name != "lanes"
-        }
+        name: {field.name: _plain(getattr(schedule, field.name)) for field in fields(schedule)}
         for name, schedule in program.schedules.items()
     }
-    data = {"rings": {"most_blocks": program.rings.most_blocks}, "kernels": kernels}
+    rings = {key: _plain(getattr(program.rings, key)) for key in ("most_blocks", "policy", "colour")}
+    data = {"rings": rings, "kernels": kernels}
     text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=200)
     return text
+
+
+def _plain(value: Any) -> int | bool | str:
+    """YAML has no enumerations."""
+    return str(value) if isinstance(value, StrEnum) else value

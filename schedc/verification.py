@@ -22,7 +22,7 @@ from schedc.backends.llvm.target_machine import host_target_name
 from schedc.compiler import Capture, Compilation, core_graph, core_weights
 from schedc.errors import InternalError, UnsupportedError
 from schedc.host.code import load_compilation
-from schedc.targets.base import Target
+from schedc.targets.base import Target, load_target
 
 FloatArray = npt.NDArray[np.float32]
 _PAINT = 0xFF  # as floats: NaN
@@ -112,7 +112,9 @@ def can_run_here(target: Target) -> bool:
         host = host_target_name()
     except UnsupportedError:
         return False
-    return target.name == host or (host, target.name) == ("avx512", "avx2")
+    runs = load_target(host).codegen
+    same = (target.codegen.triple, target.codegen.cpu) == (runs.triple, runs.cpu)
+    return same or (host, target.name) == ("avx512", "avx2")
 
 
 def probe_signal(channels: int, samples: int) -> FloatArray:

@@ -1,8 +1,8 @@
 """Stage functions: what runs once per block around the kernels.
 
-``stage(state, weights, in, out, n)``: rewind rings that are nearly full, copy the input in, call the
-kernels in order, copy the output out, move the rings on by n frames.  ``init(state, weights)`` checks
-that the blob was packed for this code and fills every ring with its start state.
+``stage(state, weights, in, out, n)``: make room in rings that are nearly full, copy the input in, call the
+kernels in order, copy the output out, mirror what mirrored rings need, move the rings on by n frames.
+``init(state, weights)`` checks that the blob was packed for this code and fills every ring with its start state.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class StageEmitter:
         self._send()
         for name, position in self.positions.items():
             moved = self.b.ir.add(position, self.frames)
+            if self.arena.rows[name].mirror_distance:
+                self._mirror(self.arena.rows[name], position, moved)
             self.b.store(self._narrow(moved), self._position_pointer(self.arena.rows[name]))
         self.b.ir.ret_void()
 
@@ -81,9 +83,16 @@ class StageEmitter:
         return self.b.at(self.state, place.position_offset)
 
     def _position(self, place: Placement) -> Value:
-        """The ring's position for this block, after a rewind if a full block would no longer fit."""
+        """The ring's position for this block, put back if a full block would no longer fit."""
         b = self.b
         found = self._widen(b.load(self._position_pointer(place), I32))
+        full = b.ir.icmp_signed(">", found, b.number(place.last_frame))
+        if place.mirror_distance:
+            return b.ir.select(full, b.ir.sub(found, b.number(place.mirror_distance)), found)
+        return self._rewound(place, found, full)
+
+    def _rewound(self, place: Placement, found: Value, full: Value) -> Value:
+        b = self.b
         before = b.ir.block
 
         def rewind() -> None:
@@ -92,11 +101,25 @@ class StageEmitter:
             arguments = [target, place.channels, 4 * place.row_frames, distance, place.history]
             self._call_support(self.parts.support.rewind, arguments)
 
-        rewound = b.when(b.ir.icmp_signed(">", found, b.number(place.last_frame)), rewind)
+        rewound = b.when(full, rewind)
         position = b.ir.phi(b.native)
         position.add_incoming(found, before)
         position.add_incoming(b.number(place.rewound_frame), rewound)
         return position
+
+    def _mirror(self, place: Placement, position: Value, moved: Value) -> None:
+        """Copy what this block wrote of the last ``history`` frames to where the ring starts over."""
+        b = self.b
+        zone = b.number(place.rewound_frame + place.mirror_distance - place.history)
+
+        def copy() -> None:
+            begin = b.ir.select(b.ir.icmp_signed(">", position, zone), position, zone)
+            source = b.at(b.at(self.state, place.offset), b.ir.mul(begin, b.number(4)))
+            row_bytes, count = 4 * place.row_frames, b.ir.sub(moved, begin)
+            target = b.at(source, -4 * place.mirror_distance)
+            self._call_support(self.parts.support.copy, [target, row_bytes, source, row_bytes, place.channels, count])
+
+        b.when(b.ir.icmp_signed(">", moved, zone), copy)
 
     def _call_support(self, function: ir.Function, arguments: list[Number]) -> None:
         self.b.ir.call(function, [self.b.number(a) if isinstance(a, int) else a for a in arguments])

@@ -17,7 +17,7 @@ from schedc.errors import InternalError
 
 Wav = Callable[..., Path]
 
-TARGETS = "known: m33, a8, avx2, avx512, aarch64, host"
+TARGETS = "known: m33, a8, avx2, avx512, zen4, aarch64, a72, a53, host"
 
 
 def refused(run: Run, *arguments: object) -> str:

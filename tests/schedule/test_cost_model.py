@@ -45,20 +45,21 @@ def schedule(vectors: int, route: WeightRoute = WeightRoute.BROADCAST, share: bo
 def test_counts_of_a_small_kernel() -> None:
     features = kernel_features(graph(), KERNEL, schedule(4))
     assert features.macs == 4 * (2 * 2 * 3 + 2)
-    # conv: samples 2 channels x 3 taps x 4 vectors, 12 weights, 2 biases; slope; 1x1: 2 weights, 1 bias
-    assert features.loads == 24 + 12 + 2 + 1 + 2 + 1
+    assert features.loads == 24  # conv: samples of 2 channels x 3 taps x 4 vectors
+    assert features.weights == 12 + 2 + 1 + 2 + 1  # conv and its biases; slope; 1x1 and its bias
     assert features.stores == 4  # one channel leaves
     assert features.arithmetic == 4 * 2 * 2  # a product and a maximum per value
     assert features.moves == 3 * (2 + 1)  # start values of the other three vectors
     assert features.chain == 6 + 2  # one block each
+    assert features.depth == 6 + 2 + 2  # and the activation between them
     assert features.frames == 32
 
 
 def test_lanes_of_weights_and_shared_samples_save_loads() -> None:
-    plain = kernel_features(graph(), KERNEL, schedule(4)).loads
-    assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).loads < plain
-    shared = kernel_features(graph(), KERNEL, schedule(4, share=True)).loads
-    assert plain - shared == 2 * 3 * 4 - 2 * (3 + 4 - 1)
+    plain = kernel_features(graph(), KERNEL, schedule(4))
+    assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).weights < plain.weights
+    shared = kernel_features(graph(), KERNEL, schedule(4, share=True))
+    assert plain.loads - shared.loads == 2 * 3 * 4 - 2 * (3 + 4 - 1)
 
 
 def test_activation_work_counts_the_definition() -> None:
@@ -70,7 +71,7 @@ def test_activation_work_counts_the_definition() -> None:
 def test_in_order_machines_add_and_others_overlap() -> None:
     bounds = Bounds(mac=10, memory=6, issue=4, latency=3, overhead=1)
     assert bounds.cycles(in_order=True) == 17
-    assert bounds.cycles(in_order=False) == 11
+    assert 11 < bounds.cycles(in_order=False) < 12
     assert bounds.deciding() == "mac"
 
 

@@ -19,8 +19,10 @@ CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_li
     [
         ("- 1", "FILE: is not a mapping of names"),
         ("kernel: {}", "FILE: 'kernel' cannot be set; known: kernels, rings"),
-        ("rings: {most_blocks: 1}", "FILE: rings.most_blocks: 1 is not a whole number from 2 to 1024"),
-        ("kernels: {a: {tile: 2}}", "FILE: kernels.a: 'tile' cannot be set; known: tile_vectors, output_block, "),
+        ("rings: {most_blocks: 0}", "FILE: rings.most_blocks: 0 is not a whole number from 1 to 1024"),
+        ("rings: {policy: lazy}", "FILE: rings.policy: 'lazy' is not a ring policy; use one of rewind, mirror"),
+        ("rings: {colour: 2}", "FILE: rings.colour: 2 is neither true nor false"),
+        ("kernels: {a: {tile: 2}}", "FILE: kernels.a: 'tile' cannot be set; known: lanes, tile_vectors, "),
         ("kernels: {a: {tile_vectors: 0}}", "FILE: kernels.a.tile_vectors: 0 is not a whole number from 1 to 32"),
         ("kernels: {a: {tile_vectors: true}}", "FILE: kernels.a.tile_vectors: True is not a whole number"),
         ("kernels: {a: {interleave: 1}}", "FILE: kernels.a.interleave: 1 is neither true nor false"),
