@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from schedc.backends.blob_reader import check_blob, read_header
+from schedc.backends.blob_reader import check_blob
 from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
-from schedc.backends.weight_blob import HEADER_BYTES
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import ArchitectureMismatch
@@ -78,8 +77,7 @@ class HostProgram:
 
     def accepts(self, weights: Weights) -> bool:
         """Whether weights were packed for this code."""
-        stated = read_header(weights.data[:HEADER_BYTES].tobytes())
-        return (stated.digest, len(weights)) == (self.packing.digest, self.packing.total_bytes)
+        return weights.digest == self.packing.digest and len(weights) == self.packing.total_bytes
 
     def check(self, blob: bytes, where: str) -> Weights:
         """A blob from elsewhere.  Raises UserError if it is damaged, ArchitectureMismatch if for other code."""
