@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,19 +10,20 @@ import numpy as np
 
 from schedc.backends.interpreter import Interpreter
 from schedc.cache.compile_cache import compile_cached
+from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
-from schedc.compiler import Capture, Compilation, Options, c_identifier, read_capture
+from schedc.compiler import Capture, Compilation, Options, c_identifier
 from schedc.errors import UnsupportedError
 from schedc.ir.ops import LstmCell, macs
 from schedc.targets.base import Target
 from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation
 
 
-def verify(model: Path, options: Options, slim: float | None, samples: int | None) -> int:
+def verify(models: Sequence[Path], options: Options, slim: float | None, samples: int | None) -> int:
     """Print the verdict; returns the exit code, 0 or 1.  UserError as for ``compile``."""
     check_runnable(options.target)
-    capture = read_capture(model, slim)
-    compilation = compile_cached(capture.graph, options, c_identifier(model.stem))
+    capture = read_source(models, slim)
+    compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     warn(capture.warnings)
     result = verify_compilation(compilation, capture, samples or default_samples(compilation))
     where = "emulated" if result.emulated else "on this machine"
