@@ -14,7 +14,9 @@ from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
 from schedc.compiler import Capture, Compilation, Options, c_identifier
 from schedc.errors import UnsupportedError
-from schedc.ir.ops import LstmCell, macs
+from schedc.host.silence import is_recurrent
+from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
+from schedc.ir.ops import macs
 from schedc.targets.base import Target
 from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation
 
@@ -32,6 +34,9 @@ def verify(models: Sequence[Path], options: Options, slim: float | None, samples
     say(f"contract   {options.contract}")
     for run in result.runs:
         say(_run_text(run, result))
+    if is_left_to_machine_code(capture, options.contract):
+        amount = f"{count(capture.prewarm_samples, 'sample')} before, run by machine code here"
+        say(f"silence    {amount}; the interpreter checked the first and last {CHECKED_SILENCE}")
     if result.instructions_per_sample is not None:
         say(f"executed   {result.instructions_per_sample:,.0f} instructions/sample in blocks of {options.frames}")
     if result.stack_bytes is not None:
@@ -52,7 +57,7 @@ def check_runnable(target: Target) -> None:
 def default_samples(compilation: Compilation) -> int:
     """How much signal is worth its time: the LSTM interpreter is slow, and so is emulation."""
     graph = compilation.program.graph
-    if any(isinstance(node.op, LstmCell) for node in graph):
+    if is_recurrent(graph):
         return 2000
     if can_run_here(compilation.options.target):
         return 20000
