@@ -33,7 +33,6 @@ app = typer.Typer(
     help="Compile Neural Amp Modeler captures (.nam) to machine code for small and large machines.",
 )
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .nam capture.")]
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam capture; several make a chain.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")]
 Cores = Annotated[
@@ -119,7 +118,7 @@ def compile_command(
 
 @app.command("run")
 def run_command(
-    model: Model,
+    model: Models,
     source: Annotated[Path, typer.Argument(metavar="IN.wav", help="PCM (16, 24, 32 bit) or float.")],
     output: Annotated[Path, typer.Argument(metavar="OUT.wav", help="Sample format and rate as IN.wav.")],
     block: Annotated[int, typer.Option(metavar="B", help="Largest number of samples per call.")] = 64,
@@ -130,20 +129,20 @@ def run_command(
     ] = False,
     as_float: Annotated[bool, typer.Option("--float", help="Write 32-bit float whatever the input is.")] = False,
 ) -> int:
-    """Play a WAV file through a capture on this machine.
+    """Play a WAV file through a capture, or several in a row, on this machine.
 
-    A mono capture processes each channel of a stereo file by itself.
+    What is mono processes each channel of a stereo file by itself.
     """
     from schedc.commands.run import RunRequest, run
 
     check_numbers(block)
-    run(RunRequest(model, source, output, block, cores, slim, resample, as_float))
+    run(RunRequest(tuple(model), source, output, block, cores, slim, resample, as_float))
     return 0
 
 
 @app.command("verify")
 def verify_command(
-    model: Model,
+    model: Models,
     target: TargetName = "host",
     cores: Cores = None,
     block: Block = None,
@@ -166,7 +165,7 @@ def verify_command(
 
 @app.command("explain")
 def explain_command(
-    model: Model,
+    model: Models,
     target: TargetName,
     cores: Cores = None,
     block: Block = None,
@@ -193,7 +192,7 @@ def explain_command(
 
 @app.command("bench")
 def bench_command(
-    model: Model,
+    model: Models,
     block: Annotated[
         list[int] | None, typer.Option(metavar="B", help="Samples per call; may be repeated.  [default: 16 64 256]")
     ] = None,

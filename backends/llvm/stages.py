@@ -215,7 +215,7 @@ class InitEmitter:
         for node in self.stage.graph:
             if isinstance(node.op, LstmCell):
                 place = arena.lstm[node.name]
-                self._fill(cells_of(node.name), place, 0, place.row_frames)
+                self._copy(cells_of(node.name), place, 0, place.row_frames)
         self.b.ir.ret(I32(INIT_OK))
 
     def _refuse_unless(self, words: list[tuple[int, int]], code: int) -> None:
@@ -231,18 +231,27 @@ class InitEmitter:
 
     def _fill_ring(self, name: str, place: Placement) -> None:
         self.b.store(I32(place.first_frame), self.b.at(self.state, place.position_offset))
-        self._fill(name, place, place.first_frame - place.history, place.history)
+        begin = place.first_frame - place.history
+        if self.parts.layout.silence[self.number, name].per_channel > 1:
+            self._copy(name, place, begin, place.history)
+            return
+        # In whole chunks: what that writes beyond the history is the room of the first block, which has
+        # not come yet, or the row's end, which rewinding needs for the same reason.
+        count = -(-place.history // self.parts.support.chunk_frames) * self.parts.support.chunk_frames
+        row_bytes = self.b.number(4 * place.row_frames)
+        arguments = [self._row(place, begin), self.b.number(place.channels), row_bytes, self.b.number(count)]
+        self.b.ir.call(self.parts.support.fill, [*arguments, self._start(name)])
 
-    def _fill(self, name: str, place: Placement, first_frame: int, count: int) -> None:
-        item = self.parts.layout.silence[self.number, name]
-        constant = item.per_channel == 1
-        arguments = [
-            self.b.at(self.state, place.offset + 4 * first_frame),
-            self.b.number(place.channels),
-            self.b.number(4 * place.row_frames),
-            self.b.number(count),
-            self.b.at(self.weights, item.offset),
-            self.b.number(4 * item.per_channel),
-            self.b.number(0 if constant else 4),
-        ]
-        self.b.ir.call(self.parts.support.fill, arguments)
+    def _copy(self, name: str, place: Placement, first_frame: int, count: int) -> None:
+        """``count`` floats of every row, from the start state."""
+        b, given = self.b, 4 * self.parts.layout.silence[self.number, name].per_channel
+        sizes = [b.number(given), b.number(place.channels), b.number(count)]
+        target = [self._row(place, first_frame), b.number(4 * place.row_frames)]
+        b.ir.call(self.parts.support.copy, [*target, self._start(name), *sizes])
+
+    def _row(self, place: Placement, frame: int) -> Value:
+        return self.b.at(self.state, place.offset + 4 * frame)
+
+    def _start(self, name: str) -> Value:
+        """Where the blob holds a start state."""
+        return self.b.at(self.weights, self.parts.layout.silence[self.number, name].offset)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from schedc.artifact import write_files
+from schedc.cache.compile_cache import compile_cached
+from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
-from schedc.compiler import Compilation, Options, c_identifier, compile_graph, read_capture
+from schedc.compiler import Compilation, Options, c_identifier
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
@@ -28,7 +31,7 @@ _LEGEND = (
 
 
 def explain(
-    model: Path,
+    models: Sequence[Path],
     options: Options,
     slim: float | None,
     as_json: bool,
@@ -39,8 +42,8 @@ def explain(
 
     UserError as for ``compile``.
     """
-    capture = read_capture(model, slim)
-    compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
+    capture = read_source(models, slim)
+    compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     report = make_report(compilation, capture)
     if write_schedule is not None:
         folder = write_schedule.absolute().parent
