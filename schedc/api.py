@@ -9,6 +9,7 @@ from schedc.backends.c_header import HeaderFacts, c_header
 from schedc.backends.c_pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
 from schedc.backends.llvm.module import state_layout
 from schedc.cache.compile_cache import compile_cached
+from schedc.cache.tuned import with_tuned
 from schedc.chains import ModelPaths, chain_name, read_source
 from schedc.compiler import (
     Capture,
@@ -58,7 +59,7 @@ def compile_capture(
     options = make_options(target, cores, block, mac, split, core_speeds, schedule)
     capture = read_source(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
     if observers or with_texts:
-        compilation = compile_graph(capture.graph, options, chosen, observers, with_texts)
+        compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)
     else:
         compilation = compile_cached(capture.graph, options, chosen)
     return make_artifact(compilation, capture, prewarm, with_texts)

@@ -205,11 +205,18 @@ def bench_command(
         bool, typer.Option("--realtime", help="Blocks at the audio rate instead: response times, missed deadlines.")
     ] = False,
     seconds: Annotated[float, typer.Option(metavar="S", help="With --realtime: length of each run.")] = 10.0,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure several schedules instead and keep the fastest for later.")
+    ] = False,
 ) -> int:
     """Measure the compiled capture on this machine."""
     blocks = tuple(block or (16, 64, 256))
     check_numbers(*blocks)
-    if realtime:
+    if tune:
+        from schedc.commands.tune import tune as tune_schedules
+
+        tune_schedules(model, tuple(block or (64,)), slim, json)
+    elif realtime:
         from schedc.commands.realtime import bench_realtime
 
         bench_realtime(model, blocks, slim, seconds, json)

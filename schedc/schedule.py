@@ -89,6 +89,12 @@ class RingSchedule:
         """Frames from a frame to its mirror image; 0 where the ring is rewound."""
         return self.span(history) - self.block_frames if self.policy is RingPolicy.MIRROR else 0
 
+    def copied_share(self, history: int) -> float:
+        """Frames copied per frame written, in the long run and with whole blocks."""
+        distance = self.mirror_distance(history)
+        # The first block that reaches into the mirrored stretch is copied in part.
+        return (history + self.block_frames) / distance if distance else history / self.span(history)
+
     def stagger(self, index: int, history: int) -> int:
         """Frames into its span at which ring number ``index`` begins; before anything that needs an image."""
         last = self.span(history) - self.block_frames
@@ -119,20 +125,24 @@ RingValue = int | bool | RingPolicy
 class ScheduleOverrides:
     """What a schedule file forces: (kernel or ``*``, ((field, value), ...)) in order, later ones win.
 
-    ``rings``: (field, value) of the :class:`RingSchedule`.  Values are checked when the file is read
-    (:mod:`schedc.schedule_file`).
+    ``rings``: (field, value) of the :class:`RingSchedule`.  ``boundaries``: nodes at which a kernel begins.
+    Values are checked when the file is read (:mod:`schedc.schedule_file`).
     """
 
     kernels: tuple[tuple[str, tuple[tuple[str, int | bool | WeightRoute], ...]], ...] = ()
     rings: tuple[tuple[str, RingValue], ...] = ()
+    boundaries: tuple[str, ...] = ()
 
     def check_names(self, names: Sequence[str]) -> None:
         """Raise UserError for a kernel that the model does not have."""
         for name, _ in self.kernels:
-            if name != ALL_KERNELS and name not in names:
-                near = get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"its kernels: {', '.join(names[:4])}, ..."
-                raise UserError("--schedule", f"the model has no kernel {name!r}", hint)
+            if name != ALL_KERNELS:
+                _check_name("kernel", name, names)
+
+    def check_boundaries(self, names: Sequence[str]) -> None:
+        """Raise UserError for a node that the model does not have."""
+        for name in self.boundaries:
+            _check_name("node", name, names)
 
     def apply(self, kernel: str, schedule: KernelSchedule) -> KernelSchedule:
         """``schedule`` with what is forced for ``kernel``."""
@@ -146,3 +156,10 @@ class ScheduleOverrides:
     def apply_rings(self, rings: RingSchedule) -> RingSchedule:
         """``rings`` with what is forced for all of them."""
         return replace(rings, **dict(self.rings))  # type: ignore[arg-type]
+
+
+def _check_name(kind: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"its {kind}s: {', '.join(names[:4])}, ..."
+        raise UserError("--schedule", f"the model has no {kind} {name!r}", hint)

@@ -1,5 +1,6 @@
 """Schedule files: YAML that forces decisions, and the file that reproduces a compilation's own.
 
+    fusion: {begin: [array0.layer3.activation]}
     rings: {most_blocks: 16, policy: rewind, colour: true}
     kernels:
       "*": {unroll_macs: 128}
@@ -11,6 +12,7 @@ Kernels are applied in the file's order, so later entries win.  A schedule never
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +33,7 @@ from schedc.schedule import (
 
 _MOST_BYTES = 1 << 20
 _MOST_RING_BLOCKS = 1024
+_RINGS = ("most_blocks", "policy", "colour")
 
 
 def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
@@ -38,15 +41,24 @@ def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
     where = str(path)
     try:
         text = Path(path).read_bytes()
-        if len(text) > _MOST_BYTES:
-            raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
-        data: Any = yaml.safe_load(text)
     except OSError as error:
         raise UserError(where, f"cannot be read: {error.strerror}", "check the name after --schedule") from error
+    return parse_schedule(text, where)
+
+
+def parse_schedule(text: bytes, where: str) -> ScheduleOverrides:
+    """The same for a file's content; ``where`` names it in errors."""
+    if len(text) > _MOST_BYTES:
+        raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
+    try:
+        data: Any = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
-    top = _mapping(where, data or {}, ("kernels", "rings"))
-    rings = _mapping(f"{where}: rings", top.get("rings") or {}, ("most_blocks", "policy", "colour"))
+    top = _mapping(where, data or {}, ("fusion", "kernels", "rings"))
+    begins = _mapping(f"{where}: fusion", top.get("fusion") or {}, ("begin",)).get("begin", [])
+    if not isinstance(begins, list) or any(type(name) is not str for name in begins):
+        raise UserError(f"{where}: fusion.begin", "is not a list of node names")
+    rings = _mapping(f"{where}: rings", top.get("rings") or {}, _RINGS)
     forced = tuple((key, _ring_value(f"{where}: rings.{key}", key, value)) for key, value in rings.items())
     kernels = []
     for name, values in _mapping(f"{where}: kernels", top.get("kernels") or {}).items():
@@ -54,7 +66,7 @@ def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
         known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route")
         checked = tuple((key, _value(place, key, value)) for key, value in _mapping(place, values, known).items())
         kernels.append((name, checked))
-    return ScheduleOverrides(tuple(kernels), forced)
+    return ScheduleOverrides(tuple(kernels), forced, tuple(begins))
 
 
 def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -99,16 +111,23 @@ def _value(place: str, key: str, value: Any) -> int | bool | WeightRoute:
     return WeightRoute(value)
 
 
-def schedule_text(program: Program) -> str:
-    """The file that reproduces the schedule of a program, as text."""
-    if program.rings is None:
-        return ""
-    kernels = {
-        name: {field.name: _plain(getattr(schedule, field.name)) for field in fields(schedule)}
+def decisions(program: Program, boundaries: Sequence[str] = ()) -> ScheduleOverrides:
+    """What reproduces the schedule of a scheduled program that was fused with ``boundaries``."""
+    kernels = tuple(
+        (name, tuple((field.name, getattr(schedule, field.name)) for field in fields(schedule)))
         for name, schedule in program.schedules.items()
+    )
+    return ScheduleOverrides(kernels, tuple((key, getattr(program.rings, key)) for key in _RINGS), tuple(boundaries))
+
+
+def schedule_text(overrides: ScheduleOverrides) -> str:
+    """A schedule file that states ``overrides``."""
+    data: dict[str, Any] = {
+        "rings": {key: _plain(value) for key, value in overrides.rings},
+        "kernels": {name: {key: _plain(value) for key, value in values} for name, values in overrides.kernels},
     }
-    rings = {key: _plain(getattr(program.rings, key)) for key in ("most_blocks", "policy", "colour")}
-    data = {"rings": rings, "kernels": kernels}
+    if overrides.boundaries:
+        data = {"fusion": {"begin": list(overrides.boundaries)}, **data}
     text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=200)
     return text
 

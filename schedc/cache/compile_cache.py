@@ -5,6 +5,7 @@ from __future__ import annotations
 from schedc.backends.llvm.module import ObjectCode
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
+from schedc.cache.tuned import with_tuned
 from schedc.compiler import Compilation, emit_plan, with_code
 from schedc.ir.graph import Graph
 from schedc.planning import Options, plan_graph
@@ -12,7 +13,8 @@ from schedc.planning import Options, plan_graph
 
 def compile_cached(graph: Graph, options: Options, name: str = "capture") -> Compilation:
     """As :func:`schedc.compiler.compile_graph`, with the same bytes; no texts of the code are kept."""
-    plan = plan_graph(graph, options)
+    plan = plan_graph(graph, with_tuned(graph, options))
+    options = plan.options
     key = cache_key("object", repr(options), plan.layout.digest.hex(), name)
     cache = default_cache()
     elf = cache.get(key)

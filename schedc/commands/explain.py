@@ -17,7 +17,7 @@ from schedc.compiler import Compilation, Options, c_identifier
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
-from schedc.schedule_file import schedule_text
+from schedc.schedule_file import decisions, schedule_text
 
 _LEGEND = (
     "MACs, act     multiply-accumulates and activations per sample",
@@ -27,6 +27,7 @@ _LEGEND = (
     "bound         what decides the prediction: mac, memory, issue, latency or overhead",
     "weights       bytes",
     "predicted     cycles per sample by the cost model, not measured",
+    "runner-up     the next best vectors x lanes x out, and how much more it is predicted to take",
 )
 
 
@@ -47,7 +48,8 @@ def explain(
     report = make_report(compilation, capture)
     if write_schedule is not None:
         folder = write_schedule.absolute().parent
-        write_files(folder, {write_schedule.name: schedule_text(compilation.program).encode()})
+        decided = decisions(compilation.program, options.schedule.boundaries)
+        write_files(folder, {write_schedule.name: schedule_text(decided).encode()})
     warn([*capture.warnings, *core_warnings(options.target, options.cores)])
     if as_json:
         say(json.dumps(report, indent=2))
@@ -86,15 +88,16 @@ def _kernels(facts: list[KernelFacts]) -> None:
             fact.bound,
             f"{fact.weight_bytes:,}",
             f"{fact.estimated_cycles_per_sample:,.1f}",
+            fact.runner_up,
         ]
         for fact in facts
     ]
     shapes = len({fact.shape for fact in facts})
     macs, activations = sum(f.macs_per_sample for f in facts), sum(f.activations_per_sample for f in facts)
     weights, cycles = sum(f.weight_bytes for f in facts), f"{total_cycles(facts):,.1f}"
-    totals = [f"{macs:,}", f"{activations:,}", "", "", "", "", f"{weights:,}", cycles]
+    totals = [f"{macs:,}", f"{activations:,}", "", "", "", "", f"{weights:,}", cycles, ""]
     rows.append(["total", "", f"{shapes}", *totals])
-    print_table([*columns, ">predicted"], rows)
+    print_table([*columns, ">predicted", ">runner-up"], rows)
     say()
     for line in _LEGEND:
         say(line)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
@@ -96,9 +97,7 @@ def _own_depth(op: Op) -> float:
 def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
     vectors = schedule.tile_vectors
     counts: Counter[str] = Counter()
-    readers = graph.consumers(node.name)
-    leaves = any(r.name not in inside or isinstance(r.op, Output) or history(r.op) for r in readers)
-    if leaves or _is_wide(node, schedule):
+    if _leaves(graph, node, inside) or _is_wide(node, schedule):
         counts["stores"] += node.channels * vectors
     if isinstance(node.op, Slice):
         return counts
@@ -116,6 +115,23 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) 
             counts[key] += work[key] * node.channels * vectors
         counts["weights"] += work["constants"]
     return counts
+
+
+def _leaves(graph: Graph, node: Node, inside: Container[str]) -> bool:
+    """Whether a node's value is stored for others: another kernel, an output, a later block."""
+    readers = graph.consumers(node.name)
+    return any(r.name not in inside or isinstance(r.op, Output) or history(r.op) for r in readers)
+
+
+def kernel_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
+    """Equal for kernels that have equal features under equal schedules: dilations beyond 2 do not matter."""
+    place = {name: index for index, name in enumerate(kernel.nodes)}
+    result = []
+    for node in (graph[name] for name in kernel.nodes):
+        op = replace(node.op, dilation=min(node.op.dilation, 2)) if isinstance(node.op, Conv) else node.op
+        operands = tuple((place.get(name, -1), graph[name].channels) for name in node.operands)
+        result.append((op, operands, _leaves(graph, node, place)))
+    return tuple(result)
 
 
 def _is_wide(node: Node, schedule: KernelSchedule) -> bool:

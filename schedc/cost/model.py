@@ -124,11 +124,16 @@ def predict_kernel(program: Program, kernel: Kernel, target: Target, contract: C
     return work + ring_cycles(program, kernel, target)
 
 
+def predict_program(program: Program, target: Target, contract: Contract) -> float:
+    """Predicted cycles per sample of all kernels of a scheduled program, one after the other."""
+    return sum(predict_kernel(program, kernel, target, contract) for kernel in program.kernels)
+
+
 def ring_cycles(program: Program, kernel: Kernel, target: Target) -> float:
     """Cycles per sample to start over the rings that a kernel's results are kept in."""
     copied = 0.0
     for name in kernel.nodes:
         past = max((history(reader.op) for reader in program.graph.consumers(name)), default=0)
         if past and program.rings:
-            copied += program.graph[name].channels * past / program.rings.span(past)
+            copied += program.graph[name].channels * program.rings.copied_share(past)
     return target.fact("copy_cycles_per_float") * copied

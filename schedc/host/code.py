@@ -20,6 +20,7 @@ from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
+from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch
 from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
@@ -86,6 +87,7 @@ class HostProgram:
 def host_program(graph: Graph, options: Options) -> HostProgram:
     """The program for a graph as built; compiled only if neither this process nor the cache knows it."""
     check_options(options)
+    options = with_tuned(graph, options)
     with _lock:
         program = _known(graph, options)
         if program is None:
@@ -97,6 +99,7 @@ def host_program(graph: Graph, options: Options) -> HostProgram:
 
 def known_program(graph: Graph, options: Options) -> HostProgram | None:
     """As :func:`host_program`, but never compiles."""
+    options = with_tuned(graph, options)
     with _lock:
         return _known(graph, options)
 

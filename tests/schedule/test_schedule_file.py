@@ -9,7 +9,7 @@ import pytest
 import schedc
 from schedc.compiler import compile_graph, make_options, read_capture
 from schedc.errors import UserError
-from schedc.schedule_file import read_schedule, schedule_text
+from schedc.schedule_file import decisions, read_schedule, schedule_text
 
 CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_lite.nam"
 
@@ -18,7 +18,7 @@ CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_li
     ("text", "words"),
     [
         ("- 1", "FILE: is not a mapping of names"),
-        ("kernel: {}", "FILE: 'kernel' cannot be set; known: kernels, rings"),
+        ("kernel: {}", "FILE: 'kernel' cannot be set; known: fusion, kernels, rings"),
         ("rings: {most_blocks: 0}", "FILE: rings.most_blocks: 0 is not a whole number from 1 to 1024"),
         ("rings: {policy: lazy}", "FILE: rings.policy: 'lazy' is not a ring policy; use one of rewind, mirror"),
         ("rings: {colour: 2}", "FILE: rings.colour: 2 is neither true nor false"),
@@ -65,7 +65,7 @@ def test_the_written_file_reproduces_the_code(target: str, tmp_path: Path) -> No
     graph = read_capture(CAPTURE).graph
     chosen = compile_graph(graph, make_options(target))
     file = tmp_path / "schedule.yaml"
-    file.write_text(schedule_text(chosen.program), encoding="utf-8")
+    file.write_text(schedule_text(decisions(chosen.program)), encoding="utf-8")
     again = compile_graph(graph, make_options(target, schedule=file))
     assert again.program.schedules == chosen.program.schedules
     assert again.code.elf == chosen.code.elf
