@@ -33,7 +33,7 @@ app = typer.Typer(
     help="Compile Neural Amp Modeler captures (.nam) to machine code for small and large machines.",
 )
 
-Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam capture; several make a chain.")]
+Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam or .namb capture; several: a chain.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")]
 Cores = Annotated[
     int | None, typer.Option(metavar="N", help="Stages to cut the model into, one per core.  [default: 1]")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.siblings import write_sibling
 from llvmlite import ir
 
 import schedc
@@ -22,7 +23,7 @@ from schedc.cache.compile_cache import compile_cached
 from schedc.cli import main
 from schedc.compiler import compile_graph
 from schedc.planning import make_options, read_capture
-from schedc.targets.base import Target
+from schedc.targets.base import TARGET_NAMES, Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 LSTM, NET = BY_NAME["lstm_1x16"], BY_NAME["convnet"]
@@ -139,13 +140,14 @@ def test_a_damaged_entry_is_built_again(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
-def test_cached_compilations_are_the_same_bytes(folder: Path) -> None:
-    capture = read_capture(LSTM)
-    options = make_options("m33")
-    fresh = compile_graph(capture.graph, options, "amp").code.elf
-    assert [compile_cached(capture.graph, options, "amp").code.elf for _ in range(2)] == [fresh, fresh]
-    assert compile_cached(capture.graph, options, "other").code.elf != fresh
-    assert len(list(folder.iterdir())) == 2
+@pytest.mark.parametrize("target", TARGET_NAMES)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_cached_compilations_are_the_same_bytes_by_any_name(folder: Path, target: str, cores: int) -> None:
+    """One entry an architecture: names are put into the object afterwards."""
+    graph, options = read_capture(LSTM).graph, make_options(target, cores)
+    for name in ("amp", "amp", "stage0_x", "code"):
+        assert compile_cached(graph, options, name).code.elf == compile_graph(graph, options, name).code.elf
+    assert len(list(folder.iterdir())) == 1
 
 
 @pytest.fixture
@@ -165,11 +167,14 @@ def emitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_compile_writes_the_same_files_from_the_cache(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emitted: list[str], target: str
 ) -> None:
-    command = ["compile", str(NET), "--target", target, "--cores", "2", "-o"]
+    other = write_sibling(NET, tmp_path / "other.nam", seed=1)
+    command = ["compile", "--target", target, "--cores", "2", "-o"]
     for place, cache in (("fresh", "off"), ("first", str(folder)), ("second", str(folder))):
         monkeypatch.setenv("SCHEDC_CACHE", cache)
-        assert main([*command, str(tmp_path / place)]) == 0
-    assert emitted == [target, target]  # the last one was known
+        assert main([*command, str(tmp_path / place), str(NET)]) == 0
+    assert emitted == [target, target]  # the last one was known,
+    assert main([*command, str(tmp_path / "third"), str(other)]) == 0
+    assert len(emitted) == 2  # and so is any capture of the architecture
     fresh, first, second = (
         {path.name: path.read_bytes() for path in (tmp_path / place).iterdir()}
         for place in ("fresh", "first", "second")
