@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from schedc.analysis.tap_sharing import shares_taps
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Output, Scale, Slice, Start, history
@@ -18,7 +19,8 @@ from schedc.schedule import KernelSchedule, WeightRoute
 
 @dataclass(frozen=True)
 class KernelFeatures:
-    """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants.  ``stores``.
+    """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants; ``unaligned`` of them are vectors
+    of past samples, which start anywhere in a cache line.  ``stores``.
 
     ``arithmetic``: other float and bit operations.  ``divisions``.  ``moves``: copies of start values.
     ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``blocks`` of
@@ -27,6 +29,7 @@ class KernelFeatures:
 
     macs: float
     loads: float
+    unaligned: float
     stores: float
     arithmetic: float
     divisions: float
@@ -48,6 +51,7 @@ def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> K
     return KernelFeatures(
         total["macs"],
         total["loads"],
+        total["unaligned"],
         total["stores"],
         total["arithmetic"],
         total["divisions"],
@@ -91,16 +95,24 @@ def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Coun
     passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
     in_registers = op.kernel_size == 1 and node.operands[0] in inside
     samples = 0 if in_registers else op.in_channels * op.kernel_size * vectors * passes
-    if schedule.share_taps and op.kernel_size > 1:
-        samples = op.in_channels * (op.kernel_size + vectors - 1) * passes
+    steps = op.kernel_size  # taps one after the other
     weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
+    if shares_taps(op, schedule):
+        together, skew, rest = 1, vectors - 1, 0
+        if schedule.lanes > 1:
+            together = schedule.weight_vectors
+            skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
+            steps += skew
+            weights *= vectors / together
+        samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts: Counter[str] = Counter()
     counts["macs"] = op.out_channels * terms * vectors
     counts["loads"] = int(samples + weights + starts)
+    counts["unaligned"] = samples if op.kernel_size > 1 else 0
     counts["moves"] = starts * (vectors - 1)
     blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
-    counts["chain"] = terms * blocks
+    counts["chain"] = op.columns * steps * blocks
     counts["blocks"] = blocks
     return counts
 
@@ -116,6 +128,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
     return KernelFeatures(
         macs=4 * columns * blocks,
         loads=(weights + columns + constants + copies) * blocks,
+        unaligned=0,
         stores=(copies + 1) * blocks,
         arithmetic=arithmetic * blocks,
         divisions=5 * blocks,

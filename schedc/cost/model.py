@@ -15,6 +15,8 @@ from schedc.ir.program import Kernel, Program
 from schedc.schedule import KernelSchedule
 from schedc.targets.base import Target
 
+_LINE_BYTES = 64
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -54,13 +56,23 @@ def kernel_bounds(features: KernelFeatures, target: Target, contract: Contract, 
         mac=mac * features.macs
         + operation * (features.arithmetic + features.moves)
         + target.fact("divide_cycles") * features.divisions,
-        memory=target.fact("load_cycles") * features.loads + target.fact("store_cycles") * features.stores,
+        memory=target.fact("load_cycles") * (features.loads - features.unaligned)
+        + _unaligned_load_cycles(target) * features.unaligned
+        + target.fact("store_cycles") * features.stores,
         issue=instructions / target.fact("issue_width"),
         latency=target.fact("mac_latency_cycles") * features.chain,
         overhead=target.fact("tile_cycles")
         + target.fact("block_cycles") * features.blocks
         + target.fact("call_cycles") / tiles,
     )
+
+
+def _unaligned_load_cycles(target: Target) -> float:
+    """Where the target does not say: in-order machines make no difference, others load every line touched."""
+    if "unaligned_load_cycles" in target.facts:
+        return target.fact("unaligned_load_cycles")
+    crossing = 0 if target.in_order else (4 * target.vectors.lanes - 4) / _LINE_BYTES
+    return target.fact("load_cycles") * (1 + crossing)
 
 
 def estimate_cycles(
