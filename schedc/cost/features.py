@@ -103,7 +103,8 @@ def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Coun
             together = schedule.weight_vectors
             skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
             steps += skew
-            weights *= vectors / together
+            # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
+            weights *= (vectors / together * (op.kernel_size - rest) + rest) / op.kernel_size
         samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts: Counter[str] = Counter()

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from helpers.captures import capture_of, graph_of, interpret_core
+from helpers.documents import capture_from_text
 from helpers.effort import examples_per_test
-from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
+from helpers.linear_capture import linear_text
+from helpers.machines import FOREIGN, TARGETS, Loaded, assert_same_bits, cut_blocks, native_targets
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schedc.analyze import analyze_compilation
 from schedc.compiler import Compilation, compile_graph, make_options
 from schedc.errors import UserError
 from schedc.ir.ops import Conv, Input, Start
@@ -89,3 +92,24 @@ def test_any_shape(target: str, case: Case, seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((graph["x"].channels, 150)).astype(np.float32)
     found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(150, case.block, seed))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), f"{case} on {target}")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_long_linear_capture_as_it_is_compiled(target: str, channels: int) -> None:
+    taps = 2048 if target in native_targets() else 150
+    capture = capture_from_text(linear_text(taps, channels))
+    compilation = compile_graph(capture.graph, make_options(target, block=64))
+    assert all(schedule.share_taps for schedule in compilation.program.schedules.values())
+    x = np.random.default_rng(1).standard_normal((channels, 200)).astype(np.float32)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(200, 64, 1))
+    assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
+
+
+@pytest.mark.parametrize("target", FOREIGN)
+def test_the_loop_of_a_long_filter_rarely_loads(target: str) -> None:
+    compilation = compile_graph(capture_from_text(linear_text(500)).graph, make_options(target))
+    loops = analyze_compilation(compilation, calls=1).typical.loops
+    taps = max(loops, key=lambda loop: loop.costs.mix["fma"] + loop.costs.mix["mul"])
+    assert taps.costs.stack_accesses == 0
+    assert taps.loads_per_mac < 0.5
