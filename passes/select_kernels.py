@@ -10,10 +10,11 @@ schedule file's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+from schedc.analysis.tap_sharing import shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op, history
@@ -23,9 +24,6 @@ from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
-# Shared taps are written out; longer kernels would be too much code.
-_MOST_SHARED_TAPS = 16
-
 
 # Picks one schedule for a kernel at blocks of so many frames.
 Choose = Callable[[Graph, Kernel, int], KernelSchedule]
@@ -91,7 +89,6 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
     width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.limits.accumulators
     units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
-    window = shared_window([op for op in ops if isinstance(op, Conv) and op.history], target)
     space: list[KernelSchedule] = []
     blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
     widths = [_unit_lanes(units, target.vectors.lanes)] if units else lane_widths(target)
@@ -108,9 +105,7 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
                 interleave=target.in_order,
                 share_taps=False,
             )
-            space.append(schedule)
-            if vectors == window and output_block == width:
-                space.append(replace(schedule, share_taps=True))
+            space += [schedule, *_shared(ops, schedule, target)]
     return space
 
 
@@ -118,7 +113,6 @@ def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: 
     """Raise UserError for a forced schedule that cannot be lowered."""
     where = f"--schedule, kernel {kernel.name}"
     ops = [graph[name].op for name in kernel.nodes]
-    histories = [op for op in ops if isinstance(op, Conv) and op.history]
     scalar = target.vectors.lanes == 1
     if scalar != (schedule.weight_route is WeightRoute.SCALAR):
         kinds = "scalar" if scalar else "broadcast or lane"
@@ -126,10 +120,12 @@ def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: 
     if schedule.lanes not in lane_widths(target):
         widths = " or ".join(str(lanes) for lanes in lane_widths(target))
         raise UserError(where, f"{schedule.lanes} lanes on {target.name}", f"use {widths}")
-    if schedule.share_taps and not shared_window(histories, target):
-        raise UserError(
-            where, "share_taps needs a machine without vectors and dense convolutions of dilation 1", "leave it out"
-        )
+    if schedule.tile_vectors % schedule.weight_vectors:
+        even = f"weight_vectors {schedule.weight_vectors} does not divide tile_vectors {schedule.tile_vectors}"
+        raise UserError(where, even, "leave it out")
+    if schedule.share_taps and not may_share(ops, schedule):
+        needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
+        raise UserError(where, f"share_taps needs {needs}", "leave it out or make tile_vectors smaller")
 
 
 def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
@@ -141,19 +137,35 @@ def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
     return _even_blocks(max((op.out_channels for op in pointwise), default=1), min(room, target.limits.accumulators))
 
 
-def shared_window(convolutions: list[Conv], target: Target) -> int:
-    """Frames per tile where taps share their samples, or 0 where they cannot.
+def may_share(ops: Iterable[Op], schedule: KernelSchedule) -> bool:
+    """Whether neighbouring taps can share their samples: all history has dilation 1, and it is long enough."""
+    convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
+    return all(op.dilation == 1 for op in convolutions) and any(shares_taps(op, schedule) for op in convolutions)
 
-    One frame per register, dilation 1, dense: a tile needs a register per sum, one per sample of the window
-    and a column's weights.
-    """
-    if target.vectors.lanes > 1 or not convolutions:
-        return 0
-    if any(op.dilation != 1 or op.groups > 1 or op.kernel_size > _MOST_SHARED_TAPS for op in convolutions):
-        return 0
-    outputs, columns = max(op.out_channels for op in convolutions), max(op.columns for op in convolutions)
-    frames = (target.vectors.registers - outputs - 1) // (outputs + columns)
-    return frames if frames > 1 else 0
+
+def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
+    """The same with taps that share their samples, as far as that fits the registers."""
+    vectors = schedule.tile_vectors
+    together = [count for count in range(1, vectors) if vectors % count == 0] if schedule.lanes > 1 else []
+    shared = [replace(schedule, share_taps=True, weight_vectors=count) for count in together or [1]]
+    return [entry for entry in shared if fits_shared(ops, entry, target)]
+
+
+def fits_shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> bool:
+    """Whether taps that share their samples find room in registers: sums, samples, weights."""
+    if not may_share(ops, schedule):
+        return False
+    convolutions = [op for op in ops if isinstance(op, Conv) and shares_taps(op, schedule)]
+    return max(_shared_registers(op, schedule) for op in convolutions) <= target.vectors.registers
+
+
+def _shared_registers(op: Conv, schedule: KernelSchedule) -> float:
+    outputs, vectors = min(schedule.output_block, op.out_channels), schedule.tile_vectors
+    if schedule.lanes == 1:
+        sources = op.columns * -(-outputs * op.groups // op.out_channels)
+        return (outputs + sources) * vectors + outputs + 1 if vectors > 1 else math.inf
+    weights = vectors // schedule.weight_vectors if schedule.weight_route is WeightRoute.LANE else 1
+    return outputs * vectors + weights + 2 * schedule.weight_vectors  # samples are loaded one tap ahead
 
 
 def _unit_lanes(units: int, most: int) -> int:

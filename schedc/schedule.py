@@ -32,8 +32,9 @@ class KernelSchedule:
     multiply-accumulate instructions than this is rolled; so is a channel loop.
     ``register_values``: streams of at most this many vectors per tile stay in registers, wider
     ones go through tile scratch.  ``interleave``: write element-wise steps across the tile's vectors,
-    for machines that issue in order.  ``share_taps``: with dilation 1 and one frame per register, neighbouring
-    taps read the same samples; load each once and unroll all taps.
+    for machines that issue in order.  ``share_taps``: with dilation 1, neighbouring taps read the same
+    samples; load each once for several taps.  ``weight_vectors``: where they do, and lanes are frames, so many
+    neighbouring vectors share a weight.
     """
 
     lanes: int
@@ -45,6 +46,7 @@ class KernelSchedule:
     weight_route: WeightRoute
     interleave: bool
     share_taps: bool
+    weight_vectors: int = 1
 
     @property
     def tile_frames(self) -> int:
@@ -116,6 +118,7 @@ FORCEABLE: dict[str, int] = {
     "pointwise_block": 64,
     "unroll_macs": 4096,
     "register_values": 256,
+    "weight_vectors": 32,
 }
 FORCEABLE_FLAGS = ("interleave", "share_taps")
 RingValue = int | bool | RingPolicy

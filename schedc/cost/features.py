@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
+from schedc.analysis.tap_sharing import shares_taps
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Op, Output, Scale, Slice, Start, history
@@ -148,16 +149,24 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     source = node.operands[0]
     in_registers = op.kernel_size == 1 and source in inside and not _is_wide(graph[source], schedule)
     samples = 0 if in_registers else op.in_channels * op.kernel_size * vectors * passes
-    if schedule.share_taps and op.kernel_size > 1:
-        samples = op.in_channels * (op.kernel_size + vectors - 1) * passes
+    steps = op.kernel_size  # taps one after the other
     weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
+    if shares_taps(op, schedule):
+        together, skew, rest = 1, vectors - 1, 0
+        if schedule.lanes > 1:
+            together = schedule.weight_vectors
+            skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
+            steps += skew
+            # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
+            weights *= (vectors / together * (op.kernel_size - rest) + rest) / op.kernel_size
+        samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts: Counter[str] = Counter()
     counts["macs"] = op.out_channels * terms * vectors
     counts["loads"], counts["weights"] = samples, int(weights + starts)
     counts["moves"] = starts * (vectors - 1)
     blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
-    counts["chain"] = terms * blocks
+    counts["chain"] = op.columns * steps * blocks
     counts["blocks"] = blocks
     return counts
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from helpers.captures import graph_of
 
 from schedc.autoscheduler import rank
-from schedc.cost.features import activation_work, kernel_features
+from schedc.compiler import make_options
+from schedc.cost.features import KernelFeatures, activation_work, kernel_features
 from schedc.cost.model import Bounds, kernel_bounds
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
-from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output
+from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output, Start
 from schedc.ir.program import Kernel
 from schedc.schedule import KernelSchedule, WeightRoute
 from schedc.targets.base import load_target
@@ -55,11 +59,43 @@ def test_counts_of_a_small_kernel() -> None:
     assert features.frames == 32
 
 
-def test_lanes_of_weights_and_shared_samples_save_loads() -> None:
-    plain = kernel_features(graph(), KERNEL, schedule(4))
-    assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).weights < plain.weights
-    shared = kernel_features(graph(), KERNEL, schedule(4, share=True))
-    assert plain.loads - shared.loads == 2 * 3 * 4 - 2 * (3 + 4 - 1)
+def test_lanes_of_weights_save_loads() -> None:
+    plain = kernel_features(graph(), KERNEL, schedule(4)).weights
+    assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).weights < plain
+
+
+def fir_features(lanes: int, vectors: int, together: int = 1, share: bool = True) -> KernelFeatures:
+    """Of 35 taps from 2 channels to 1."""
+    fir = graph_of(("x", Input(2), ""), ("fir", Conv(2, 1, 35, 1, 1, Start.NOTHING), "x"))
+    route = WeightRoute.SCALAR if lanes == 1 else WeightRoute.BROADCAST
+    chosen = replace(schedule(vectors, route, share), lanes=lanes, weight_vectors=together)
+    return kernel_features(fir, Kernel("k", ("fir",)), chosen)
+
+
+def test_a_window_of_single_frames_loads_each_sample_once() -> None:
+    assert (fir_features(1, 4).loads, fir_features(1, 4).weights) == (2 * (35 + 3), 2 * 35)
+    assert fir_features(1, 4).chain == 2 * 35
+
+
+def test_vectors_in_skewed_order_load_samples_once_and_weights_each() -> None:
+    plain, skewed, pairs = fir_features(8, 4, share=False), fir_features(8, 4), fir_features(8, 4, 2)
+    # 3 of the 35 taps are less than a group of 8: there every vector loads its samples.
+    assert plain.loads == 2 * 4 * 35
+    assert skewed.loads == 2 * (32 + 3 * 8 + 3 * 4)
+    assert pairs.loads == 2 * (2 * (32 + 2 * 8) + 3 * 4)
+    assert plain.weights == 2 * 35
+    assert skewed.weights == 2 * (32 * 4 + 3)
+    assert pairs.weights == 2 * (32 * 2 + 3)
+    assert (plain.chain, skewed.chain, pairs.chain) == (2 * 35, 2 * (35 + 3 * 8), 2 * (35 + 2 * 8))
+
+
+@pytest.mark.parametrize("target", ["avx512", "zen4", "avx2", "a8", "aarch64", "m33"])
+def test_a_long_filter_shares_its_taps_and_a_dilated_one_cannot(target: str) -> None:
+    machine, contract = load_target(target), make_options(target).contract
+    for dilation in (1, 2):
+        fir = graph_of(("fir", Conv(1, 1, 2048, dilation), "x"))
+        ranked = rank(fir, Kernel("k", ("fir",)), machine, contract, 64)
+        assert ranked[0].schedule.share_taps == (dilation == 1)
 
 
 def test_activation_work_counts_the_definition() -> None:
