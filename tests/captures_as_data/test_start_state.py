@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from schedc.backends.packing import StartRows, held_by, start_state
 from schedc.chains import read_source
 from schedc.cli import main
 from schedc.compiler import compile_graph, make_options
+from schedc.host import code as code_here
 from schedc.host import start_state as host
-from schedc.host.code import host_program
 from schedc.ir.contract import Contract
 from schedc.planning import Capture, core_graph, core_weights
 
@@ -134,7 +135,8 @@ def test_pack_uses_code_that_is_there_and_no_llvm(
     if cached:
         options = host.host_options(Contract())
         assert options is not None
-        host_program(read_source(unsettled).graph, options)
+        monkeypatch.setattr(code_here, "_programs", WeakValueDictionary())  # else it need not go to the cache
+        code_here.host_program(read_source(unsettled).graph, options)
     arguments = ["pack", str(unsettled), "--for", str(tmp_path / "lstm.json"), "-o", str(tmp_path / "x.bin")]
     code = (
         "import sys\nfrom schedc.backends.interpreter import Interpreter\nfrom schedc.cli import main\n"
