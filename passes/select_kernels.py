@@ -23,6 +23,8 @@ from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
+_MANY_REGISTERS = 32
+
 
 # Picks one schedule for a kernel at blocks of so many frames.
 Choose = Callable[[Graph, Kernel, int], KernelSchedule]
@@ -88,8 +90,9 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
     units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
     space: list[KernelSchedule] = []
     blocks = {_even_blocks(width, most) for most in range(1, min(room, width) + 1)}
-    if not target.in_order:
-        # Several passes over the outputs lost on every such machine (MACHINES.md section 6, item 7).
+    if not target.in_order and target.vectors.registers >= _MANY_REGISTERS:
+        # Several passes over the outputs lost on every such machine (MACHINES.md section 6, item 7).  With fewer
+        # registers they win: two vectors of four outputs load half the weights of one vector of eight.
         blocks = {max(blocks)}
     for output_block in sorted(blocks):
         for vectors in range(1, max(1, room // output_block) + 1):
@@ -130,6 +133,9 @@ def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
     narrow = [op for op in pointwise if op.in_channels * vectors <= target.limits.accumulators]
     sources = max((op.in_channels for op in narrow), default=0) * vectors
     room = max(1, (target.vectors.registers - sources - _SPARE[target.vectors.weights]) // vectors)
+    if target.vectors.weights != WeightRoute.SCALAR:
+        # Each weight in flight takes a register, and a source in memory one a vector.
+        room = max(1, min(room, target.limits.accumulators // vectors))
     return _even_blocks(max((op.out_channels for op in pointwise), default=1), min(room, target.limits.accumulators))
 
 

@@ -22,7 +22,8 @@ class KernelFeatures:
     """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants; ``unaligned`` of them are vectors
     of past samples, which start anywhere in a cache line.  ``stores``.
 
-    ``arithmetic``: other float and bit operations.  ``divisions``.  ``moves``: copies of start values.
+    ``arithmetic``: other float and bit operations; ``dependent``: those of activations, of one vector.
+    ``divisions``.  ``moves``: copies of start values.
     ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``blocks`` of
     outputs, each with a start and an end.  ``frames`` of the tile.
     """
@@ -32,6 +33,7 @@ class KernelFeatures:
     unaligned: float
     stores: float
     arithmetic: float
+    dependent: float
     divisions: float
     moves: float
     chain: float
@@ -54,6 +56,7 @@ def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> K
         total["unaligned"],
         total["stores"],
         total["arithmetic"],
+        total["dependent"],
         total["divisions"],
         total["moves"],
         total["chain"],
@@ -67,15 +70,15 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) 
     counts: Counter[str] = Counter()
     readers = graph.consumers(node.name)
     leaves = any(r.name not in inside or isinstance(r.op, Output) or history(r.op) for r in readers)
-    if leaves:
+    if leaves or (_wide(node, schedule) and not isinstance(node.op, Slice)):
         counts["stores"] += node.channels * vectors
     if isinstance(node.op, Slice):
         return counts
     if isinstance(node.op, Conv):
-        counts.update(_convolution(node, inside, schedule))
+        counts.update(_convolution(graph, node, inside, schedule))
         return counts
     for operand in node.operands:
-        if operand not in inside:
+        if operand not in inside or _wide(graph[operand], schedule):
             counts["loads"] += node.channels * vectors
     if isinstance(node.op, Combine | Scale):
         counts["arithmetic"] += node.channels * vectors
@@ -83,17 +86,24 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) 
         work = activation_work(node.op.kind)
         for key in ("arithmetic", "divisions"):
             counts[key] += work[key] * node.channels * vectors
+        counts["dependent"] += work["arithmetic"] * node.channels
         counts["loads"] += work["constants"]
     return counts
 
 
-def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+def _wide(node: Node, schedule: KernelSchedule) -> bool:
+    """Whether a stream goes through memory even inside its kernel."""
+    return node.channels * schedule.tile_vectors > schedule.register_values
+
+
+def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
     op, vectors = node.op, schedule.tile_vectors
     assert isinstance(op, Conv)
     terms = op.columns * op.kernel_size
     block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
     passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
-    in_registers = op.kernel_size == 1 and node.operands[0] in inside
+    source = graph[node.operands[0]]
+    in_registers = op.kernel_size == 1 and source.name in inside and not _wide(source, schedule)
     samples = 0 if in_registers else op.in_channels * op.kernel_size * vectors * passes
     steps = op.kernel_size  # taps one after the other
     weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
@@ -132,6 +142,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
         unaligned=0,
         stores=(copies + 1) * blocks,
         arithmetic=arithmetic * blocks,
+        dependent=0,  # part of the chain
         divisions=5 * blocks,
         moves=0,
         chain=-(-op.hidden // 4) + 36,  # a quarter of the columns, then the functions one after the other

@@ -22,7 +22,8 @@ _LINE_BYTES = 64
 class Bounds:
     """Cycles per tile by cause.
 
-    ``mac``: multiply-accumulate units, other arithmetic and divisions included.  ``memory``: loads and stores.
+    ``mac``: multiply-accumulate units, other arithmetic and divisions included, and on in-order machines what
+    their results let them wait.  ``memory``: loads and stores.
     ``issue``: instructions over issue width.  ``latency``: the tile's longest chain.  ``overhead``: loop,
     addresses, a call's share.
     """
@@ -55,7 +56,8 @@ def kernel_bounds(features: KernelFeatures, target: Target, contract: Contract, 
     return Bounds(
         mac=mac * features.macs
         + operation * (features.arithmetic + features.moves)
-        + target.fact("divide_cycles") * features.divisions,
+        + target.fact("divide_cycles") * features.divisions
+        + _waiting_cycles(features, target),
         memory=target.fact("load_cycles") * (features.loads - features.unaligned)
         + _unaligned_load_cycles(target) * features.unaligned
         + target.fact("store_cycles") * features.stores,
@@ -65,6 +67,15 @@ def kernel_bounds(features: KernelFeatures, target: Target, contract: Contract, 
         + target.fact("block_cycles") * features.blocks
         + target.fact("call_cycles") / tiles,
     )
+
+
+def _waiting_cycles(features: KernelFeatures, target: Target) -> float:
+    """On in-order machines an activation's operations wait for each other, but not those of the tile's vectors."""
+    if not target.in_order or target.pipeline is None:
+        return 0.0
+    operation = target.pipeline.kinds["add"]
+    vectors = features.frames / target.vectors.lanes
+    return features.dependent * max(0.0, operation.latency - vectors * operation.issue)
 
 
 def _unaligned_load_cycles(target: Target) -> float:
