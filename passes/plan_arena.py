@@ -20,6 +20,8 @@ from schedc.ir.program import Arena, Level, Placement, Program, Stage
 from schedc.schedule import KernelSchedule, RingSchedule
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+# Rows this far apart, or a multiple of it, meet in few cache sets: 16 rows 4 KiB apart cost a third of the speed.
+_COLLIDING_BYTES = 2048
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ def plan_stage(stage: Stage, program: Program) -> Arena:
 
 def align(size: int, to: int = ALIGNMENT) -> int:
     return -(-size // to) * to
+
+
+def row_length(frames: int) -> int:
+    """Frames from one row to the next for rows of ``frames``: a cache line more where rows would collide."""
+    return frames + ALIGNMENT // 4 if 4 * frames % _COLLIDING_BYTES == 0 else frames
 
 
 @dataclass
@@ -109,7 +116,7 @@ class _Planner:
             rewound = align(history, self.rings.copy_frames)
             # Start each ring one block further into its span than the last: rewinds spread out.
             stagger = index * self.rings.block_frames % (span - self.rings.block_frames + 1)
-            row_frames = align(rewound + span + self.rings.copy_frames, ALIGNMENT // 4)
+            row_frames = row_length(align(rewound + span + self.rings.copy_frames, ALIGNMENT // 4))
             offset = self.take(4 * node.channels * row_frames)
             self.rows[node.name] = Placement(
                 base="state",
@@ -125,14 +132,14 @@ class _Planner:
 
     def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange]) -> None:
         """First fit, row by row, in order of definition."""
-        row_bytes = 4 * self.rings.block_frames
+        row_frames = row_length(self.rings.block_frames)
         busy: list[tuple[int, int, LiveRange]] = []  # first row, end row, range
         for node in sorted(nodes, key=lambda n: ranges[n.name].begin):
             first = _first_row(node.channels, ranges[node.name], busy)
             busy.append((first, first + node.channels, ranges[node.name]))
-            self.rows[node.name] = Placement("state", first * row_bytes, node.channels, self.rings.block_frames)
+            self.rows[node.name] = Placement("state", first * 4 * row_frames, node.channels, row_frames)
         count = max((end for _, end, _ in busy), default=0)
-        base = self.take(count * row_bytes)
+        base = self.take(count * 4 * row_frames)
         for node in nodes:
             place = self.rows[node.name]
             self.rows[node.name] = replace(place, offset=base + place.offset)
