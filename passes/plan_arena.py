@@ -134,7 +134,7 @@ class _Planner:
             busy.append((first, first + node.channels, ranges[node.name]))
             self.rows[node.name] = Placement("state", first * row_bytes, node.channels, row_frames)
         count = max((end for _, end, _ in busy), default=0)
-        base = self.take(count * row_bytes)
+        base = self.take(count * 4 * row_frames)
         for node in nodes:
             place = self.rows[node.name]
             self.rows[node.name] = replace(place, offset=base + place.offset)

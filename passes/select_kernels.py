@@ -47,9 +47,16 @@ class SelectKernels:
 
     def _schedule(self, program: Program, kernel: Kernel) -> KernelSchedule:
         chosen = self.choose(program.graph, kernel, program.block)
-        forced = self.overrides.apply(kernel.name, chosen)
-        if forced != chosen:
-            check_legal(program.graph, kernel, forced, self.target)
+        if self.overrides.apply(kernel.name, chosen) == chosen:
+            return chosen
+        # Sharing that the file does not ask for gives way to what it does.
+        alone = replace(chosen, weight_vectors=1)
+        for base in (chosen, alone):
+            forced = self.overrides.apply(kernel.name, base)
+            if not _obstacle(program.graph, kernel, forced, self.target):
+                return forced
+        forced = self.overrides.apply(kernel.name, replace(alone, share_taps=False))
+        check_legal(program.graph, kernel, forced, self.target)
         return forced
 
 
@@ -111,21 +118,27 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
 
 def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
     """Raise UserError for a forced schedule that cannot be lowered."""
-    where = f"--schedule, kernel {kernel.name}"
-    ops = [graph[name].op for name in kernel.nodes]
+    obstacle = _obstacle(graph, kernel, schedule, target)
+    if obstacle:
+        raise UserError(f"--schedule, kernel {kernel.name}", *obstacle)
+
+
+def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> tuple[str, str] | None:
+    """Why a schedule cannot be lowered, and the remedy."""
     scalar = target.vectors.lanes == 1
     if scalar != (schedule.weight_route is WeightRoute.SCALAR):
         kinds = "scalar" if scalar else "broadcast or lane"
-        raise UserError(where, f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}")
+        return f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}"
     if schedule.lanes not in lane_widths(target):
         widths = " or ".join(str(lanes) for lanes in lane_widths(target))
-        raise UserError(where, f"{schedule.lanes} lanes on {target.name}", f"use {widths}")
+        return f"{schedule.lanes} lanes on {target.name}", f"use {widths}"
     if schedule.tile_vectors % schedule.weight_vectors:
-        even = f"weight_vectors {schedule.weight_vectors} does not divide tile_vectors {schedule.tile_vectors}"
-        raise UserError(where, even, "leave it out")
-    if schedule.share_taps and not may_share(ops, schedule):
+        vectors, together = schedule.tile_vectors, schedule.weight_vectors
+        return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
+    if schedule.share_taps and not may_share([graph[name].op for name in kernel.nodes], schedule):
         needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
-        raise UserError(where, f"share_taps needs {needs}", "leave it out or make tile_vectors smaller")
+        return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
+    return None
 
 
 def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
@@ -134,6 +147,9 @@ def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
     narrow = [op for op in pointwise if op.in_channels * vectors <= target.limits.accumulators]
     sources = max((op.in_channels for op in narrow), default=0) * vectors
     room = max(1, (target.vectors.registers - sources - _SPARE[target.vectors.weights]) // vectors)
+    if target.vectors.weights != WeightRoute.SCALAR:
+        # Each weight in flight takes a register, and a source in memory one a vector.
+        room = max(1, min(room, target.limits.accumulators // vectors))
     return _even_blocks(max((op.out_channels for op in pointwise), default=1), min(room, target.limits.accumulators))
 
 

@@ -24,7 +24,8 @@ class KernelFeatures:
     """``macs``: multiply-accumulates.  ``loads``: of whole vectors of samples.  ``weights``: loads of weights
     and constants.  ``stores``.
 
-    ``arithmetic``: other float and bit operations.  ``divisions``.  ``moves``: copies of start values.
+    ``arithmetic``: other float and bit operations; ``dependent``: those of activations, of one vector.
+    ``divisions``.  ``moves``: copies of start values.
     ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``depth``: the
     longest path of dependent operations through the tile, blocks side by side.  ``blocks`` of outputs, each
     with a start and an end.  ``frames`` of the tile, ``lanes`` of a vector.  ``carried``: a tile waits for the
@@ -36,6 +37,7 @@ class KernelFeatures:
     weights: float
     stores: float
     arithmetic: float
+    dependent: float
     divisions: float
     moves: float
     chain: float
@@ -72,6 +74,7 @@ def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> K
         weights=total["weights"],
         stores=total["stores"],
         arithmetic=total["arithmetic"],
+        dependent=total["dependent"],
         divisions=total["divisions"],
         moves=total["moves"],
         chain=total["chain"],
@@ -114,6 +117,7 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) 
         work = activation_work(node.op.kind)
         for key in ("arithmetic", "divisions"):
             counts[key] += work[key] * node.channels * vectors
+        counts["dependent"] += work["arithmetic"] * node.channels
         counts["weights"] += work["constants"]
     return counts
 
@@ -187,6 +191,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
         weights=(columns + constants + copies - 1) * blocks,
         stores=(copies + 1) * blocks,
         arithmetic=arithmetic * blocks,
+        dependent=0,  # part of the chain
         divisions=5 * blocks,
         moves=0,
         chain=depth,

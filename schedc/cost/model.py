@@ -26,7 +26,8 @@ _NORM = 3.5
 class Bounds:
     """Cycles per tile by cause.
 
-    ``mac``: multiply-accumulate units, other arithmetic and divisions included.  ``memory``: loads and stores.
+    ``mac``: multiply-accumulate units, other arithmetic and divisions included, and on in-order machines what
+    their results let them wait.  ``memory``: loads and stores.
     ``issue``: instructions over issue width.  ``latency``: the tile's longest chain.  ``overhead``: loop,
     addresses, a call's share.
     """
@@ -60,13 +61,23 @@ def _in_order(features: KernelFeatures, target: Target, contract: Contract, bloc
     return Bounds(
         mac=_mac_cycles(target, contract) * features.macs
         + target.fact("operation_cycles") * (features.arithmetic + features.moves)
-        + target.fact("divide_cycles") * features.divisions,
+        + target.fact("divide_cycles") * features.divisions
+        + _waiting_cycles(features, target),
         memory=target.fact("load_cycles") * (features.loads + features.weights)
         + target.fact("store_cycles") * features.stores,
         issue=features.instructions / target.fact("issue_width"),
         latency=target.fact("mac_latency_cycles") * features.chain,
         overhead=_overhead(features, target, block),
     )
+
+
+def _waiting_cycles(features: KernelFeatures, target: Target) -> float:
+    """On in-order machines an activation's operations wait for each other, but not those of the tile's vectors."""
+    if target.pipeline is None:
+        return 0.0
+    operation = target.pipeline.kinds["add"]
+    vectors = features.frames / features.lanes
+    return features.dependent * max(0.0, operation.latency - vectors * operation.issue)
 
 
 def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, block: int) -> Bounds:

@@ -59,6 +59,24 @@ def test_counts_of_a_small_kernel() -> None:
     assert features.frames == 32
 
 
+def test_streams_that_do_not_fit_the_registers_go_through_memory() -> None:
+    narrow, wide = (
+        kernel_features(graph(), KERNEL, replace(schedule(4), register_values=room)) for room in (16, 2 * 4 - 1)
+    )
+    # conv and act are stored, 8 vectors each, and read back.
+    assert wide.stores - narrow.stores == 8 + 8
+    assert wide.loads - narrow.loads == 8 + 8
+
+
+@pytest.mark.parametrize(("vectors", "waiting"), [(1, 4 * 3), (2, 4 * 1), (3, 0)])
+def test_activations_of_few_vectors_wait_on_in_order_machines(vectors: int, waiting: int) -> None:
+    target, contract = load_target("a8"), make_options("a8").contract
+    features = kernel_features(graph(), KERNEL, replace(schedule(vectors, WeightRoute.LANE), lanes=4))
+    assert features.dependent == 2 * 2  # two operations of two channels
+    with_it, without = (kernel_bounds(f, target, contract, 64).mac for f in (features, replace(features, dependent=0)))
+    assert with_it - without == waiting  # an operation issues for 2 cycles, its result takes 5
+
+
 def test_lanes_of_weights_save_loads() -> None:
     plain = kernel_features(graph(), KERNEL, schedule(4)).weights
     assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).weights < plain

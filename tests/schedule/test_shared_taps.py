@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from schedc.analyze import analyze_compilation
 from schedc.compiler import Compilation, compile_graph, make_options
 from schedc.errors import UserError
 from schedc.ir.ops import Conv, Input, Start
-from schedc.planning import Options
+from schedc.planning import Options, plan_graph
 from schedc.schedule import ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
 
@@ -104,6 +104,16 @@ def test_a_long_linear_capture_as_it_is_compiled(target: str, channels: int) -> 
     x = np.random.default_rng(1).standard_normal((channels, 200)).astype(np.float32)
     found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(200, 64, 1))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
+
+
+@pytest.mark.parametrize(("forced", "share", "together"), [(7, True, 1), (8, True, 2), (20, False, 1)])
+def test_sharing_gives_way_to_a_forced_tile(forced: int, share: bool, together: int) -> None:
+    options = make_options("avx2", block=64)
+    overrides = ScheduleOverrides((("*", (("tile_vectors", forced),)),))
+    # 8 vectors of 8 frames in pairs would be chosen; 20 have more frames than the filter has taps.
+    graph = capture_from_text(linear_text(150)).graph
+    chosen = plan_graph(graph, replace(options, schedule=overrides)).program.schedules
+    assert [(s.tile_vectors, s.share_taps, s.weight_vectors) for s in chosen.values()] == [(forced, share, together)]
 
 
 @pytest.mark.parametrize("target", FOREIGN)
