@@ -5,6 +5,7 @@
     passes     graph to kernels, kernels to a schedule, stages and a memory map
     bind       kernels to shapes (what the code depends on) and arguments; the blob's layout
     lower      shapes and stages to LLVM IR and machine code
+    reschedule on single-issue cores: the finished instructions in a better order
     pack       weights and the silence state to a blob in that layout
 
 Everything up to ``lower`` is a function of the architecture; only ``pack`` sees a capture's numbers.
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
+from schedc.backends.llvm.reschedule import reschedule
 from schedc.ir.graph import Graph
 from schedc.pipeline import Observer
 from schedc.planning import (
@@ -77,9 +79,10 @@ def compile_graph(
 
 
 def emit_plan(plan: Plan, name: str, assembly: bool = False) -> ObjectCode:
-    """A plan to an object whose symbols begin with ``name``."""
+    """A plan to an object whose symbols begin with ``name``; the texts show LLVM's order."""
     module = lower_program(plan.program, plan.layout, plan.options.target, name)
-    return emit_object(module, plan.options.target, assembly)
+    code = emit_object(module, plan.options.target, assembly)
+    return replace(code, elf=reschedule(code.elf, plan.options.target))
 
 
 def with_code(plan: Plan, code: ObjectCode, name: str) -> Compilation:

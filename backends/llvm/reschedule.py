@@ -29,6 +29,7 @@ from schedc.targets.base import Target
 
 _SHORTEST = 6  # instructions; less is not worth a look
 _CLOSE = 1.004  # to the stall-free count; a better order is not worth the search
+_MOST_INSTRUCTIONS = 20_000  # looked at in one object, in its order: a few seconds; the rest stays as it is
 
 
 def reschedule(elf: bytes, target: Target) -> bytes:
@@ -46,6 +47,7 @@ def reschedule(elf: bytes, target: Target) -> bytes:
     code = MachineCode(elf)
     ((start, text),) = code.sections.items()
     result = bytearray(text)
+    left = _MOST_INSTRUCTIONS
     for function in code.functions:
         body = code.body(function.name)
         if not any(instruction.kind in k.ARITHMETIC for instruction in body):
@@ -56,6 +58,9 @@ def reschedule(elf: bytes, target: Target) -> bytes:
         for block in blocks:
             if sum(instruction.kind in k.ARITHMETIC for instruction in block.instructions) < 2:
                 continue
+            left -= len(block.instructions)
+            if left < 0:
+                return _replace_text(elf, bytes(result))
             scheduler = _BlockScheduler(code, pipeline, costs, latency, tainted)
             new = scheduler.improve(block, live[block.start])
             at = block.start - start

@@ -19,6 +19,7 @@ from schedc.analysis.walk import walk_loops
 from schedc.analyze import CodeReport, analyze_compilation, cycles_per_sample, report_data, report_text, zero_blob
 from schedc.backends.emulator import Emulator, Machine
 from schedc.backends.emulator_trace import TracingEmulator
+from schedc.backends.llvm.module import emit_object, lower_program
 from schedc.backends.llvm.reschedule import reschedule
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
@@ -152,12 +153,21 @@ def test_live_values_of_a_kernel_are_those_it_must_restore() -> None:
 
 @pytest.mark.parametrize("mac", ["fused", "unfused"])
 def test_rescheduled_code_has_the_same_bits_and_no_more_cycles(mac: str) -> None:
-    before = compiled("m33", mac)
-    elf = reschedule(before.code.elf, before.options.target)
-    assert elf == reschedule(before.code.elf, before.options.target)
-    after = replace(before, code=replace(before.code, elf=elf))
+    after = compiled("m33", mac)
+    target = after.options.target
+    plain = emit_object(lower_program(after.program, after.layout, target, after.name), target)
+    assert after.code.elf == reschedule(plain.elf, target) != plain.elf
+    before = replace(after, code=plain)
     assert cycles_per_sample(after)["total"] <= cycles_per_sample(before)["total"]
     x = np.random.default_rng(0).normal(0, 0.3, (1, 3 * FRAMES + 5)).astype(np.float32)
     blob = before.pack(capture())
     outputs = [Loaded(c, blob).process(x, [FRAMES, 5, FRAMES, FRAMES]) for c in (before, after)]
     assert np.array_equal(outputs[0].view(np.uint32), outputs[1].view(np.uint32))
+
+
+def test_more_instructions_than_there_is_time_for_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    after = compiled("m33", "fused")
+    target = after.options.target
+    plain = emit_object(lower_program(after.program, after.layout, target, after.name), target)
+    monkeypatch.setattr("schedc.backends.llvm.reschedule._MOST_INSTRUCTIONS", 1)
+    assert reschedule(plain.elf, target) == plain.elf
