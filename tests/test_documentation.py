@@ -1,4 +1,4 @@
-"""The README is run: its Python, its schedc commands, its C."""
+"""README and docs are run: their Python, their schedc commands, their C."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+DOCUMENTS = ("README.md", "docs/schedules.md")
+
+
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language in the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The fenced blocks of one language in the documents."""
+    text = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS)
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
@@ -33,20 +36,31 @@ def schedc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
 
 
-def commands() -> list[list[str]]:
-    """Every ``schedc ...`` line of the shell blocks, comments cut off."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    return [line.split("#")[0].split()[1:] for line in lines if line.startswith("schedc ")]
+def commands() -> list[list[list[str]]]:
+    """The ``schedc ...`` lines of each shell block, comments cut off."""
+    found = [
+        [line.split("#")[0].split()[1:] for line in b.splitlines() if line.startswith("schedc ")] for b in blocks("sh")
+    ]
+    return [block for block in found if block]
 
 
-@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
-def test_the_commands_of_the_readme_work(arguments: list[str], tmp_path: Path) -> None:
-    outcome = schedc(checkout(tmp_path), *arguments)
+@pytest.mark.parametrize("block", commands(), ids=lambda block: " ".join(block[0]))
+def test_the_commands_work_one_after_the_other(block: list[list[str]], tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    for arguments in block:
+        outcome = schedc(folder, *arguments)
+        assert (outcome.returncode, outcome.stderr) == (0, ""), outcome.stderr
+
+
+@pytest.mark.parametrize("source", blocks("yaml"))
+def test_the_schedule_files_can_be_used(source: str, tmp_path: Path) -> None:
+    (checkout(tmp_path) / "forced.yaml").write_text(source, encoding="utf-8")
+    outcome = schedc(tmp_path, "compile", "amp.nam", "--target", "m33", "--schedule", "forced.yaml", "-o", "build")
     assert (outcome.returncode, outcome.stderr) == (0, ""), outcome.stderr
 
 
 @pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.splitlines()[0])
-def test_the_python_of_the_readme_works(source: str, tmp_path: Path) -> None:
+def test_the_python_works(source: str, tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", source],
         cwd=checkout(tmp_path),
@@ -60,7 +74,7 @@ def test_the_python_of_the_readme_works(source: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 @pytest.mark.parametrize("source", blocks("c"), ids=["program"])
-def test_the_c_of_the_readme_compiles(source: str, tmp_path: Path) -> None:
+def test_the_c_compiles(source: str, tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     made = schedc(folder, "compile", "examples/captures/a2_lite.nam", "--target", "avx2", "-o", "build")
     assert made.returncode == 0, made.stderr
@@ -69,8 +83,9 @@ def test_the_c_of_the_readme_compiles(source: str, tmp_path: Path) -> None:
     subprocess.run(["gcc", *flags], cwd=folder / "build", check=True)
 
 
-def test_the_readme_names_files_that_exist() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
+@pytest.mark.parametrize("name", [*DOCUMENTS, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_documents_name_files_that_exist(name: str) -> None:
+    document = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (ROOT / target).exists(), target
+            assert (document.parent / target).exists(), target
