@@ -46,7 +46,9 @@ class Primitives(Protocol[V]):
 _SIGN = 0x80000000
 _MAGNITUDE = 0x7FFFFFFF
 _ONE_BITS = 0x3F800000
+_MINUS_ONE_BITS = _SIGN | _ONE_BITS
 _LOG2_E = 1.4426950408889634
+_LN2 = 0.6931471805599453
 # ln 2 in two parts (Cody and Waite): n * _LN2_HIGH is exact for |n| < 2**9, so the reduction is
 # as good unfused as fused.
 _LN2_HIGH = 0.693145751953125
@@ -54,53 +56,40 @@ _LN2_LOW = 1.4286068203094172e-06
 # 1.5 * 2**23: adding it rounds to the nearest integer and leaves that integer in the low bits.
 _ROUND = 12582912.0
 _ROUND_BITS = 0x4B400000
-# (e**r - 1 - r) / r**2 on |r| <= 0.3475, weighted least squares iterated towards minimax: relative
-# error of e**r - 1 below 3e-10 before rounding.  Highest power first.
-_EXPM1 = (
-    0.00019913060532417148,
-    0.0013941273791715503,
-    0.008333275094628334,
-    0.04166635125875473,
-    0.1666666716337204,
-    0.5,
-)
-# (tanh x - x) / x**3 in x**2 on |x| <= 0.55, same method: relative error of tanh below 3e-11.
-_TANH = (
-    0.0023958194069564342,
-    -0.008413954637944698,
-    0.021782824769616127,
-    -0.05395964905619621,
-    0.13333293795585632,
-    -0.3333333134651184,
-)
+# The minimax polynomials below: weighted least squares iterated towards equal peaks, coefficients rounded to
+# float32 one after the other.  Lowest power first.
+#
+# (1 - e**-r - r) / r**2 on |r| <= 0.3475: relative error of e**-r below 3.3e-9 before rounding.
+_DECAY = (-0.4999999403953552, 0.1666652113199234, -0.04166829213500023, 0.008368715643882751, -0.0013818697771057487)
+# ((e**2r - 1) / 2 - r) / r**2 on |r| <= 0.1738: the same for e**2r.
+_GROWTH = (0.9999998807907104, 0.6666608452796936, 0.33334633708000183, 0.13389945030212402, 0.04421983286738396)
+# (tanh x - x) / x**3 in x**2 on |x| <= 0.55: relative error of tanh below 1.2e-9.
+_TANH = (-0.33333316445350647, 0.13332544267177582, -0.0538475476205349, 0.02105071395635605, -0.0062428489327430725)
 _TANH_CUT = 0.55
 
 
-def _polynomial(p: Primitives[V], x: V, square: V, coefficients: Sequence[float]) -> V:
-    """A polynomial of ``x`` with an even number of coefficients, highest power first (Estrin's scheme:
-    recurrent networks wait for it, and pairs do not depend on each other).
-    """
-    pairs = [
-        p.mac(p.constant(coefficients[i]), x, p.constant(coefficients[i + 1])) for i in range(0, len(coefficients), 2)
-    ]
-    total = pairs[0]
-    for pair in pairs[1:]:
-        total = p.mac(total, square, pair)
-    return total
+def _halves(p: Primitives[V], x: V, square: V, coefficients: Sequence[float]) -> tuple[V, V]:
+    """(a + b x, c + d x + e x**2) for coefficients a to e: neither half waits for the other."""
+    a, b, c, d, e = (p.constant(value) for value in coefficients)
+    return p.mac(b, x, a), p.mac(e, square, p.mac(d, x, c))
 
 
-def _exponential_parts(p: Primitives[V], y: V) -> tuple[V, V]:
-    """(n + 1.5 * 2**23, e**r - 1) with y = n ln 2 + r; the low bits of the first are the integer n."""
-    shifted = p.mac(y, p.constant(_LOG2_E), p.constant(_ROUND))
-    n = p.sub(shifted, p.constant(_ROUND))
-    r = p.mac(n, p.constant(-_LN2_LOW), p.mac(n, p.constant(-_LN2_HIGH), y))
+def _series(p: Primitives[V], r: V, coefficients: Sequence[float]) -> V:
+    """r + r**2 times the polynomial, summed so that recurrent networks, which wait for it, wait little."""
     square = p.mul(r, r)
-    return shifted, p.mac(square, _polynomial(p, r, square, _EXPM1), r)
+    low, high = _halves(p, r, square, coefficients)
+    return p.mac(high, p.mul(square, square), p.mac(low, square, r))
 
 
-def _power_of_two(p: Primitives[V], n: V) -> V:
+def _nearest(p: Primitives[V], x: V, factor: float) -> tuple[V, V]:
+    """(n + 1.5 * 2**23, n) for the integer n nearest to x * factor; the low bits of the first are n."""
+    shifted = p.mac(x, p.constant(factor), p.constant(_ROUND))
+    return shifted, p.sub(shifted, p.constant(_ROUND))
+
+
+def _power_of_two(p: Primitives[V], n: V, one: int = _ONE_BITS) -> V:
     """2**n where the low 9 bits of ``n`` hold an integer from -126 to 127; higher bits do not matter."""
-    return p.bits_add(p.shift_left(n, 23), p.bits(_ONE_BITS))
+    return p.bits_add(p.shift_left(n, 23), p.bits(one))
 
 
 def _magnitude(p: Primitives[V], x: V) -> V:
@@ -112,37 +101,41 @@ def _with_sign_of(p: Primitives[V], magnitude: V, x: V) -> V:
 
 
 def tanh(p: Primitives[V], x: V) -> V:
-    """x + x**3 P(x**2) below 0.55, else 1 - 2 / (e**(2|x|) + 1); exactly 1 from 9.02 on."""
-    limit = p.constant(9.5)
+    """x + x**3 P(x**2) below 0.55, else 1 - 1 / ((e**2|x| + 1) / 2); exactly 1 from 9.02 on."""
+    limit, half, one = p.constant(9.5), p.constant(0.5), p.constant(1.0)
     a = _magnitude(p, x)
     a = p.where_greater(a, limit, limit, a)
-    n, e = _exponential_parts(p, p.add(a, a))
-    scale = _power_of_two(p, n)
-    one = p.constant(1.0)
-    # scale + 1 is exact until 1 no longer matters, so the denominator is rounded once.
-    large = p.sub(one, p.div(p.constant(2.0), p.mac(scale, e, p.add(scale, one))))
+    # 2a = n ln 2 + 2r.  One step: what rounding ln 2 does to r is lost in 1 - 1 / ....
+    shifted, n = _nearest(p, a, 2 * _LOG2_E)
+    r = p.mac(n, p.constant(-_LN2 / 2), a)
+    scale = _power_of_two(p, shifted)
+    # (scale + 1) / 2 is exact until 1 no longer matters, so the denominator is rounded once.
+    denominator = p.mac(scale, _series(p, r, _GROWTH), p.mac(scale, half, half))
+    large = p.sub(one, p.div(one, denominator))
     square = p.mul(a, a)
-    poly = _polynomial(p, square, p.mul(square, square), _TANH)
-    small = p.mac(p.mul(a, square), poly, a)
+    fourth = p.mul(square, square)
+    low, high = _halves(p, square, fourth, _TANH)
+    small = p.mac(p.mul(a, square), p.mac(high, fourth, low), a)
     return _with_sign_of(p, p.where_greater(p.constant(_TANH_CUT), a, small, large), x)
 
 
 def sigmoid(p: Primitives[V], x: V) -> V:
     """1 / (1 + e**-x) with gradual underflow: both sides scaled by c = 2**-(n - n/2).
 
-    e**-x = 2**n (1 + e); n/2 goes to the exponential, the rest to the 1, so nothing overflows.
+    e**-x = 2**n (1 - w); n/2 goes to the exponential, the rest to the 1, so nothing overflows.
     """
-    high, low = p.constant(104.5), p.constant(-104.5)
-    y = p.sub(p.constant(0.0), x)
-    y = p.where_greater(y, high, high, y)
-    y = p.where_greater(low, y, low, y)
-    shifted, e = _exponential_parts(p, y)
-    n = p.bits_sub(shifted, p.bits(_ROUND_BITS))
-    half = p.shift_right(n, 1)
-    scale = _power_of_two(p, half)
-    c = _power_of_two(p, p.bits_sub(half, n))
+    high, low = p.constant(20.0), p.constant(-104.5)
+    x = p.where_greater(x, high, high, x)
+    x = p.where_greater(low, x, low, x)
+    shifted, n = _nearest(p, x, -_LOG2_E)
+    r = p.mac(n, p.constant(_LN2_LOW), p.mac(n, p.constant(_LN2_HIGH), x))
+    w = _series(p, r, _DECAY)
+    whole = p.bits_sub(shifted, p.bits(_ROUND_BITS))
+    half = p.shift_right(whole, 1)
+    minus_scale = _power_of_two(p, half, _MINUS_ONE_BITS)
+    c = _power_of_two(p, p.bits_sub(half, whole))
     # The small terms first: c may be as small as the last bit of scale.
-    return p.div(c, p.add(scale, p.mac(scale, e, c)))
+    return p.div(c, p.sub(p.mac(minus_scale, w, c), minus_scale))
 
 
 def fasttanh(p: Primitives[V], x: V) -> V:
