@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Output, Scale, Slice, Start, history
@@ -36,15 +37,18 @@ class KernelFeatures:
     frames: int
 
 
-def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> KernelFeatures:
+def kernel_features(
+    graph: Graph, kernel: Kernel, schedule: KernelSchedule, contract: Contract | None = None
+) -> KernelFeatures:
     """Counts for one kernel; see the module."""
+    contract = contract or Contract()
     total: Counter[str] = Counter()
     inside = set(kernel.nodes)
     for name in kernel.nodes:
         node = graph[name]
         if isinstance(node.op, LstmCell):
-            return _lstm(node.op, schedule)
-        total.update(_node(graph, node, inside, schedule))
+            return _lstm(node.op, schedule, contract)
+        total.update(_node(graph, node, inside, schedule, contract))
     return KernelFeatures(
         total["macs"],
         total["loads"],
@@ -58,7 +62,7 @@ def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> K
     )
 
 
-def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract) -> Counter[str]:
     vectors = schedule.tile_vectors
     counts: Counter[str] = Counter()
     readers = graph.consumers(node.name)
@@ -76,7 +80,7 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) 
     if isinstance(node.op, Combine | Scale):
         counts["arithmetic"] += node.channels * vectors
     if isinstance(node.op, Activation):
-        work = activation_work(node.op.kind)
+        work = activation_work(node.op.kind, contract)
         for key in ("arithmetic", "divisions"):
             counts[key] += work[key] * node.channels * vectors
         counts["loads"] += work["constants"]
@@ -105,11 +109,11 @@ def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Coun
     return counts
 
 
-def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
+def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelFeatures:
     """One frame; hidden units across the lanes."""
     blocks = -(-op.hidden // schedule.lanes)
     columns = op.in_channels + op.hidden
-    sigmoid, tanh = activation_work(ActivationKind.SIGMOID), activation_work(ActivationKind.TANH)
+    sigmoid, tanh = (activation_work(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
     arithmetic = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"] + 4 * min(4, op.hidden) + 3
     constants = sigmoid["constants"] + tanh["constants"]
     weights, copies = 4 * (columns + 1), 2 + op.hidden / blocks
@@ -118,7 +122,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
         loads=(weights + columns + constants + copies) * blocks,
         stores=(copies + 1) * blocks,
         arithmetic=arithmetic * blocks,
-        divisions=5 * blocks,
+        divisions=(3 * sigmoid["divisions"] + 2 * tanh["divisions"]) * blocks,
         moves=0,
         chain=-(-op.hidden // 4) + 36,  # a quarter of the columns, then the functions one after the other
         blocks=blocks,
@@ -126,9 +130,9 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
     )
 
 
-def activation_work(kind: ActivationKind) -> Counter[str]:
+def activation_work(kind: ActivationKind, contract: Contract | None = None) -> Counter[str]:
     """Operations of one evaluation of an activation, counted by evaluating its definition."""
-    counter = _Counting()
+    counter = _Counting(contract or Contract())
     parameters = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
     apply_activation(counter, kind, None, [None] * parameters.get(kind, 0))
     return counter.counts + Counter({"constants": len(counter.constants) + parameters.get(kind, 0)})
@@ -137,7 +141,8 @@ def activation_work(kind: ActivationKind) -> Counter[str]:
 class _Counting:
     """Primitives on nothing: only how many there are matters."""
 
-    def __init__(self) -> None:
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
         self.counts: Counter[str] = Counter()
         self.constants: set[float] = set()
 
