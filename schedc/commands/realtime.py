@@ -12,15 +12,18 @@ from schedc.measure.realtime import RealtimeRun, measure_realtime
 from schedc.planning import check_options, make_options, read_capture
 
 
-def bench_realtime(model: Path, blocks: tuple[int, ...], slim: float | None, seconds: float, as_json: bool) -> None:
+def bench_realtime(
+    model: Path, blocks: tuple[int, ...], slim: float | None, seconds: float, as_json: bool, math: str = "exact"
+) -> None:
     """Measure each block size twice, as an ordinary thread and with real-time means, and print."""
     if not 0 < seconds <= 3600:
         raise UserError("--seconds", f"{seconds:g} seconds", "give more than 0, at most 3600")
     for block in blocks:
-        check_options(make_options("host", block=block))
+        check_options(make_options("host", block=block, math=math))
     capture = read_capture(model, slim)
     warn(capture.warnings)
-    runs = [measure_realtime(capture, block, seconds, privileged) for block in blocks for privileged in (False, True)]
+    means = (False, True)
+    runs = [measure_realtime(capture, block, seconds, given, math) for block in blocks for given in means]
     if as_json:
         say(json.dumps({"model": str(model), "rate_hz": capture.rate, "runs": [asdict(run) for run in runs]}, indent=2))
         return

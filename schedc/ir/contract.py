@@ -12,6 +12,8 @@ from typing import Literal
 Mac = Literal["fused", "unfused"]
 Subnormals = Literal["keep", "flush"]
 Math = Literal["exact", "fast"]
+MACS: tuple[Mac, ...] = ("fused", "unfused")
+MATHS: tuple[Math, ...] = ("exact", "fast")
 
 
 @dataclass(frozen=True)
