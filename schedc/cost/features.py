@@ -124,7 +124,8 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
         arithmetic=arithmetic * blocks,
         divisions=(3 * sigmoid["divisions"] + 2 * tanh["divisions"]) * blocks,
         moves=0,
-        chain=-(-op.hidden // 4) + 36,  # a quarter of the columns, then the functions one after the other
+        # A quarter of the columns, then the functions one after the other.
+        chain=-(-op.hidden // 4) + (24 if contract.math == "fast" else 36),
         blocks=blocks,
         frames=1,
     )
