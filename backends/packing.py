@@ -127,6 +127,19 @@ def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:
     return np.ascontiguousarray(rows[:, -item.per_channel :]).reshape(-1)
 
 
+def resume(interpreter: Interpreter, rows: StartRows) -> None:
+    """Go on from a start state: the reverse of :func:`start_state`."""
+    for node in interpreter.graph:
+        held = interpreter.state.get(node.name)
+        if held is None:
+            continue
+        if isinstance(node.op, LstmCell):
+            hidden, cell = rows[cells_of(node.name)][:, : len(held[0])]
+            interpreter.state[node.name] = (hidden.copy(), cell.copy())
+        else:
+            interpreter.state[node.name] = (rows[node.operands[0]][:, -held[0].shape[1] :].copy(),)
+
+
 def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_samples: int) -> StartRows:
     """Rows [channels, history] of every stream that is read with history, and h and c of LSTMs.
 
@@ -136,8 +149,13 @@ def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_
     interpreter = Interpreter(graph, weights, "float32", contract)
     if prewarm_samples:
         interpreter.prewarm(prewarm_samples)
+    return held_by(interpreter)
+
+
+def held_by(interpreter: Interpreter) -> StartRows:
+    """What an interpreter remembers, as a start state."""
     state: dict[str, FloatArray] = {}
-    for node in graph:
+    for node in interpreter.graph:
         held = interpreter.state.get(node.name)
         if held is None:
             continue

@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from schedc.analysis.tap_sharing import shares_taps
 from schedc.ir.ops import Conv, LstmCell, Start
 from schedc.schedule import KernelSchedule, WeightRoute
 
@@ -51,6 +52,7 @@ class ConvLayout:
     lanes_of_weights: int  # 4 where weights are fetched as vector lanes, else 1
     roll_taps: bool
     roll_columns: bool
+    share_taps: bool = False  # weights of all taps without gaps: a vector of weights may span taps
 
     @cached_property
     def rows(self) -> int:
@@ -81,10 +83,11 @@ class ConvLayout:
         return pad(block.outputs, self.lanes_of_weights) if self.roll_columns else block.outputs
 
     def tap_floats(self, block: Block) -> int:
-        return pad(self.column_floats(block) * self.op.columns, self.lanes_of_weights)
+        floats = self.column_floats(block) * self.op.columns
+        return floats if self.share_taps else pad(floats, self.lanes_of_weights)
 
     def block_floats(self, block: Block) -> int:
-        return self.start_floats(block) + self.tap_floats(block) * self.op.kernel_size
+        return self.start_floats(block) + pad(self.tap_floats(block) * self.op.kernel_size, self.lanes_of_weights)
 
     @cached_property
     def offsets(self) -> list[int]:
@@ -125,12 +128,13 @@ def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
     outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
     per_column = outputs * schedule.tile_vectors
     long = per_column * op.columns * op.kernel_size > schedule.unroll_macs
-    roll_taps = long and op.kernel_size > 1 and not schedule.share_taps
+    share = shares_taps(op, schedule)
+    roll_taps = long and op.kernel_size > 1 and not share
     # A source narrow enough for registers is never looped over: registers have no index.
     in_memory = op.columns * schedule.tile_vectors > schedule.register_values
-    roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs and not schedule.share_taps
+    roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs and not share
     lanes = 4 if schedule.weight_route is WeightRoute.LANE else 1
-    return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns)
+    return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns, share)
 
 
 @dataclass(frozen=True)

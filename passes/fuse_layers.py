@@ -10,25 +10,30 @@ to the residual.  What only a later kernel needs (a rechannel, a FiLM's scales) 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Input, LstmCell, Output, Slice, history
 from schedc.ir.program import Kernel, Level, Program
+from schedc.schedule import ScheduleOverrides
 
 
 @dataclass(frozen=True)
 class FuseLayers:
+    """``overrides``: at which nodes a schedule file wants kernels to begin."""
+
+    overrides: ScheduleOverrides = field(default_factory=ScheduleOverrides)
     name: str = "fuse-layers"
 
     def __call__(self, program: Program) -> Program:
-        kernels = fuse_layers(program.graph)
+        self.overrides.check_boundaries([node.name for node in program.graph])
+        kernels = fuse_layers(program.graph, frozenset(self.overrides.boundaries))
         return replace(program, kernels=kernels, level=Level.FUSED)
 
 
-def fuse_layers(graph: Graph) -> tuple[Kernel, ...]:
-    """The kernels of a graph, in execution order."""
-    number = _sink(graph, _earliest(graph))
+def fuse_layers(graph: Graph, boundaries: frozenset[str] = frozenset()) -> tuple[Kernel, ...]:
+    """The kernels of a graph, in execution order; each of ``boundaries`` begins one."""
+    number = _sink(graph, _earliest(graph, boundaries))
     groups: dict[int, list[str]] = {}
     for node in graph:
         if node.name in number:
@@ -43,7 +48,7 @@ def fuse_layers(graph: Graph) -> tuple[Kernel, ...]:
     return tuple(kernels.values())
 
 
-def _earliest(graph: Graph) -> dict[str, int]:
+def _earliest(graph: Graph, boundaries: frozenset[str]) -> dict[str, int]:
     """Kernel numbers, each node as early as it can be; a number with an LSTM cell has nothing else."""
     number: dict[str, int] = {}
     after: dict[str, int] = {}  # first kernel that may read the stream
@@ -55,7 +60,7 @@ def _earliest(graph: Graph) -> dict[str, int]:
             after[node.name] = 0
             continue
         ready = max((after[name] for name in node.operands), default=0)
-        if isinstance(node.op, LstmCell) or history(node.op) > 0:
+        if isinstance(node.op, LstmCell) or history(node.op) > 0 or node.name in boundaries:
             ready = max([*number.values(), ready - 1], default=0) + 1
         while ready in recurrent:
             ready += 1

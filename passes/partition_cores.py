@@ -55,6 +55,8 @@ class PartitionCores:
         if self.split:
             check_cuts(self.split, self.cores, count)
             cuts = self.split
+        elif self.cores == 1:
+            cuts = ()
         else:
             ranked = self.ranked(program)
             if not ranked:
@@ -113,12 +115,10 @@ def stage_bytes(program: Program, begin: int, end: int) -> int:
 
 def check_count(cores: int, kernels: int) -> None:
     """Raise UserError for more stages than kernels."""
-    if kernels < cores:
-        raise UserError(
-            "--cores",
-            f"there is nothing to cut into {cores} stages: the model is a chain of {kernels} kernel(s)",
-            f"use at most {kernels}",
-        )
+    if cores > max(1, kernels):
+        what = f"is a chain of {kernels} kernel(s)" if kernels else "only copies its input"
+        problem = f"there is nothing to cut into {cores} stages: the model {what}"
+        raise UserError("--cores", problem, f"use at most {max(1, kernels)}")
 
 
 def check_speeds(speeds: Sequence[float], cores: int) -> None:

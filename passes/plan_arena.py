@@ -107,9 +107,9 @@ class _Planner:
             span = self.rings.span(history)
             # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
             rewound = align(history, self.rings.copy_frames)
-            # Start each ring one block further into its span than the last: rewinds spread out.
-            stagger = index * self.rings.block_frames % (span - self.rings.block_frames + 1)
-            row_frames = align(rewound + span + self.rings.copy_frames, ALIGNMENT // 4)
+            # Each ring begins one block further into its span than the last: starting over spreads out.
+            stagger = self.rings.stagger(index, history)
+            row_frames = self.rings.row_frames(align(rewound + span + self.rings.copy_frames, ALIGNMENT // 4))
             offset = self.take(4 * node.channels * row_frames)
             self.rows[node.name] = Placement(
                 base="state",
@@ -120,19 +120,21 @@ class _Planner:
                 first_frame=rewound + stagger,
                 rewound_frame=rewound,
                 last_frame=rewound + span - self.rings.block_frames,
+                mirror_distance=self.rings.mirror_distance(history),
                 position_offset=positions + 4 * index,
             )
 
     def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange]) -> None:
         """First fit, row by row, in order of definition."""
-        row_bytes = 4 * self.rings.block_frames
+        row_frames = self.rings.row_frames(self.rings.block_frames)
+        row_bytes = 4 * row_frames
         busy: list[tuple[int, int, LiveRange]] = []  # first row, end row, range
         for node in sorted(nodes, key=lambda n: ranges[n.name].begin):
             first = _first_row(node.channels, ranges[node.name], busy)
             busy.append((first, first + node.channels, ranges[node.name]))
-            self.rows[node.name] = Placement("state", first * row_bytes, node.channels, self.rings.block_frames)
+            self.rows[node.name] = Placement("state", first * row_bytes, node.channels, row_frames)
         count = max((end for _, end, _ in busy), default=0)
-        base = self.take(count * row_bytes)
+        base = self.take(count * 4 * row_frames)
         for node in nodes:
             place = self.rows[node.name]
             self.rows[node.name] = replace(place, offset=base + place.offset)

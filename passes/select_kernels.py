@@ -10,9 +10,11 @@ schedule file's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
+from schedc.analysis.tap_sharing import shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op, history
@@ -22,9 +24,6 @@ from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
-# Shared taps are written out; longer kernels would be too much code.
-_MOST_SHARED_TAPS = 16
-
 
 # Picks one schedule for a kernel at blocks of so many frames.
 Choose = Callable[[Graph, Kernel, int], KernelSchedule]
@@ -43,27 +42,36 @@ class SelectKernels:
         self.overrides.check_names([kernel.name for kernel in program.kernels])
         schedules = {k.name: self._schedule(program, k) for k in program.kernels}
         frames = round_up_to_tiles(program.block, schedules.values())
-        rings = select_rings(program.graph, self.target, frames)
-        if self.overrides.most_blocks is not None:
-            rings = replace(rings, most_blocks=self.overrides.most_blocks)
+        rings = self.overrides.apply_rings(select_rings(program.graph, self.target, frames))
         return replace(program, schedules=schedules, rings=rings, level=Level.SCHEDULED)
 
     def _schedule(self, program: Program, kernel: Kernel) -> KernelSchedule:
         chosen = self.choose(program.graph, kernel, program.block)
-        forced = self.overrides.apply(kernel.name, chosen)
-        if forced != chosen:
-            check_legal(program.graph, kernel, forced, self.target)
+        if self.overrides.apply(kernel.name, chosen) == chosen:
+            return chosen
+        # Sharing that the file does not ask for gives way to what it does.
+        alone = replace(chosen, weight_vectors=1)
+        for base in (chosen, alone):
+            forced = self.overrides.apply(kernel.name, base)
+            if not _obstacle(program.graph, kernel, forced, self.target):
+                return forced
+        forced = self.overrides.apply(kernel.name, replace(alone, share_taps=False))
+        check_legal(program.graph, kernel, forced, self.target)
         return forced
 
 
 def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedule:
     """The longest spans whose rings leave a quarter of the target's memory to others (where it states any)."""
-    copy_frames = max(8, target.vectors.lanes)
-    most = target.limits.rewind_blocks
+    rings = RingSchedule(
+        block_frames,
+        target.limits.rewind_blocks,
+        copy_frames=max(8, target.vectors.lanes),
+        colour="sram_bytes" not in target.facts,  # the others have caches
+    )
     room = 0.75 * target.facts["sram_bytes"].value if "sram_bytes" in target.facts else math.inf
-    while most > 2 and ring_bytes(graph, RingSchedule(block_frames, most, copy_frames)) > room:
-        most //= 2
-    return RingSchedule(block_frames, most, copy_frames)
+    while rings.most_blocks > 2 and ring_bytes(graph, rings) > room:
+        rings = replace(rings, most_blocks=rings.most_blocks // 2)
+    return rings
 
 
 def ring_bytes(graph: Graph, rings: RingSchedule) -> int:
@@ -88,16 +96,13 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
     width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.limits.accumulators
     units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
-    window = shared_window([op for op in ops if isinstance(op, Conv) and op.history], target)
     space: list[KernelSchedule] = []
-    blocks = {_even_blocks(width, most) for most in range(1, min(room, width) + 1)}
-    if not target.in_order:
-        # Several passes over the outputs lost on every such machine (MACHINES.md section 6, item 7).
-        blocks = {max(blocks)}
-    for output_block in sorted(blocks):
+    blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
+    widths = [_unit_lanes(units, target.vectors.lanes)] if units else lane_widths(target)
+    for lanes, output_block in product(widths, blocks):
         for vectors in range(1, max(1, room // output_block) + 1):
             schedule = KernelSchedule(
-                lanes=_unit_lanes(units, target.vectors.lanes) if units else target.vectors.lanes,
+                lanes=lanes,
                 tile_vectors=vectors,
                 output_block=output_block,
                 pointwise_block=_pointwise_block(ops, target, vectors),
@@ -107,25 +112,33 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
                 interleave=target.in_order,
                 share_taps=False,
             )
-            space.append(schedule)
-            if vectors == window and output_block == width:
-                space.append(replace(schedule, share_taps=True))
+            space += [schedule, *_shared(ops, schedule, target)]
     return space
 
 
 def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
     """Raise UserError for a forced schedule that cannot be lowered."""
-    where = f"--schedule, kernel {kernel.name}"
-    ops = [graph[name].op for name in kernel.nodes]
-    histories = [op for op in ops if isinstance(op, Conv) and op.history]
+    obstacle = _obstacle(graph, kernel, schedule, target)
+    if obstacle:
+        raise UserError(f"--schedule, kernel {kernel.name}", *obstacle)
+
+
+def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> tuple[str, str] | None:
+    """Why a schedule cannot be lowered, and the remedy."""
     scalar = target.vectors.lanes == 1
     if scalar != (schedule.weight_route is WeightRoute.SCALAR):
         kinds = "scalar" if scalar else "broadcast or lane"
-        raise UserError(where, f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}")
-    if schedule.share_taps and not shared_window(histories, target):
-        raise UserError(
-            where, "share_taps needs a machine without vectors and dense convolutions of dilation 1", "leave it out"
-        )
+        return f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}"
+    if schedule.lanes not in lane_widths(target):
+        widths = " or ".join(str(lanes) for lanes in lane_widths(target))
+        return f"{schedule.lanes} lanes on {target.name}", f"use {widths}"
+    if schedule.tile_vectors % schedule.weight_vectors:
+        vectors, together = schedule.tile_vectors, schedule.weight_vectors
+        return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
+    if schedule.share_taps and not may_share([graph[name].op for name in kernel.nodes], schedule):
+        needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
+        return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
+    return None
 
 
 def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
@@ -134,28 +147,52 @@ def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
     narrow = [op for op in pointwise if op.in_channels * vectors <= target.limits.accumulators]
     sources = max((op.in_channels for op in narrow), default=0) * vectors
     room = max(1, (target.vectors.registers - sources - _SPARE[target.vectors.weights]) // vectors)
+    if target.vectors.weights != WeightRoute.SCALAR:
+        # Each weight in flight takes a register, and a source in memory one a vector.
+        room = max(1, min(room, target.limits.accumulators // vectors))
     return _even_blocks(max((op.out_channels for op in pointwise), default=1), min(room, target.limits.accumulators))
 
 
-def shared_window(convolutions: list[Conv], target: Target) -> int:
-    """Frames per tile where taps share their samples, or 0 where they cannot.
+def may_share(ops: Iterable[Op], schedule: KernelSchedule) -> bool:
+    """Whether neighbouring taps can share their samples: all history has dilation 1, and it is long enough."""
+    convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
+    return all(op.dilation == 1 for op in convolutions) and any(shares_taps(op, schedule) for op in convolutions)
 
-    One frame per register, dilation 1, dense: a tile needs a register per sum, one per sample of the window
-    and a column's weights.
-    """
-    if target.vectors.lanes > 1 or not convolutions:
-        return 0
-    if any(op.dilation != 1 or op.groups > 1 or op.kernel_size > _MOST_SHARED_TAPS for op in convolutions):
-        return 0
-    outputs, columns = max(op.out_channels for op in convolutions), max(op.columns for op in convolutions)
-    frames = (target.vectors.registers - outputs - 1) // (outputs + columns)
-    return frames if frames > 1 else 0
+
+def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
+    """The same with taps that share their samples, as far as that fits the registers."""
+    vectors = schedule.tile_vectors
+    together = [count for count in range(1, vectors) if vectors % count == 0] if schedule.lanes > 1 else []
+    shared = [replace(schedule, share_taps=True, weight_vectors=count) for count in together or [1]]
+    return [entry for entry in shared if fits_shared(ops, entry, target)]
+
+
+def fits_shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> bool:
+    """Whether taps that share their samples find room in registers: sums, samples, weights."""
+    if not may_share(ops, schedule):
+        return False
+    convolutions = [op for op in ops if isinstance(op, Conv) and shares_taps(op, schedule)]
+    return max(_shared_registers(op, schedule) for op in convolutions) <= target.vectors.registers
+
+
+def _shared_registers(op: Conv, schedule: KernelSchedule) -> float:
+    outputs, vectors = min(schedule.output_block, op.out_channels), schedule.tile_vectors
+    if schedule.lanes == 1:
+        sources = op.columns * -(-outputs * op.groups // op.out_channels)
+        return (outputs + sources) * vectors + outputs + 1 if vectors > 1 else math.inf
+    weights = vectors // schedule.weight_vectors if schedule.weight_route is WeightRoute.LANE else 1
+    return outputs * vectors + weights + 2 * schedule.weight_vectors  # samples are loaded one tap ahead
 
 
 def _unit_lanes(units: int, most: int) -> int:
     """Lanes for a recurrent kernel: as wide as the target allows without padding more units than needed."""
     widths = [lanes for lanes in (16, 8, 4) if lanes <= most] or [most]
     return min(widths, key=lambda lanes: (-(-units // lanes) * lanes, -lanes))
+
+
+def lane_widths(target: Target) -> list[int]:
+    """Vectors the machine has, widest first: narrower ones waste less of a small block."""
+    return [lanes for lanes in (16, 8, 4, 1) if lanes == target.vectors.lanes or 4 <= lanes < target.vectors.lanes]
 
 
 def _even_blocks(width: int, most: int) -> int:

@@ -8,6 +8,8 @@ from schedc.artifact import Artifact
 from schedc.backends.c_header import HeaderFacts, c_header
 from schedc.backends.c_pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
 from schedc.backends.llvm.module import state_layout
+from schedc.cache.compile_cache import compile_cached
+from schedc.cache.tuned import with_tuned
 from schedc.chains import ModelPaths, chain_name, read_source
 from schedc.compiler import (
     Capture,
@@ -19,6 +21,7 @@ from schedc.compiler import (
 )
 from schedc.errors import UserError
 from schedc.frontend.build_graph import BuildOptions
+from schedc.host.start_state import pack_from_silence
 from schedc.pipeline import Observer
 from schedc.reports.report import make_report
 from schedc.version import VERSION
@@ -57,7 +60,10 @@ def compile_capture(
         raise UserError("--name", f"{name!r} is not a C identifier")
     options = make_options(target, cores, block, mac, split, core_speeds, schedule, math)
     capture = read_source(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
-    compilation = compile_graph(capture.graph, options, chosen, observers, with_texts)
+    if observers or with_texts:
+        compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)
+    else:
+        compilation = compile_cached(capture.graph, options, chosen)
     return make_artifact(compilation, capture, prewarm, with_texts)
 
 
@@ -84,7 +90,7 @@ def make_artifact(
     return Artifact(
         compilation.name,
         compilation.code.elf,
-        compilation.pack(capture, prewarm),
+        pack_from_silence(compilation.packing, compilation.program.graph, capture, prewarm),
         c_header(compilation.program, facts),
         make_report(compilation, capture),
         extras,

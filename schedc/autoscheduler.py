@@ -1,21 +1,26 @@
 """The autoscheduler: asks the cost model about every legal schedule of a kernel and keeps the cheapest.
 
 The one place where passes (what is legal) and cost model (what it costs) meet.  Kernels are chosen one by
-one: nothing a kernel's schedule decides changes another's cost.
+one: nothing a kernel's schedule decides changes another's cost.  Where costs can be measured,
+``whole_schedules`` gives what is worth measuring: schedules of all kernels together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from itertools import product
 
-from schedc.cost.features import kernel_features
-from schedc.cost.model import Bounds, estimate_cycles, kernel_bounds
+from schedc.cost.features import kernel_features, kernel_signature
+from schedc.cost.model import Bounds, estimate_cycles, kernel_bounds, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.program import Kernel
-from schedc.passes.select_kernels import Choose, schedule_space
-from schedc.schedule import KernelSchedule
+from schedc.ir.program import Kernel, Program
+from schedc.passes.select_kernels import Choose, round_up_to_tiles, schedule_space, select_rings
+from schedc.schedule import KernelSchedule, RingPolicy
 from schedc.targets.base import Target
+
+_CLOSE = 1.02  # predictions nearer than this say nothing about which is faster
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,17 @@ class RankedSchedule:
 
 
 def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int) -> list[RankedSchedule]:
-    """Every legal schedule of a kernel, cheapest first; ties go to the smaller tile, then the smaller block."""
+    """Every legal schedule of a kernel, cheapest first; ties go to wider vectors, smaller tiles, smaller blocks."""
     space = schedule_space(graph, kernel, target)
     return sorted(
         (_price(graph, kernel, schedule, target, contract, block) for schedule in space),
         key=lambda entry: (
             round(entry.cycles_per_sample, 6),
+            -entry.schedule.lanes,
             entry.schedule.tile_vectors,
             entry.schedule.output_block,
             entry.schedule.share_taps,
+            entry.schedule.weight_vectors,
         ),
     )
 
@@ -49,10 +56,87 @@ def _price(
     return RankedSchedule(cycles, schedule, kernel_bounds(features, target, contract, block))
 
 
+@dataclass(frozen=True)
+class WholeSchedule:
+    """A schedule for every kernel and the rings, with its predicted cycles per sample."""
+
+    cycles_per_sample: float
+    program: Program
+
+
+def whole_schedules(program: Program, target: Target, contract: Contract) -> list[WholeSchedule]:
+    """Ways to schedule a scheduled program, cheapest first: its own, each tile for all kernels that can have it,
+    and its own with other rings.
+    """
+    found = {id(program): program}
+    ranked = {k.name: rank(program.graph, k, target, contract, program.block) for k in program.kernels}
+    tiles = sorted({_tile(entry.schedule) for entries in ranked.values() for entry in entries})
+    for tile in tiles:
+        chosen = {name: _nearest(entries, tile) for name, entries in ranked.items()}
+        frames = round_up_to_tiles(program.block, chosen.values())
+        rings = select_rings(program.graph, target, frames)
+        variant = replace(program, schedules=chosen, rings=rings)
+        if all(variant.schedules != other.schedules for other in found.values()):
+            found[id(variant)] = variant
+    if program.rings:
+        for blocks, policy in product((1, 2, 4, program.rings.most_blocks), RingPolicy):
+            rings = replace(program.rings, most_blocks=blocks, policy=policy)
+            if rings != program.rings:
+                variant = replace(program, rings=rings)
+                found[id(variant)] = variant
+    priced = [WholeSchedule(predict_program(v, target, contract), v) for v in found.values()]
+    return sorted(priced, key=lambda entry: entry.cycles_per_sample)
+
+
+def _tile(schedule: KernelSchedule) -> tuple[int, int, int]:
+    return schedule.lanes, schedule.tile_vectors, schedule.output_block
+
+
+def _nearest(ranked: list[RankedSchedule], tile: tuple[int, int, int]) -> KernelSchedule:
+    """The legal schedule with this tile or the most similar one; the cheaper of equals."""
+
+    def distance(entry: RankedSchedule) -> tuple[float, ...]:
+        return tuple(abs(math.log2(a / b)) for a, b in zip(_tile(entry.schedule), tile, strict=True))
+
+    return min(ranked, key=distance).schedule
+
+
 def cheapest(target: Target, contract: Contract) -> Choose:
     """What `SelectKernels` is told to do: take the cheapest."""
 
+    known: dict[object, KernelSchedule] = {}
+
     def choose(graph: Graph, kernel: Kernel, block: int) -> KernelSchedule:
-        return rank(graph, kernel, target, contract, block)[0].schedule
+        key = kernel_signature(graph, kernel), block
+        if key not in known:
+            known[key] = choice(rank(graph, kernel, target, contract, block), target).schedule
+        return known[key]
 
     return choose
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """The best schedule with another tile or block, and how much more it is predicted to take (0.01: 1 %)."""
+
+    schedule: KernelSchedule
+    loses_by: float
+
+
+def runner_up(program: Program, kernel: Kernel, target: Target, contract: Contract) -> RunnerUp | None:
+    """What a kernel's schedule was preferred to; None if there was no choice."""
+    ranked = rank(program.graph, kernel, target, contract, program.block)
+    mine = program.schedules[kernel.name]
+    cycles = estimate_cycles(program.graph, kernel, mine, target, contract, program.block)
+    other = next((entry for entry in ranked if _tile(entry.schedule) != _tile(mine)), None)
+    return RunnerUp(other.schedule, other.cycles_per_sample / cycles - 1) if other else None
+
+
+def choice(ranked: list[RankedSchedule], target: Target) -> RankedSchedule:
+    """The first of a ranking; out of order, of those that are as good within the model's reach, the one with the
+    fewest passes over the outputs: more of them lost on every such machine (MACHINES.md section 6, item 7).
+    """
+    if target.in_order:
+        return ranked[0]
+    close = [entry for entry in ranked if entry.cycles_per_sample <= _CLOSE * ranked[0].cycles_per_sample]
+    return max(close, key=lambda entry: (entry.schedule.lanes, entry.schedule.output_block))

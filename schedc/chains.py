@@ -56,6 +56,11 @@ def chain_name(source: ModelPaths) -> str:
     return "_".join(Path(path).stem for path in source)
 
 
+def shown_name(paths: Sequence[Path]) -> str:
+    """What a table about captures in a row is headed with."""
+    return " + ".join(path.name for path in paths)
+
+
 def _check_rates(captures: Sequence[Capture]) -> None:
     """A file that does not say fits any rate."""
     stated = [capture for capture in captures if capture.sample_rate is not None]

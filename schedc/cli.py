@@ -33,8 +33,7 @@ app = typer.Typer(
     help="Compile Neural Amp Modeler captures (.nam) to machine code for small and large machines.",
 )
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .nam capture.")]
-Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam capture; several make a chain.")]
+Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam or .namb capture; several: a chain.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")]
 Cores = Annotated[
     int | None, typer.Option(metavar="N", help="Stages to cut the model into, one per core.  [default: 1]")
@@ -124,7 +123,7 @@ def compile_command(
 
 @app.command("run")
 def run_command(
-    model: Model,
+    model: Models,
     source: Annotated[Path, typer.Argument(metavar="IN.wav", help="PCM (16, 24, 32 bit) or float.")],
     output: Annotated[Path, typer.Argument(metavar="OUT.wav", help="Sample format and rate as IN.wav.")],
     block: Annotated[int, typer.Option(metavar="B", help="Largest number of samples per call.")] = 64,
@@ -136,20 +135,20 @@ def run_command(
     as_float: Annotated[bool, typer.Option("--float", help="Write 32-bit float whatever the input is.")] = False,
     math: MathName = "exact",
 ) -> int:
-    """Play a WAV file through a capture on this machine.
+    """Play a WAV file through a capture, or several in a row, on this machine.
 
-    A mono capture processes each channel of a stereo file by itself.
+    What is mono processes each channel of a stereo file by itself.
     """
     from schedc.commands.run import RunRequest, run
 
     check_numbers(block)
-    run(RunRequest(model, source, output, block, cores, slim, resample, as_float, math))
+    run(RunRequest(tuple(model), source, output, block, cores, slim, resample, as_float, math))
     return 0
 
 
 @app.command("verify")
 def verify_command(
-    model: Model,
+    model: Models,
     target: TargetName = "host",
     cores: Cores = None,
     block: Block = None,
@@ -173,7 +172,7 @@ def verify_command(
 
 @app.command("explain")
 def explain_command(
-    model: Model,
+    model: Models,
     target: TargetName,
     cores: Cores = None,
     block: Block = None,
@@ -201,7 +200,7 @@ def explain_command(
 
 @app.command("bench")
 def bench_command(
-    model: Model,
+    model: Models,
     block: Annotated[
         list[int] | None, typer.Option(metavar="B", help="Samples per call; may be repeated.  [default: 16 64 256]")
     ] = None,
@@ -215,11 +214,18 @@ def bench_command(
     ] = False,
     seconds: Annotated[float, typer.Option(metavar="S", help="With --realtime: length of each run.")] = 10.0,
     math: MathName = "exact",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure several schedules instead and keep the fastest for later.")
+    ] = False,
 ) -> int:
     """Measure the compiled capture on this machine."""
     blocks = tuple(block or (16, 64, 256))
     check_numbers(*blocks)
-    if realtime:
+    if tune:
+        from schedc.commands.tune import tune as tune_schedules
+
+        tune_schedules(model, tuple(block or (64,)), slim, json)
+    elif realtime:
         from schedc.commands.realtime import bench_realtime
 
         bench_realtime(model, blocks, slim, seconds, json, math)

@@ -18,7 +18,7 @@ NoPrewarm = Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros 
 
 @captures.command("pack")
 def pack_command(
-    model: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam capture; several make a chain.")],
+    model: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam or .namb capture; several: a chain.")],
     report: Annotated[Path, typer.Option("--for", metavar="REPORT.json", help="The report beside the compiled code.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.bin", help="The weight blob to write.")],
     slim: Slim = None,

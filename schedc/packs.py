@@ -17,9 +17,10 @@ from schedc.chains import ModelPaths, read_source
 from schedc.errors import ArchitectureMismatch, UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.wording import one_line
+from schedc.host.start_state import pack_from_silence
 from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph
-from schedc.planning import Capture, core_graph, core_weights
+from schedc.planning import Capture, core_graph
 
 Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
 
@@ -57,8 +58,7 @@ def pack_capture(capture: Capture, code: CompiledCode, prewarm: bool = True) -> 
     """As :func:`pack`, for a capture that was read."""
     graph = core_graph(capture.graph)
     check_architecture(graph, code, one_line(str(capture.path)))
-    weights = core_weights(graph, capture.weights)
-    return code.packing.pack(graph, weights, capture.prewarm_samples if prewarm else 0)
+    return pack_from_silence(code.packing, graph, capture, prewarm, may_compile=False)
 
 
 def check_architecture(graph: Graph, code: CompiledCode, name: str) -> None:

@@ -79,6 +79,7 @@ class Options:
     split: tuple[int, ...] = ()
     core_speeds: tuple[float, ...] = ()  # relative, one per core; empty: equal cores
     schedule: ScheduleOverrides = field(default_factory=ScheduleOverrides)  # what a schedule file forces
+    tuned: bool = False  # the schedule was measured here, not asked for
 
     @property
     def frames(self) -> int:
@@ -134,7 +135,7 @@ def core_passes() -> list[Pass]:
 def planning_passes(options: Options) -> list[Pass]:
     """From the core graph to a place for every byte."""
     return [
-        FuseLayers(),
+        FuseLayers(options.schedule),
         SelectKernels(options.target, cheapest(options.target, options.contract), options.schedule),
         partition_pass(options),
         PlanArena(),

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from schedc.errors import UserError
 
+_LINE_FRAMES = 16  # 64 bytes
+_COLLIDING_FRAMES = 256  # 1 KiB
+
 
 class WeightRoute(StrEnum):
     """How a weight reaches the multiply-accumulate."""
@@ -29,8 +32,9 @@ class KernelSchedule:
     multiply-accumulate instructions than this is rolled; so is a channel loop.
     ``register_values``: streams of at most this many vectors per tile stay in registers, wider
     ones go through tile scratch.  ``interleave``: write element-wise steps across the tile's vectors,
-    for machines that issue in order.  ``share_taps``: with dilation 1 and one frame per register, neighbouring
-    taps read the same samples; load each once and unroll all taps.
+    for machines that issue in order.  ``share_taps``: with dilation 1, neighbouring taps read the same
+    samples; load each once for several taps.  ``weight_vectors``: where they do, and lanes are frames, so many
+    neighbouring vectors share a weight.
     """
 
     lanes: int
@@ -42,60 +46,106 @@ class KernelSchedule:
     weight_route: WeightRoute
     interleave: bool
     share_taps: bool
+    weight_vectors: int = 1
 
     @property
     def tile_frames(self) -> int:
         return self.lanes * self.tile_vectors
 
 
+class RingPolicy(StrEnum):
+    """What happens when a ring has no room for another block."""
+
+    REWIND = "rewind"  # its history is copied to the front: rarely, and then all at once
+    MIRROR = "mirror"  # nothing: each block near the end was copied to the front when it was written
+
+
 @dataclass(frozen=True)
 class RingSchedule:
-    """Linear rings with a rewind.
+    """Where past samples are kept: linear rings, and the rows of a block beside them.
 
-    A ring of ``history`` past frames has room for ``span(history)`` frames after them and is rewound
-    (its history copied back) when less than one block of that is left.  Longer spans rewind less
-    often and cost memory.  First positions are staggered, so that rings do not rewind together.
+    A ring of ``history`` past frames has room for ``span(history)`` frames after them and starts over when
+    less than one block of that is left.  Longer spans start over less often and cost memory; one block
+    is a shift buffer.  First positions are staggered, so that rings do not start over together.
+    ``colour``: rows never lie a multiple of 1 KiB apart, where they would share few sets of a cache.
     """
 
     block_frames: int  # a block rounded up to whole tiles
     most_blocks: int
     copy_frames: int  # rewinds copy whole chunks of so many frames
+    policy: RingPolicy = RingPolicy.REWIND
+    colour: bool = False
 
     def span(self, history: int) -> int:
-        """Frames after the history: about three times the history, 2 to ``most_blocks`` blocks."""
-        blocks = -(-3 * history // self.block_frames)
-        return self.block_frames * max(2, min(self.most_blocks, blocks))
+        """Frames after the history: about three times the history, at most ``most_blocks`` blocks.
+
+        Two blocks at least (one where ``most_blocks`` says so); mirrored rings have room for their history
+        and two blocks, so that no frame is both an image and in need of one.
+        """
+        blocks = min(self.most_blocks, max(2, -(-3 * history // self.block_frames)))
+        if self.policy is RingPolicy.MIRROR:
+            blocks = max(blocks, 2 - (-history // self.block_frames))
+        return self.block_frames * blocks
+
+    def mirror_distance(self, history: int) -> int:
+        """Frames from a frame to its mirror image; 0 where the ring is rewound."""
+        return self.span(history) - self.block_frames if self.policy is RingPolicy.MIRROR else 0
+
+    def copied_share(self, history: int) -> float:
+        """Frames copied per frame written, in the long run and with whole blocks."""
+        distance = self.mirror_distance(history)
+        # The first block that reaches into the mirrored stretch is copied in part.
+        return (history + self.block_frames) / distance if distance else history / self.span(history)
+
+    def stagger(self, index: int, history: int) -> int:
+        """Frames into its span at which ring number ``index`` begins; before anything that needs an image."""
+        last = self.span(history) - self.block_frames
+        if self.policy is RingPolicy.MIRROR:
+            last -= history
+        return index * self.block_frames % (last + 1)
+
+    def row_frames(self, frames: int) -> int:
+        """``frames``, or a cache line more where rows that long would share few sets."""
+        return frames + _LINE_FRAMES if self.colour and frames % _COLLIDING_FRAMES == 0 else frames
 
 
 ALL_KERNELS = "*"
 # What a schedule file may force, and the largest value of each number.
 FORCEABLE: dict[str, int] = {
+    "lanes": 16,
     "tile_vectors": 32,
     "output_block": 64,
     "pointwise_block": 64,
     "unroll_macs": 4096,
     "register_values": 256,
+    "weight_vectors": 32,
 }
 FORCEABLE_FLAGS = ("interleave", "share_taps")
+RingValue = int | bool | RingPolicy
 
 
 @dataclass(frozen=True)
 class ScheduleOverrides:
     """What a schedule file forces: (kernel or ``*``, ((field, value), ...)) in order, later ones win.
 
+    ``rings``: (field, value) of the :class:`RingSchedule`.  ``boundaries``: nodes at which a kernel begins.
     Values are checked when the file is read (:mod:`schedc.schedule_file`).
     """
 
     kernels: tuple[tuple[str, tuple[tuple[str, int | bool | WeightRoute], ...]], ...] = ()
-    most_blocks: int | None = None
+    rings: tuple[tuple[str, RingValue], ...] = ()
+    boundaries: tuple[str, ...] = ()
 
     def check_names(self, names: Sequence[str]) -> None:
         """Raise UserError for a kernel that the model does not have."""
         for name, _ in self.kernels:
-            if name != ALL_KERNELS and name not in names:
-                near = get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"its kernels: {', '.join(names[:4])}, ..."
-                raise UserError("--schedule", f"the model has no kernel {name!r}", hint)
+            if name != ALL_KERNELS:
+                _check_name("kernel", name, names)
+
+    def check_boundaries(self, names: Sequence[str]) -> None:
+        """Raise UserError for a node that the model does not have."""
+        for name in self.boundaries:
+            _check_name("node", name, names)
 
     def apply(self, kernel: str, schedule: KernelSchedule) -> KernelSchedule:
         """``schedule`` with what is forced for ``kernel``."""
@@ -105,3 +155,14 @@ class ScheduleOverrides:
                 changes = {key: value for key, value in values if key in known}
                 schedule = replace(schedule, **changes)  # type: ignore[arg-type]
         return schedule
+
+    def apply_rings(self, rings: RingSchedule) -> RingSchedule:
+        """``rings`` with what is forced for all of them."""
+        return replace(rings, **dict(self.rings))  # type: ignore[arg-type]
+
+
+def _check_name(kind: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"its {kind}s: {', '.join(names[:4])}, ..."
+        raise UserError("--schedule", f"the model has no {kind} {name!r}", hint)

@@ -1,6 +1,7 @@
 """Schedule files: YAML that forces decisions, and the file that reproduces a compilation's own.
 
-    rings: {most_blocks: 16}
+    fusion: {begin: [array0.layer3.activation]}
+    rings: {most_blocks: 16, policy: rewind, colour: true}
     kernels:
       "*": {unroll_macs: 128}
       array0.layer3: {tile_vectors: 4, output_block: 3}
@@ -11,7 +12,9 @@ Kernels are applied in the file's order, so later entries win.  A schedule never
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,18 @@ import yaml
 
 from schedc.errors import UserError
 from schedc.ir.program import Program
-from schedc.schedule import FORCEABLE, FORCEABLE_FLAGS, ScheduleOverrides, WeightRoute
+from schedc.schedule import (
+    FORCEABLE,
+    FORCEABLE_FLAGS,
+    RingPolicy,
+    RingValue,
+    ScheduleOverrides,
+    WeightRoute,
+)
 
 _MOST_BYTES = 1 << 20
 _MOST_RING_BLOCKS = 1024
+_RINGS = ("most_blocks", "policy", "colour")
 
 
 def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
@@ -30,25 +41,32 @@ def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
     where = str(path)
     try:
         text = Path(path).read_bytes()
-        if len(text) > _MOST_BYTES:
-            raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
-        data: Any = yaml.safe_load(text)
     except OSError as error:
         raise UserError(where, f"cannot be read: {error.strerror}", "check the name after --schedule") from error
+    return parse_schedule(text, where)
+
+
+def parse_schedule(text: bytes, where: str) -> ScheduleOverrides:
+    """The same for a file's content; ``where`` names it in errors."""
+    if len(text) > _MOST_BYTES:
+        raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
+    try:
+        data: Any = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
-    top = _mapping(where, data or {}, ("kernels", "rings"))
-    rings = _mapping(f"{where}: rings", top.get("rings") or {}, ("most_blocks",))
-    most = rings.get("most_blocks")
-    if most is not None:
-        most = _number(f"{where}: rings.most_blocks", most, _MOST_RING_BLOCKS, least=2)
+    top = _mapping(where, data or {}, ("fusion", "kernels", "rings"))
+    begins = _mapping(f"{where}: fusion", top.get("fusion") or {}, ("begin",)).get("begin", [])
+    if not isinstance(begins, list) or any(type(name) is not str for name in begins):
+        raise UserError(f"{where}: fusion.begin", "is not a list of node names")
+    rings = _mapping(f"{where}: rings", top.get("rings") or {}, _RINGS)
+    forced = tuple((key, _ring_value(f"{where}: rings.{key}", key, value)) for key, value in rings.items())
     kernels = []
     for name, values in _mapping(f"{where}: kernels", top.get("kernels") or {}).items():
         place = f"{where}: kernels.{name}"
         known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route")
         checked = tuple((key, _value(place, key, value)) for key, value in _mapping(place, values, known).items())
         kernels.append((name, checked))
-    return ScheduleOverrides(tuple(kernels), most)
+    return ScheduleOverrides(tuple(kernels), forced, tuple(begins))
 
 
 def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -58,6 +76,22 @@ def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, An
         if known and key not in known:
             raise UserError(where, f"{key!r} cannot be set", f"known: {', '.join(known)}")
     return data
+
+
+def _ring_value(where: str, key: str, value: Any) -> RingValue:
+    if key == "most_blocks":
+        return _number(where, value, _MOST_RING_BLOCKS)
+    if key == "colour":
+        return _flag(where, value)
+    if value not in list(RingPolicy):
+        raise UserError(where, f"{value!r} is not a ring policy", f"use one of {', '.join(RingPolicy)}")
+    return RingPolicy(value)
+
+
+def _flag(where: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise UserError(where, f"{value!r} is neither true nor false")
+    return value
 
 
 def _number(where: str, value: Any, most: int, least: int = 1) -> int:
@@ -71,28 +105,33 @@ def _value(place: str, key: str, value: Any) -> int | bool | WeightRoute:
     if key in FORCEABLE:
         return _number(where, value, FORCEABLE[key])
     if key in FORCEABLE_FLAGS:
-        if type(value) is not bool:
-            raise UserError(where, f"{value!r} is neither true nor false")
-        return value
+        return _flag(where, value)
     if value not in list(WeightRoute):
         raise UserError(where, f"{value!r} is not a weight route", f"use one of {', '.join(WeightRoute)}")
     return WeightRoute(value)
 
 
-def schedule_text(program: Program) -> str:
-    """The file that reproduces the schedule of a program, as text."""
-    if program.rings is None:
-        return ""
-    kernels = {
-        name: {
-            field.name: getattr(schedule, field.name)
-            if not isinstance(getattr(schedule, field.name), WeightRoute)
-            else str(getattr(schedule, field.name))
-            for field in fields(schedule)
-            if field.name != "lanes"
-        }
+def decisions(program: Program, boundaries: Sequence[str] = ()) -> ScheduleOverrides:
+    """What reproduces the schedule of a scheduled program that was fused with ``boundaries``."""
+    kernels = tuple(
+        (name, tuple((field.name, getattr(schedule, field.name)) for field in fields(schedule)))
         for name, schedule in program.schedules.items()
+    )
+    return ScheduleOverrides(kernels, tuple((key, getattr(program.rings, key)) for key in _RINGS), tuple(boundaries))
+
+
+def schedule_text(overrides: ScheduleOverrides) -> str:
+    """A schedule file that states ``overrides``."""
+    data: dict[str, Any] = {
+        "rings": {key: _plain(value) for key, value in overrides.rings},
+        "kernels": {name: {key: _plain(value) for key, value in values} for name, values in overrides.kernels},
     }
-    data = {"rings": {"most_blocks": program.rings.most_blocks}, "kernels": kernels}
+    if overrides.boundaries:
+        data = {"fusion": {"begin": list(overrides.boundaries)}, **data}
     text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=200)
     return text
+
+
+def _plain(value: Any) -> int | bool | str:
+    """YAML has no enumerations."""
+    return str(value) if isinstance(value, StrEnum) else value

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.emulator import Emulator, Machine
-from schedc.backends.interpreter import Interpreter
 from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.llvm.target_machine import host_target_name
-from schedc.compiler import Capture, Compilation, core_graph, core_weights
+from schedc.compiler import Capture, Compilation
 from schedc.errors import InternalError, UnsupportedError
 from schedc.host.code import load_compilation
-from schedc.targets.base import Target
+from schedc.host.start_state import pack_from_silence, silent_interpreter
+from schedc.targets.base import Target, load_target
 
 FloatArray = npt.NDArray[np.float32]
 _PAINT = 0xFF  # as floats: NaN
@@ -112,7 +112,9 @@ def can_run_here(target: Target) -> bool:
         host = host_target_name()
     except UnsupportedError:
         return False
-    return target.name == host or (host, target.name) == ("avx512", "avx2")
+    runs = load_target(host).codegen
+    same = (target.codegen.triple, target.codegen.cpu) == (runs.triple, runs.cpu)
+    return same or (host, target.name) == ("avx512", "avx2")
 
 
 def probe_signal(channels: int, samples: int) -> FloatArray:
@@ -219,7 +221,7 @@ def verify_compilation(compilation: Compilation, capture: Capture, samples: int)
     machine: Memory = HostMachine(compilation) if here else Emulator(compilation.code.elf, Machine(target.emulator))
     x = probe_signal(sum(node.channels for node in graph.inputs), samples)
     wanted = interpret(compilation, capture, x)
-    blob = compilation.pack(capture)
+    blob = pack_from_silence(compilation.packing, graph, capture)
     runs = tuple(_compare(machine, compilation, blob, route, x, wanted) for route in _routes(compilation))
     emulated = isinstance(machine, Emulator)
     healthy = emulated and not any(run.fault for run in runs)
@@ -236,11 +238,7 @@ def verify_compilation(compilation: Compilation, capture: Capture, samples: int)
 
 def interpret(compilation: Compilation, capture: Capture, x: FloatArray) -> FloatArray:
     """The bits that the code must give, [outputs, n]."""
-    graph = core_graph(capture.graph)
-    weights = core_weights(graph, capture.weights)
-    interpreter = Interpreter(graph, weights, "float32", compilation.options.contract)
-    interpreter.prewarm(capture.prewarm_samples)
-    return interpreter.process(x)
+    return silent_interpreter(capture, compilation.options.contract).process(x)
 
 
 def _compare(

@@ -10,14 +10,14 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import cast
+from typing import Any, cast
 
 import yaml
 
 from schedc.errors import InternalError, UserError
 
 # Written by hand, in the order `schedc targets` lists them.
-TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "aarch64")
+TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times faster
 
 
@@ -110,8 +110,18 @@ def load_target(name: str) -> Target:
         near = difflib.get_close_matches(name.lower(), [*TARGET_NAMES, "host"], n=1, cutoff=0.3)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError("--target", f"there is no target {name!r}", f"{hint}known: {', '.join(TARGET_NAMES)}, host")
+    return _target(name, _description(name))
+
+
+def _description(name: str) -> dict[str, Any]:
+    """A file's content over that of the one it is ``based_on``, table by table."""
     text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return _target(name, yaml.load(text, Loader=_LOADER))
+    data: dict[str, Any] = yaml.load(text, Loader=_LOADER)
+    if "based_on" not in data:
+        return data
+    base = _description(data.pop("based_on"))
+    tables = {key: {**base[key], **value} for key, value in data.items() if isinstance(value, dict)}
+    return {**base, **data, **tables}
 
 
 def _target(name: str, data: dict[str, object]) -> Target:

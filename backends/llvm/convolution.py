@@ -13,10 +13,9 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from llvmlite import ir
-
 from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Number, Value
+from schedc.backends.llvm.shared_taps import SampleWindow, SharedTaps, WeightReader, flatten, unflatten
 from schedc.backends.llvm.tile_values import Memory, Registers, Row, TileValue
 from schedc.backends.weight_layout import Block, ConvLayout, conv_layout
 from schedc.errors import InternalError
@@ -56,16 +55,8 @@ class _Place:
     weights: Value
 
 
-@dataclass(frozen=True)
-class _SharedTap:
-    """A tap whose samples neighbouring taps read too: dilation 1, one frame per register."""
-
-    pointer: Value  # the block's source rows at the oldest tap
-    tap: int
-
-
-# Where a tap's samples are: an address, a shared tap, or (None) the operand itself.
-TapPointer: TypeAlias = Value | _SharedTap | None
+# Where a tap's samples are: an address, a window that neighbouring taps share, or (None) the operand itself.
+TapPointer: TypeAlias = Value | SampleWindow | None
 
 
 class _Convolution:
@@ -77,7 +68,6 @@ class _Convolution:
         self.base = self.b.at(kernel.weights, 4 * step.offset("conv"))
         self.vectors = range(kernel.shape.schedule.tile_vectors)
         self.dilation: Number = kernel.dilations[step.dilation] if step.dilation >= 0 else 4
-        self.shared: dict[tuple[int, int], Value] = {}  # (channel, frame after the oldest tap) -> sample
 
     # -- blocks ----------------------------------------------------------------------
 
@@ -159,11 +149,10 @@ class _Convolution:
             return self.tap(block, place, None, weights, totals)
         pointer = self.oldest_tap(place)
         tap_bytes = 4 * self.layout.tap_floats(block)
-        if self.k.shape.schedule.share_taps:
-            for index in range(self.op.kernel_size):
-                at = _SharedTap(pointer, index)
-                totals = self.tap(block, place, at, self.b.at(weights, index * tap_bytes), totals)
-            return totals
+        if self.layout.share_taps:
+            shared = SharedTaps(self.k, self.layout, block, pointer, self._memory().row_bytes, weights)
+            one_frame = self.b.lanes == 1
+            return shared.windowed(partial(self.tap, block, place), totals) if one_frame else shared.skewed(totals)
         if not self.layout.roll_taps:
             at = self.b.opaque(pointer, pinned=False)
             for index in range(self.op.kernel_size):
@@ -173,12 +162,12 @@ class _Convolution:
 
         def once(_: Value, carried: list[Value]) -> list[Value]:
             at, w, *flat = carried
-            result = self.tap(block, place, at, w, self._unflatten(flat))
+            result = self.tap(block, place, at, w, unflatten(flat, len(self.vectors)))
             following = [self.b.at(at, self.dilation), self.b.at(w, tap_bytes)]
-            return [*following, *self._flatten(result)]
+            return [*following, *flatten(result)]
 
-        final = self.b.loop(self.op.kernel_size, [pointer, weights, *self._flatten(totals)], once)
-        return self._unflatten(final[2:])
+        final = self.b.loop(self.op.kernel_size, [pointer, weights, *flatten(totals)], once)
+        return unflatten(final[2:], len(self.vectors))
 
     def oldest_tap(self, place: _Place) -> Value:
         """Address of the first source row of the block, at the oldest tap of the tile's first frame."""
@@ -194,7 +183,7 @@ class _Convolution:
     def starts(self, block: Block, place: _Place) -> list[list[Value]]:
         outputs = range(block.outputs)
         if self.op.start is Start.BIAS:
-            reader = _WeightReader(self.k, place.weights, self.layout.lanes_of_weights)
+            reader = WeightReader(self.b, place.weights, self.layout.lanes_of_weights)
             biases = [reader.get(index) for index in outputs]
             return [[bias for _ in self.vectors] for bias in biases]
         if self.start is not None:
@@ -206,7 +195,7 @@ class _Convolution:
     ) -> list[list[Value]]:
         """All columns of one tap.  ``pointer``: the block's source rows at this tap; None reads the operand."""
         if not self.layout.roll_columns:
-            reader = _WeightReader(self.k, weights, self.layout.lanes_of_weights)
+            reader = WeightReader(self.b, weights, self.layout.lanes_of_weights)
             for column in range(self.op.columns):
                 first = column * self.layout.column_floats(block)
                 totals = self.column(block, place, pointer, column, reader, first, totals)
@@ -215,12 +204,12 @@ class _Convolution:
 
         def once(column: Value, carried: list[Value]) -> list[Value]:
             w, *flat = carried
-            reader = _WeightReader(self.k, w, self.layout.lanes_of_weights)
-            result = self.column(block, place, pointer, column, reader, 0, self._unflatten(flat))
-            return [self.b.at(w, column_bytes), *self._flatten(result)]
+            reader = WeightReader(self.b, w, self.layout.lanes_of_weights)
+            result = self.column(block, place, pointer, column, reader, 0, unflatten(flat, len(self.vectors)))
+            return [self.b.at(w, column_bytes), *flatten(result)]
 
-        final = self.b.loop(self.op.columns, [weights, *self._flatten(totals)], once)
-        return self._unflatten(final[1:])
+        final = self.b.loop(self.op.columns, [weights, *flatten(totals)], once)
+        return unflatten(final[1:], len(self.vectors))
 
     def column(
         self,
@@ -228,7 +217,7 @@ class _Convolution:
         place: _Place,
         pointer: TapPointer,
         column: Number,
-        reader: _WeightReader,
+        reader: WeightReader,
         first: int,
         totals: list[list[Value]],
     ) -> list[list[Value]]:
@@ -251,7 +240,7 @@ class _Convolution:
         place: _Place,
         pointer: TapPointer,
         column: Number,
-        reader: _WeightReader,
+        reader: WeightReader,
         first: int,
         totals: list[list[Value]],
     ) -> list[list[Value]]:
@@ -286,19 +275,11 @@ class _Convolution:
         accumulate(0)
         return result
 
-    def read_shared(self, tap: _SharedTap, channel: Number, frame: int) -> Value:
-        """A sample that another tap may have loaded already."""
-        if not isinstance(channel, int):
-            raise InternalError("shared taps were looped over")
-        key = (channel, frame)
-        if key not in self.shared:
-            row = self.b.at(tap.pointer, self.b.mul(self._memory().row_bytes, channel))
-            self.shared[key] = self.b.load(self.b.at(row, 4 * frame), self.b.vector)
-        return self.shared[key]
-
     def read_source_vector(self, place: _Place, pointer: TapPointer, channel: Number, v: int) -> Value:
-        if isinstance(pointer, _SharedTap):
-            return self.read_shared(pointer, channel, pointer.tap + v)
+        if isinstance(pointer, SampleWindow):
+            if not isinstance(channel, int):
+                raise InternalError("shared taps were looped over")
+            return pointer.read(channel, v)
         if pointer is None:
             if not isinstance(self.source, Memory):
                 return self.k.read(self.source, self.b.add(place.source, channel))[v]
@@ -312,27 +293,3 @@ class _Convolution:
             return self.k.read(self.source, self.b.add(place.source, channel))
         offset = self.b.mul(self._memory().row_bytes, channel)
         return self.k.read_row(self.b.at(pointer, offset))
-
-    def _flatten(self, totals: list[list[Value]]) -> list[Value]:
-        return [value for row in totals for value in row]
-
-    def _unflatten(self, flat: Sequence[Value]) -> list[list[Value]]:
-        count = len(self.vectors)
-        return [list(flat[i : i + count]) for i in range(0, len(flat), count)]
-
-
-class _WeightReader:
-    """Weights of one tap (or column) as splats, by constant index."""
-
-    def __init__(self, kernel: KernelEmitter, pointer: Value, lanes: int) -> None:
-        self._k, self._pointer, self._lanes = kernel, pointer, lanes
-        self._vectors: dict[int, Value] = {}
-
-    def get(self, index: int) -> Value:
-        b = self._k.b
-        if self._lanes == 1:
-            return b.splat(b.load(b.at(self._pointer, 4 * index), ir.FloatType()))
-        quad, lane = divmod(index, 4)
-        if quad not in self._vectors:
-            self._vectors[quad] = b.load(b.at(self._pointer, 16 * quad), ir.VectorType(ir.FloatType(), 4))
-        return b.shuffle(self._vectors[quad], [lane] * b.lanes)

@@ -15,7 +15,8 @@ The rewriting is deterministic: the order of sections and symbols is LLVM's, not
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from elftools.common.exceptions import ELFError
@@ -40,9 +41,10 @@ class _Image:
     alignment: int
 
 
-def finish_object(elf: bytes) -> bytes:
+def finish_object(elf: bytes, names: Mapping[str, str] | None = None) -> bytes:
     """Return ``elf`` as one relocation-free ``.text`` section plus symbols.
 
+    ``names``: what to call exported symbols instead, by all that is before the first ``_``.
     Raises ``InternalError`` with the name of the offending symbol or section when the object refers to
     anything outside itself, owns writable data, or uses a relocation that has no meaning inside one section.
     """
@@ -65,10 +67,24 @@ def finish_object(elf: bytes) -> bytes:
         file.header,
         bytes(image.data),
         image.alignment,
-        [s for s in symbols if s is not None and s.name and not s.name.startswith(".L")],
+        [_renamed(s, names or {}) for s in symbols if s is not None and s.name and not s.name.startswith(".L")],
         None if attributes is None else neutral_float_abi(attributes.data()),
         stack_note=attributes is None or not _is_microcontroller(attributes),
     )
+
+
+def rename_exports(elf: bytes, old: str, new: str) -> bytes:
+    """A finished object, its exported functions ``old_...`` called ``new_...``: the bytes of a compilation as ``new``.
+
+    Code knows functions by their places; names stand in the symbol table alone.
+    """
+    return finish_object(elf, {old: new})
+
+
+def _renamed(symbol: Symbol, names: Mapping[str, str]) -> Symbol:
+    start, separator, rest = symbol.name.partition("_")
+    exported = symbol.binding == "STB_GLOBAL" and start in names
+    return replace(symbol, name=names[start] + separator + rest) if exported else symbol
 
 
 def _is_microcontroller(attributes: Any) -> bool:

@@ -12,8 +12,8 @@ from schedc.backends.llvm.builder import F32, I32, PTR, VOID, Builder, Value
 
 # rewind(rows, channels, row_bytes, distance, history): in each row move ``history`` floats down to the
 # row's start from ``distance`` bytes above it.
-# fill(row, channels, row_bytes, count, source, source_row_bytes, repeat): per channel write ``count``
-# floats; repeat = 1 repeats source's first float, repeat = 0 copies.
+# fill(row, channels, row_bytes, count, source): in each row write the channel's float of ``source``
+# ``count`` times, a whole number of chunks.
 # copy(target, target_row_bytes, source, source_row_bytes, channels, count): copy ``count`` floats a row.
 
 
@@ -24,8 +24,8 @@ class SupportFunctions:
         self._module, self._bits, self._lanes = module, pointer_bits, lanes
         self._native = ir.IntType(pointer_bits)
         # Without a vector unit eight words at a time, which become multiple loads and stores.
-        self._chunk_frames = max(lanes, 8 if lanes == 1 else 4)
-        self._chunk: ir.Type = ir.VectorType(I32 if lanes == 1 else F32, self._chunk_frames)
+        self.chunk_frames = max(lanes, 8 if lanes == 1 else 4)
+        self._chunk = ir.VectorType(I32 if lanes == 1 else F32, self.chunk_frames)
         self._made: dict[str, ir.Function] = {}
 
     def _new(self, name: str, arguments: list[ir.Type]) -> tuple[ir.Function, Builder, list[Value]]:
@@ -54,7 +54,7 @@ class SupportFunctions:
                 b.store(b.load(b.at(source, offset), self._chunk), b.at(row, offset))
                 return []
 
-            b.loop(history, [], chunk, self._chunk_frames)
+            b.loop(history, [], chunk, self.chunk_frames)
             return [b.at(row, row_bytes)]
 
         b.loop(channels, [rows], channel)
@@ -65,25 +65,31 @@ class SupportFunctions:
     def fill(self) -> ir.Function:
         if "fill" in self._made:
             return self._made["fill"]
-        n = self._native
-        function, b, (row, channels, row_bytes, count, source, source_row_bytes, step) = self._new(
-            "fill", [PTR, n, n, n, PTR, n, n]
-        )
+        n, step = self._native, self.chunk_frames
+        function, b, (row, channels, row_bytes, count, source) = self._new("fill", [PTR, n, n, n, PTR])
+        pairs, last = b.ir.and_(count, b.number(-2 * step)), b.ir.sub(count, b.number(step))
 
         def channel(_: Value, carried: list[Value]) -> list[Value]:
-            target, values = carried
+            target, value = carried
+            chunk = self._repeated(b, b.load(value, self._chunk.element))
 
-            def one(frame: Value, inner: list[Value]) -> list[Value]:
-                (at,) = inner
-                b.store(b.load(at, I32), b.at(target, b.mul(frame, 4)))
-                return [b.at(at, step)]
+            def pair(frame: Value) -> None:
+                at = b.at(target, b.mul(frame, 4))
+                b.store(chunk, at)
+                b.store(chunk, b.at(at, 4 * step))
 
-            b.loop(count, [values], one)
-            return [b.at(target, row_bytes), b.at(values, source_row_bytes)]
+            b.maybe_loop(pairs, pair, step=2 * step)
+            b.store(chunk, b.at(target, b.mul(last, 4)))  # the odd one, or the last one again
+            return [b.at(target, row_bytes), b.at(value, 4)]
 
         b.loop(channels, [row, source], channel)
         b.ir.ret_void()
         return function
+
+    def _repeated(self, b: Builder, value: Value) -> Value:
+        """A chunk of the same value."""
+        first = b.ir.insert_element(ir.Constant(self._chunk, ir.Undefined), value, I32(0))
+        return b.shuffle(first, [0] * self.chunk_frames)
 
     @property
     def copy(self) -> ir.Function:
@@ -93,7 +99,7 @@ class SupportFunctions:
         function, b, (target, target_row_bytes, source, source_row_bytes, channels, count) = self._new(
             "copy", [PTR, n, PTR, n, n, n]
         )
-        whole = b.ir.and_(count, b.number(-self._chunk_frames))
+        whole = b.ir.and_(count, b.number(-self.chunk_frames))
 
         def channel(_: Value, carried: list[Value]) -> list[Value]:
             to, origin = carried
@@ -106,7 +112,7 @@ class SupportFunctions:
                 offset = b.mul(frame, 4)
                 b.store(b.load(b.at(origin, offset), I32), b.at(to, offset))
 
-            b.maybe_loop(whole, vector, step=self._chunk_frames)
+            b.maybe_loop(whole, vector, step=self.chunk_frames)
             b.maybe_loop(count, single, begin=whole)
             return [b.at(to, target_row_bytes), b.at(origin, source_row_bytes)]
 

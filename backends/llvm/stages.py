@@ -1,8 +1,8 @@
 """Stage functions: what runs once per block around the kernels.
 
-``stage(state, weights, in, out, n)``: rewind rings that are nearly full, copy the input in, call the
-kernels in order, copy the output out, move the rings on by n frames.  ``init(state, weights)`` checks
-that the blob was packed for this code and fills every ring with its start state.
+``stage(state, weights, in, out, n)``: make room in rings that are nearly full, copy the input in, call the
+kernels in order, copy the output out, mirror what mirrored rings need, move the rings on by n frames.
+``init(state, weights)`` checks that the blob was packed for this code and fills every ring with its start state.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class StageEmitter:
         self._send()
         for name, position in self.positions.items():
             moved = self.b.ir.add(position, self.frames)
+            if self.arena.rows[name].mirror_distance:
+                self._mirror(self.arena.rows[name], position, moved)
             self.b.store(self._narrow(moved), self._position_pointer(self.arena.rows[name]))
         self.b.ir.ret_void()
 
@@ -81,9 +83,16 @@ class StageEmitter:
         return self.b.at(self.state, place.position_offset)
 
     def _position(self, place: Placement) -> Value:
-        """The ring's position for this block, after a rewind if a full block would no longer fit."""
+        """The ring's position for this block, put back if a full block would no longer fit."""
         b = self.b
         found = self._widen(b.load(self._position_pointer(place), I32))
+        full = b.ir.icmp_signed(">", found, b.number(place.last_frame))
+        if place.mirror_distance:
+            return b.ir.select(full, b.ir.sub(found, b.number(place.mirror_distance)), found)
+        return self._rewound(place, found, full)
+
+    def _rewound(self, place: Placement, found: Value, full: Value) -> Value:
+        b = self.b
         before = b.ir.block
 
         def rewind() -> None:
@@ -92,11 +101,25 @@ class StageEmitter:
             arguments = [target, place.channels, 4 * place.row_frames, distance, place.history]
             self._call_support(self.parts.support.rewind, arguments)
 
-        rewound = b.when(b.ir.icmp_signed(">", found, b.number(place.last_frame)), rewind)
+        rewound = b.when(full, rewind)
         position = b.ir.phi(b.native)
         position.add_incoming(found, before)
         position.add_incoming(b.number(place.rewound_frame), rewound)
         return position
+
+    def _mirror(self, place: Placement, position: Value, moved: Value) -> None:
+        """Copy what this block wrote of the last ``history`` frames to where the ring starts over."""
+        b = self.b
+        zone = b.number(place.rewound_frame + place.mirror_distance - place.history)
+
+        def copy() -> None:
+            begin = b.ir.select(b.ir.icmp_signed(">", position, zone), position, zone)
+            source = b.at(b.at(self.state, place.offset), b.ir.mul(begin, b.number(4)))
+            row_bytes, count = 4 * place.row_frames, b.ir.sub(moved, begin)
+            target = b.at(source, -4 * place.mirror_distance)
+            self._call_support(self.parts.support.copy, [target, row_bytes, source, row_bytes, place.channels, count])
+
+        b.when(b.ir.icmp_signed(">", moved, zone), copy)
 
     def _call_support(self, function: ir.Function, arguments: list[Number]) -> None:
         self.b.ir.call(function, [self.b.number(a) if isinstance(a, int) else a for a in arguments])
@@ -192,7 +215,7 @@ class InitEmitter:
         for node in self.stage.graph:
             if isinstance(node.op, LstmCell):
                 place = arena.lstm[node.name]
-                self._fill(cells_of(node.name), place, 0, place.row_frames)
+                self._copy(cells_of(node.name), place, 0, place.row_frames)
         self.b.ir.ret(I32(INIT_OK))
 
     def _refuse_unless(self, words: list[tuple[int, int]], code: int) -> None:
@@ -208,18 +231,27 @@ class InitEmitter:
 
     def _fill_ring(self, name: str, place: Placement) -> None:
         self.b.store(I32(place.first_frame), self.b.at(self.state, place.position_offset))
-        self._fill(name, place, place.first_frame - place.history, place.history)
+        begin = place.first_frame - place.history
+        if self.parts.layout.silence[self.number, name].per_channel > 1:
+            self._copy(name, place, begin, place.history)
+            return
+        # In whole chunks: what that writes beyond the history is the room of the first block, which has
+        # not come yet, or the row's end, which rewinding needs for the same reason.
+        count = -(-place.history // self.parts.support.chunk_frames) * self.parts.support.chunk_frames
+        row_bytes = self.b.number(4 * place.row_frames)
+        arguments = [self._row(place, begin), self.b.number(place.channels), row_bytes, self.b.number(count)]
+        self.b.ir.call(self.parts.support.fill, [*arguments, self._start(name)])
 
-    def _fill(self, name: str, place: Placement, first_frame: int, count: int) -> None:
-        item = self.parts.layout.silence[self.number, name]
-        constant = item.per_channel == 1
-        arguments = [
-            self.b.at(self.state, place.offset + 4 * first_frame),
-            self.b.number(place.channels),
-            self.b.number(4 * place.row_frames),
-            self.b.number(count),
-            self.b.at(self.weights, item.offset),
-            self.b.number(4 * item.per_channel),
-            self.b.number(0 if constant else 4),
-        ]
-        self.b.ir.call(self.parts.support.fill, arguments)
+    def _copy(self, name: str, place: Placement, first_frame: int, count: int) -> None:
+        """``count`` floats of every row, from the start state."""
+        b, given = self.b, 4 * self.parts.layout.silence[self.number, name].per_channel
+        sizes = [b.number(given), b.number(place.channels), b.number(count)]
+        target = [self._row(place, first_frame), b.number(4 * place.row_frames)]
+        b.ir.call(self.parts.support.copy, [*target, self._start(name), *sizes])
+
+    def _row(self, place: Placement, frame: int) -> Value:
+        return self.b.at(self.state, place.offset + 4 * frame)
+
+    def _start(self, name: str) -> Value:
+        """Where the blob holds a start state."""
+        return self.b.at(self.weights, self.parts.layout.silence[self.number, name].offset)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
+from schedc.chains import read_source, shown_name
 from schedc.commands.console import count, percent, print_table, say, warn
-from schedc.compiler import Capture, check_options, make_options, read_capture
+from schedc.compiler import Capture, check_options, make_options
 from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
 from schedc.version import VERSION
 
 
 def bench(
-    model: Path,
+    models: Sequence[Path],
     blocks: tuple[int, ...],
     slim: float | None,
     as_json: bool,
@@ -26,7 +28,7 @@ def bench(
     for block in blocks:
         check_options(make_options("host", 1 if cores is None else cores, block, math=math))
     target = make_options("host").target
-    capture = read_capture(model, slim)
+    capture = read_source(models, slim)
     warn(capture.warnings)
     loops = NativeLoops(target)
     before = loops.peak_macs_per_ns()
@@ -34,11 +36,11 @@ def bench(
     peak = max(before, loops.peak_macs_per_ns())
     threads = [measure_cores(capture, block, cores, math) for block in blocks] if cores is not None else []
     if as_json:
-        found = {**_as_json(model, capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
+        found = {**_as_json(capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
         say(json.dumps(found, indent=2))
         return
     macs = times[0].macs_per_sample
-    say(f"{model.name}: {capture.architecture}, {count(macs, 'MAC')} per sample, {target.full_name}, 1 core")
+    say(f"{shown_name(models)}: {capture.architecture}, {count(macs, 'MAC')} per sample, {target.full_name}, 1 core")
     say(f"peak       {peak:,.1f} MAC/ns (measured: fused multiply-adds in registers)")
     say()
     columns = [">block", ">ns/sample", ">fastest", ">of peak", ">real time", ">predicted ns/sample"]
@@ -89,11 +91,11 @@ def _row(capture: Capture, peak: float, one: BlockTimes) -> list[str]:
     ]
 
 
-def _as_json(model: Path, capture: Capture, target: str, peak: float, times: list[BlockTimes]) -> dict[str, object]:
+def _as_json(capture: Capture, target: str, peak: float, times: list[BlockTimes]) -> dict[str, object]:
     rows = [{**asdict(one), "share_of_peak": of_peak(one, peak)} for one in times]
     return {
         "schedc": VERSION,
-        "model": str(model),
+        "model": str(capture.path),
         "architecture": capture.architecture,
         "target": target,
         "peak_macs_per_ns": peak,

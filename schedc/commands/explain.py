@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from schedc.artifact import write_files
+from schedc.cache.compile_cache import compile_cached
+from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
-from schedc.compiler import Compilation, Options, c_identifier, compile_graph, read_capture
+from schedc.compiler import Compilation, Options, c_identifier
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
-from schedc.schedule_file import schedule_text
+from schedc.schedule_file import decisions, schedule_text
 
 _LEGEND = (
     "MACs, act     multiply-accumulates and activations per sample",
@@ -24,11 +27,12 @@ _LEGEND = (
     "bound         what decides the prediction: mac, memory, issue, latency or overhead",
     "weights       bytes",
     "predicted     cycles per sample by the cost model, not measured",
+    "runner-up     the next best vectors x lanes x out, and how much more it is predicted to take",
 )
 
 
 def explain(
-    model: Path,
+    models: Sequence[Path],
     options: Options,
     slim: float | None,
     as_json: bool,
@@ -39,12 +43,13 @@ def explain(
 
     UserError as for ``compile``.
     """
-    capture = read_capture(model, slim)
-    compilation = compile_graph(capture.graph, options, c_identifier(model.stem))
+    capture = read_source(models, slim)
+    compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     report = make_report(compilation, capture)
     if write_schedule is not None:
         folder = write_schedule.absolute().parent
-        write_files(folder, {write_schedule.name: schedule_text(compilation.program).encode()})
+        decided = decisions(compilation.program, options.schedule.boundaries)
+        write_files(folder, {write_schedule.name: schedule_text(decided).encode()})
     warn([*capture.warnings, *core_warnings(options.target, options.cores)])
     if as_json:
         say(json.dumps(report, indent=2))
@@ -83,15 +88,16 @@ def _kernels(facts: list[KernelFacts]) -> None:
             fact.bound,
             f"{fact.weight_bytes:,}",
             f"{fact.estimated_cycles_per_sample:,.1f}",
+            fact.runner_up,
         ]
         for fact in facts
     ]
     shapes = len({fact.shape for fact in facts})
     macs, activations = sum(f.macs_per_sample for f in facts), sum(f.activations_per_sample for f in facts)
     weights, cycles = sum(f.weight_bytes for f in facts), f"{total_cycles(facts):,.1f}"
-    totals = [f"{macs:,}", f"{activations:,}", "", "", "", "", f"{weights:,}", cycles]
+    totals = [f"{macs:,}", f"{activations:,}", "", "", "", "", f"{weights:,}", cycles, ""]
     rows.append(["total", "", f"{shapes}", *totals])
-    print_table([*columns, ">predicted"], rows)
+    print_table([*columns, ">predicted", ">runner-up"], rows)
     say()
     for line in _LEGEND:
         say(line)

@@ -1,4 +1,4 @@
-"""``schedc run``: a WAV file through a capture on this machine, piece by piece."""
+"""``schedc run``: a WAV file through captures on this machine, piece by piece."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schedc.audio import FloatArray, Resampler, WavInfo, WavWriter, check_output, load_soxr, read_chunks, read_info
+from schedc.chains import read_source
 from schedc.commands.console import count, percent, say, warn
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
-from schedc.planning import make_options, read_capture
+from schedc.planning import make_options
 
 
 @dataclass(frozen=True)
 class RunRequest:
     """What ``schedc run`` was asked for.  ``as_float``: write float32 whatever the input holds."""
 
-    model: Path
+    models: tuple[Path, ...]
     source: Path
     output: Path
     block: int
@@ -55,7 +56,7 @@ def run(request: RunRequest) -> None:
 
 def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
     """Processors for the file's channels: one that takes all, or for a mono capture one per channel."""
-    capture = read_capture(request.model, request.slim)
+    capture = read_source(request.models, request.slim)
     options = make_options("host", request.cores, request.block, math=request.math)
     takes = sum(node.channels for node in capture.graph.inputs)
     gives = sum(node.op.operand_channels[0] for node in capture.graph.outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,19 +10,22 @@ import numpy as np
 
 from schedc.backends.interpreter import Interpreter
 from schedc.cache.compile_cache import compile_cached
+from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
-from schedc.compiler import Capture, Compilation, Options, c_identifier, read_capture
+from schedc.compiler import Capture, Compilation, Options, c_identifier
 from schedc.errors import UnsupportedError
-from schedc.ir.ops import LstmCell, macs
+from schedc.host.silence import is_recurrent
+from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
+from schedc.ir.ops import macs
 from schedc.targets.base import Target
 from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation
 
 
-def verify(model: Path, options: Options, slim: float | None, samples: int | None) -> int:
+def verify(models: Sequence[Path], options: Options, slim: float | None, samples: int | None) -> int:
     """Print the verdict; returns the exit code, 0 or 1.  UserError as for ``compile``."""
     check_runnable(options.target)
-    capture = read_capture(model, slim)
-    compilation = compile_cached(capture.graph, options, c_identifier(model.stem))
+    capture = read_source(models, slim)
+    compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     warn(capture.warnings)
     result = verify_compilation(compilation, capture, samples or default_samples(compilation))
     where = "emulated" if result.emulated else "on this machine"
@@ -30,6 +34,9 @@ def verify(model: Path, options: Options, slim: float | None, samples: int | Non
     say(f"contract   {options.contract}")
     for run in result.runs:
         say(_run_text(run, result))
+    if is_left_to_machine_code(capture, options.contract):
+        amount = f"{count(capture.prewarm_samples, 'sample')} before, run by machine code here"
+        say(f"silence    {amount}; the interpreter checked the first and last {CHECKED_SILENCE}")
     if result.instructions_per_sample is not None:
         say(f"executed   {result.instructions_per_sample:,.0f} instructions/sample in blocks of {options.frames}")
     if result.stack_bytes is not None:
@@ -50,7 +57,7 @@ def check_runnable(target: Target) -> None:
 def default_samples(compilation: Compilation) -> int:
     """How much signal is worth its time: the LSTM interpreter is slow, and so is emulation."""
     graph = compilation.program.graph
-    if any(isinstance(node.op, LstmCell) for node in graph):
+    if is_recurrent(graph):
         return 2000
     if can_run_here(compilation.options.target):
         return 20000

@@ -6,35 +6,56 @@ All counts are of vector operations (of ``lanes`` floats, or scalars without a v
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 
+from schedc.analysis.tap_sharing import shares_taps
 from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Output, Scale, Slice, Start, history
+from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Op, Output, Scale, Slice, Start, history
 from schedc.ir.program import Kernel
 from schedc.schedule import KernelSchedule, WeightRoute
 
 
 @dataclass(frozen=True)
 class KernelFeatures:
-    """``macs``: multiply-accumulates.  ``loads``: of samples, weights, constants.  ``stores``.
+    """``macs``: multiply-accumulates.  ``loads``: of whole vectors of samples.  ``weights``: loads of weights
+    and constants.  ``stores``.
 
-    ``arithmetic``: other float and bit operations.  ``divisions``.  ``moves``: copies of start values.
-    ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``blocks`` of
-    outputs, each with a start and an end.  ``frames`` of the tile.
+    ``arithmetic``: other float and bit operations; ``dependent``: those of activations, of one vector.
+    ``divisions``.  ``moves``: copies of start values.
+    ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``depth``: the
+    longest path of dependent operations through the tile, blocks side by side.  ``blocks`` of outputs, each
+    with a start and an end.  ``frames`` of the tile, ``lanes`` of a vector.  ``carried``: a tile waits for the
+    one before it.
     """
 
     macs: float
     loads: float
+    weights: float
     stores: float
     arithmetic: float
+    dependent: float
     divisions: float
     moves: float
     chain: float
+    depth: float
     blocks: float
     frames: int
+    lanes: int
+    carried: bool = False
+
+    @property
+    def memory(self) -> float:
+        """Loads and stores."""
+        return self.loads + self.weights + self.stores
+
+    @property
+    def instructions(self) -> float:
+        return self.macs + self.arithmetic + self.divisions + self.moves + self.memory
 
 
 def kernel_features(
@@ -44,38 +65,57 @@ def kernel_features(
     contract = contract or Contract()
     total: Counter[str] = Counter()
     inside = set(kernel.nodes)
+    depth: dict[str, float] = {}
     for name in kernel.nodes:
         node = graph[name]
         if isinstance(node.op, LstmCell):
             return _lstm(node.op, schedule, contract)
         total.update(_node(graph, node, inside, schedule, contract))
+        depth[name] = _own_depth(node.op, contract) + max(
+            (depth.get(operand, 0.0) for operand in node.operands), default=0.0
+        )
     return KernelFeatures(
-        total["macs"],
-        total["loads"],
-        total["stores"],
-        total["arithmetic"],
-        total["divisions"],
-        total["moves"],
-        total["chain"],
-        total["blocks"],
-        schedule.tile_frames,
+        macs=total["macs"],
+        loads=total["loads"],
+        weights=total["weights"],
+        stores=total["stores"],
+        arithmetic=total["arithmetic"],
+        dependent=total["dependent"],
+        divisions=total["divisions"],
+        moves=total["moves"],
+        chain=total["chain"],
+        depth=max(depth.values()),
+        blocks=total["blocks"],
+        frames=schedule.tile_frames,
+        lanes=schedule.lanes,
     )
+
+
+def _own_depth(op: Op, contract: Contract) -> float:
+    """Dependent operations from a node's operands to its value."""
+    match op:
+        case Conv():
+            return op.columns * op.kernel_size
+        case Activation():
+            return activation_depth(op.kind, contract)
+        case Combine() | Scale():
+            return 1
+        case _:
+            return 0
 
 
 def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract) -> Counter[str]:
     vectors = schedule.tile_vectors
     counts: Counter[str] = Counter()
-    readers = graph.consumers(node.name)
-    leaves = any(r.name not in inside or isinstance(r.op, Output) or history(r.op) for r in readers)
-    if leaves:
+    if _leaves(graph, node, inside) or _is_wide(node, schedule):
         counts["stores"] += node.channels * vectors
     if isinstance(node.op, Slice):
         return counts
     if isinstance(node.op, Conv):
-        counts.update(_convolution(node, inside, schedule))
+        counts.update(_convolution(graph, node, inside, schedule))
         return counts
     for operand in node.operands:
-        if operand not in inside:
+        if operand not in inside or _is_wide(graph[operand], schedule):
             counts["loads"] += node.channels * vectors
     if isinstance(node.op, Combine | Scale):
         counts["arithmetic"] += node.channels * vectors
@@ -83,28 +123,60 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, 
         work = activation_work(node.op.kind, contract)
         for key in ("arithmetic", "divisions"):
             counts[key] += work[key] * node.channels * vectors
-        counts["loads"] += work["constants"]
+        counts["dependent"] += work["arithmetic"] * node.channels
+        counts["weights"] += work["constants"]
     return counts
 
 
-def _convolution(node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+def _leaves(graph: Graph, node: Node, inside: Container[str]) -> bool:
+    """Whether a node's value is stored for others: another kernel, an output, a later block."""
+    readers = graph.consumers(node.name)
+    return any(r.name not in inside or isinstance(r.op, Output) or history(r.op) for r in readers)
+
+
+def kernel_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
+    """Equal for kernels that have equal features under equal schedules: dilations beyond 2 do not matter."""
+    place = {name: index for index, name in enumerate(kernel.nodes)}
+    result = []
+    for node in (graph[name] for name in kernel.nodes):
+        op = replace(node.op, dilation=min(node.op.dilation, 2)) if isinstance(node.op, Conv) else node.op
+        operands = tuple((place.get(name, -1), graph[name].channels) for name in node.operands)
+        result.append((op, operands, _leaves(graph, node, place)))
+    return tuple(result)
+
+
+def _is_wide(node: Node, schedule: KernelSchedule) -> bool:
+    """Whether a value goes through memory inside its kernel (a view is read where its source is)."""
+    return not isinstance(node.op, Slice) and node.channels * schedule.tile_vectors > schedule.register_values
+
+
+def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
     op, vectors = node.op, schedule.tile_vectors
     assert isinstance(op, Conv)
     terms = op.columns * op.kernel_size
     block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
     passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
-    in_registers = op.kernel_size == 1 and node.operands[0] in inside
+    source = node.operands[0]
+    in_registers = op.kernel_size == 1 and source in inside and not _is_wide(graph[source], schedule)
     samples = 0 if in_registers else op.in_channels * op.kernel_size * vectors * passes
-    if schedule.share_taps and op.kernel_size > 1:
-        samples = op.in_channels * (op.kernel_size + vectors - 1) * passes
+    steps = op.kernel_size  # taps one after the other
     weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
+    if shares_taps(op, schedule):
+        together, skew, rest = 1, vectors - 1, 0
+        if schedule.lanes > 1:
+            together = schedule.weight_vectors
+            skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
+            steps += skew
+            # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
+            weights *= (vectors / together * (op.kernel_size - rest) + rest) / op.kernel_size
+        samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts: Counter[str] = Counter()
     counts["macs"] = op.out_channels * terms * vectors
-    counts["loads"] = int(samples + weights + starts)
+    counts["loads"], counts["weights"] = samples, int(weights + starts)
     counts["moves"] = starts * (vectors - 1)
     blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
-    counts["chain"] = terms * blocks
+    counts["chain"] = op.columns * steps * blocks
     counts["blocks"] = blocks
     return counts
 
@@ -117,57 +189,91 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
     arithmetic = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"] + 4 * min(4, op.hidden) + 3
     constants = sigmoid["constants"] + tanh["constants"]
     weights, copies = 4 * (columns + 1), 2 + op.hidden / blocks
+    # A quarter of the columns, the sums of the chains, a gate, the cell, its tanh and a product.
+    depth = (
+        -(-op.hidden // 4)
+        + 5
+        + sum(activation_depth(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
+    )
     return KernelFeatures(
         macs=4 * columns * blocks,
-        loads=(weights + columns + constants + copies) * blocks,
+        loads=(weights + 1) * blocks,
+        weights=(columns + constants + copies - 1) * blocks,
         stores=(copies + 1) * blocks,
         arithmetic=arithmetic * blocks,
+        dependent=0,  # part of the chain
         divisions=(3 * sigmoid["divisions"] + 2 * tanh["divisions"]) * blocks,
         moves=0,
-        # A quarter of the columns, then the functions one after the other.
-        chain=-(-op.hidden // 4) + (24 if contract.math == "fast" else 36),
+        chain=depth,
+        depth=depth,
         blocks=blocks,
         frames=1,
+        lanes=schedule.lanes,
+        carried=True,
     )
 
 
 def activation_work(kind: ActivationKind, contract: Contract | None = None) -> Counter[str]:
     """Operations of one evaluation of an activation, counted by evaluating its definition."""
-    counter = _Counting(contract or Contract())
-    parameters = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
-    apply_activation(counter, kind, None, [None] * parameters.get(kind, 0))
-    return counter.counts + Counter({"constants": len(counter.constants) + parameters.get(kind, 0)})
+    counter, _ = _evaluate(kind, contract or Contract())
+    return counter.counts + Counter({"constants": len(counter.constants) + _PARAMETERS.get(kind, 0)})
+
+
+def activation_depth(kind: ActivationKind, contract: Contract) -> float:
+    """Its longest path of dependent operations; a division counts as several."""
+    return _evaluate(kind, contract)[1]
+
+
+_PARAMETERS = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
+_DIVISION_DEPTH = 4.0  # of a multiply-accumulate's latency
+
+
+@functools.cache
+def _evaluate(kind: ActivationKind, contract: Contract) -> tuple[_Counting, float]:
+    counter = _Counting(contract)
+    return counter, apply_activation(counter, kind, 0.0, [0.0] * _PARAMETERS.get(kind, 0))
 
 
 class _Counting:
-    """Primitives on nothing: only how many there are matters."""
+    """Primitives on nothing: a value is the number of operations in a row behind it."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.counts: Counter[str] = Counter()
         self.constants: set[float] = set()
 
-    def constant(self, value: float) -> None:
+    def constant(self, value: float) -> float:
         self.constants.add(value)
+        return 0.0
 
-    def bits(self, value: int) -> None:
+    def bits(self, value: int) -> float:
         self.constants.add(float(value))
+        return 0.0
 
-    def add(self, a: None, b: None) -> None:
+    def add(self, a: float, b: float) -> float:
         self.counts["arithmetic"] += 1
+        return max(a, b) + 1
 
-    sub = mul = maximum = bits_and = bits_or = bits_add = bits_sub = add
+    sub = mul = maximum = add
 
-    def mac(self, a: None, b: None, c: None) -> None:
-        self.counts["arithmetic"] += 1
+    def mac(self, a: float, b: float, c: float) -> float:
+        return self.add(max(a, b), c)
 
-    def div(self, a: None, b: None) -> None:
+    def div(self, a: float, b: float) -> float:
         self.counts["divisions"] += 1
+        return max(a, b) + _DIVISION_DEPTH
 
-    def where_greater(self, a: None, b: None, yes: None, no: None) -> None:
+    def where_greater(self, a: float, b: float, yes: float, no: float) -> float:
         self.counts["arithmetic"] += 2
+        return max(a, b, yes, no) + 1
 
-    def shift_left(self, a: None, count: int) -> None:
+    def bits_and(self, a: float, b: float) -> float:
         self.counts["arithmetic"] += 1
+        return max(a, b) + 0.25  # one cycle of a multiply-accumulate's four
+
+    bits_or = bits_add = bits_sub = bits_and
+
+    def shift_left(self, a: float, count: int) -> float:
+        return self.bits_and(a, 0.0)
 
     shift_right = shift_left

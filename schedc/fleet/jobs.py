@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,11 +27,11 @@ from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import read_nam_document
 from schedc.host.code import host_program, load_compilation
 from schedc.host.loaded_code import LoadedCode
-from schedc.host.silence import StatePlace, silent_rows, state_places
+from schedc.host.silence import StatePlace, is_recurrent, silent_rows, state_places
+from schedc.host.start_state import host_options
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.ir.graph import Graph
-from schedc.ir.ops import LstmCell
 from schedc.packs import CompiledCode, check_architecture, read_compiled
 from schedc.planning import Capture, Options, capture_of, core_graph, core_weights, make_options, plan_graph
 from schedc.verification import can_run_here, verify_compilation
@@ -186,13 +186,13 @@ class _Tools:
     def silencer(self) -> tuple[LoadedCode, Sequence[StatePlace], PackingList] | None:
         """Code of the same contract that runs here, for models that silence takes long to settle; None for others,
         and for contracts that this machine does not keep."""
-        if not any(isinstance(node.op, LstmCell) for node in self.core):
+        if not is_recurrent(self.core):
             return None
         if self.loaded is not None:
             program = self.compilation.program
             return self.loaded, state_places(program, state_layout(program).stages), self.packing.packing
-        host = replace(make_options("host", block=64), contract=self.options.compiler_options().contract)
-        if host.contract.subnormals not in host.target.subnormals or host.contract.mac not in host.target.mac:
+        host = host_options(self.options.compiler_options().contract)
+        if host is None:
             return None
         program_here = host_program(self.graph, host)
         return program_here.code, program_here.places, program_here.packing

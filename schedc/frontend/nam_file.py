@@ -1,5 +1,6 @@
 """Reading `.nam` captures: bytes in, a sound typed model out, or one line that says why not.
 
+A file may also be a `.namb` (:mod:`schedc.frontend.namb_file`), which its content tells.
 The rules are NAM_FORMAT's; :mod:`schedc.frontend.read_document` knows the architectures.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 from schedc.frontend.fields import Reading, Value
 from schedc.frontend.json_document import parse_json, read_bytes
 from schedc.frontend.model import NamFile
+from schedc.frontend.namb_file import is_namb, parse_namb
 from schedc.frontend.read_document import read_document
 
 
@@ -20,12 +22,12 @@ def read_nam_file(path: str | os.PathLike[str]) -> NamFile:
 
 
 def read_nam_document(content: str | bytes, name: str) -> NamFile:
-    """The model in ``content``, a whole `.nam` document; ``name`` stands for the file in messages.
+    """The model in ``content``, a whole `.nam` or `.namb` file; ``name`` stands for the file in messages.
 
     Raises :class:`schedc.errors.ModelFileError` when the document is not a sound model.
     """
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    document = parse_json(data, name)
+    document = parse_namb(data, name) if is_namb(data) else parse_json(data, name)
     reading = Reading(name)
     if document.trailing_characters:
         reading.warn("", f"{document.trailing_characters} characters after the document are ignored")

@@ -15,21 +15,20 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from schedc.backends.blob_reader import check_blob, read_header
+from schedc.backends.blob_reader import check_blob
 from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
-from schedc.backends.weight_blob import HEADER_BYTES
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
+from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch
 from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
-from schedc.host.silence import StatePlace, silent_rows, state_places
+from schedc.host.silence import StatePlace, is_recurrent, silent_rows, state_places
 from schedc.host.weights import Weights
 from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph
 from schedc.ir.graph_json import graph_from_json, graph_to_json
-from schedc.ir.ops import LstmCell
 from schedc.ir.weights import WeightTable
 from schedc.planning import Capture, Options, check_options, core_graph, core_weights
 
@@ -73,13 +72,11 @@ class HostProgram:
 
     @cached_property
     def recurrent(self) -> bool:
-        """Silence settles at once in a convolution, but has to be run through an LSTM."""
-        return any(isinstance(node.op, LstmCell) for node in self.core)
+        return is_recurrent(self.core)
 
     def accepts(self, weights: Weights) -> bool:
         """Whether weights were packed for this code."""
-        stated = read_header(weights.data[:HEADER_BYTES].tobytes())
-        return (stated.digest, len(weights)) == (self.packing.digest, self.packing.total_bytes)
+        return weights.digest == self.packing.digest and len(weights) == self.packing.total_bytes
 
     def check(self, blob: bytes, where: str) -> Weights:
         """A blob from elsewhere.  Raises UserError if it is damaged, ArchitectureMismatch if for other code."""
@@ -90,17 +87,37 @@ class HostProgram:
 def host_program(graph: Graph, options: Options) -> HostProgram:
     """The program for a graph as built; compiled only if neither this process nor the cache knows it."""
     check_options(options)
-    key = cache_key("host", repr(options), graph.digest())
+    options = with_tuned(graph, options)
     with _lock:
-        program = _programs.get(key)
+        program = _known(graph, options)
         if program is None:
-            cache = default_cache()
-            stored = cache.get(key)
-            if stored is None:
-                stored = _compile(graph, options)
-                cache.put(key, stored)
-            program = _programs[key] = HostProgram(graph, _decode(stored), options)
+            stored = _compile(graph, options)
+            default_cache().put(_key(graph, options), stored)
+            program = _keep(graph, stored, options)
         return program
+
+
+def known_program(graph: Graph, options: Options) -> HostProgram | None:
+    """As :func:`host_program`, but never compiles."""
+    options = with_tuned(graph, options)
+    with _lock:
+        return _known(graph, options)
+
+
+def _known(graph: Graph, options: Options) -> HostProgram | None:
+    key = _key(graph, options)
+    program = _programs.get(key)
+    stored = None if program else default_cache().get(key)
+    return program if stored is None else _keep(graph, stored, options)
+
+
+def _keep(graph: Graph, stored: bytes, options: Options) -> HostProgram:
+    program = _programs[_key(graph, options)] = HostProgram(graph, _decode(stored), options)
+    return program
+
+
+def _key(graph: Graph, options: Options) -> str:
+    return cache_key("host", repr(options), graph.digest())
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ class JobTable:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._jobs = aligned_bytes(_JOB_BYTES * count)
-        self._counters = aligned_bytes(LINE * (count + 2))
+        jobs, counters = aligned_bytes(_JOB_BYTES * count), aligned_bytes(LINE * (count + 2))
+        self._jobs_at, self._counters_at = int(jobs.ctypes.data), int(counters.ctypes.data)
+        # Items of a memoryview are read and written in a tenth of the time that NumPy takes.
+        self._jobs, self._counters = jobs.data.cast("Q"), counters.data.cast("q")
 
     @property
     def submitted_line(self) -> int:
@@ -45,28 +47,25 @@ class JobTable:
         return self.count + 1
 
     def counter_address(self, line: int) -> int:
-        return int(self._counters.ctypes.data) + LINE * line
+        return self._counters_at + LINE * line
 
     def counter(self, line: int) -> int:
         """A look from Python: a hint, not a synchronisation."""
-        return int(self._counters.view(np.int64)[LINE // 8 * line])
+        return self._counters[LINE // 8 * line]
 
     def set_counter(self, line: int, value: int) -> None:
-        self._counters.view(np.int64)[LINE // 8 * line] = value
+        self._counters[LINE // 8 * line] = value
 
     def job_address(self, stage: int) -> int:
-        return int(self._jobs.ctypes.data) + _JOB_BYTES * stage
+        return self._jobs_at + _JOB_BYTES * stage
 
     def word(self, stage: int, word: JobWord) -> int:
-        return int(self._words(stage)[word])
+        return self._jobs[_JOB_BYTES // 8 * stage + word]
 
     def set_words(self, stage: int, words: Mapping[JobWord, int]) -> None:
         """Addresses and numbers modulo 2**64: a mask of -1 leaves the block's number as it is."""
         for word, value in words.items():
-            self._words(stage)[word] = value % 2**64
-
-    def _words(self, stage: int) -> npt.NDArray[np.uint64]:
-        return self._jobs[_JOB_BYTES * stage : _JOB_BYTES * (stage + 1)].view(np.uint64)
+            self._jobs[_JOB_BYTES // 8 * stage + word] = value % 2**64
 
 
 def to_blocks(rows: FloatArray, block: int) -> FloatArray:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,7 @@ class MemoryUse:
     state: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Cue:
+class _Cue(NamedTuple):
     """A voice to be played from the next block on.
 
     ``gains``: of the old voice and the new one while they fade, [2, samples]; ``abrupt``: without the
@@ -66,8 +66,8 @@ class Processor:
         self.block, self.in_channels, self.out_channels = shape.block, shape.in_channels, shape.out_channels
         self._closed = False
         self._control = threading.Lock()  # among those who publish; never taken by process
-        self._published = self._taking = self._playing = _Cue(Voice(program.code, weights), _no_gains())
-        self._cues = [self._published]
+        self._published = self._taking = self._playing = _Cue(Voice(program.code, weights), _NO_GAINS)
+        self._voices = [self._published.voice]
         self._fading: Voice | None = None  # the old voice of a change under way,
         self._faded = 0  # and how many samples of it are done
 
@@ -88,7 +88,7 @@ class Processor:
 
     @property
     def memory_bytes(self) -> MemoryUse:
-        states = sum(cue.voice.state.nbytes for cue in self._cues)
+        states = sum(voice.state.nbytes for voice in self._voices)
         return MemoryUse(self._program.code_bytes, len(self.weights), states)
 
     @property
@@ -139,32 +139,35 @@ class Processor:
         while self._taking is not self._published:  # announced first, so that nobody frees it under our hands
             self._taking = self._published
         if self._taking is not self._playing:
-            old, self._playing, self._faded = self._playing.voice, self._taking, 0
-            self._fading = old if self._change_samples else None
+            old, self._faded = self._playing.voice, 0
+            # In this order, so that the old voice is named by one of the two at every moment.
+            self._fading = old if self._change_samples(self._taking) else None
+            self._playing = self._taking
 
-    @property
-    def _change_samples(self) -> int:
+    def _change_samples(self, cue: _Cue) -> int:
         """How long the old and the new voice run side by side."""
-        fade: int = self._playing.gains.shape[1]
-        return fade if self._playing.abrupt else fade + self.latency_samples
+        fade: int = cue.gains.shape[1]
+        return fade if cue.abrupt else fade + self.latency_samples
 
     def _change(self, rows: FloatArray, out: FloatArray) -> int:
         """Both voices: first what the old one's pipeline still holds, then the fade."""
         assert self._fading is not None
-        count: int = min(rows.shape[1], self._change_samples - self._faded)
+        samples = self._change_samples(self._playing)
+        count: int = min(rows.shape[1], samples - self._faded)
         both = np.empty((2, self.out_channels, count), np.float32)
         for voice, target in zip((self._fading, self._playing.voice), both, strict=True):
             done = 0
             while done < count:
                 voice.listen()
                 done += voice.process(rows[:, done:count], target[:, done:])
-        tail = min(count, max(0, self._change_samples - self._playing.gains.shape[1] - self._faded))
+        fade_begin = samples - self._playing.gains.shape[1]
+        tail = min(count, max(0, fade_begin - self._faded))
         out[:, :tail] = both[0, :, :tail]
-        first = self._faded + tail - (self._change_samples - self._playing.gains.shape[1])
+        first = self._faded + tail - fade_begin
         gains = self._playing.gains[:, first : first + count - tail]
         out[:, tail:count] = both[0, :, tail:] * gains[0] + both[1, :, tail:] * gains[1]
         self._faded += count
-        if self._faded == self._change_samples:
+        if self._faded == samples:
             self._fading = None
         return count
 
@@ -192,33 +195,30 @@ class Processor:
         Raises as :meth:`pack`.
         """
         weights = source if isinstance(source, Weights) else self.pack(source)
-        self._publish(weights, fade_gains(crossfade))
+        self._publish(weights, fade_gains(crossfade) if crossfade else _NO_GAINS)
 
     def reset(self) -> None:
         """Back to the silence state (or the zero state, if loaded with ``prewarm=False``)."""
-        self._publish(self.weights, _no_gains(), abrupt=True)
+        self._publish(self.weights, _NO_GAINS, abrupt=True)
 
     def _publish(self, weights: Weights, gains: FloatArray, abrupt: bool = False) -> None:
         if not self._program.accepts(weights):
             raise UserError("set_weights", "weights of other code", "pack them with this processor's pack")
         with self._control:
-            voice = self._reclaim(weights)
-            cue = _Cue(voice, gains, abrupt)
-            self._cues.append(cue)
-            self._published = cue
+            self._published = _Cue(self._reclaim(weights), gains, abrupt)
             self._playing.voice.interrupt()
 
     def _reclaim(self, weights: Weights) -> Voice:
         """A voice with these weights: one that nothing plays any more, or a new one; the other idle ones go."""
-        used = {id(cue.voice) for cue in (self._published, self._taking, self._playing)} | {id(self._fading)}
-        free = [cue.voice for cue in self._cues if id(cue.voice) not in used]
-        self._cues = [cue for cue in self._cues if id(cue.voice) in used]
+        used = (self._published.voice, self._taking.voice, self._playing.voice, self._fading)
+        free = [voice for voice in self._voices if voice not in used]
         for voice in free:
             voice.close()
-        if not free:
-            return Voice(self._program.code, weights)
-        free[0].restart(weights)
-        return free[0]
+        if free:
+            free[0].restart(weights)
+        self._voices = [voice for voice in self._voices if voice in used]
+        self._voices.append(free[0] if free else Voice(self._program.code, weights))
+        return self._voices[-1]
 
     def clone(self) -> Processor:
         """Another instance for its own signal (stereo, dual amp): same code, same weights, a state of its own."""
@@ -228,8 +228,8 @@ class Processor:
         """End the threads of a pipeline.  Done by ``with``, at garbage collection and at exit, too."""
         self._closed = True
         with self._control:
-            for cue in self._cues:
-                cue.voice.close()
+            for voice in self._voices:
+                voice.close()
 
     def __enter__(self) -> Processor:
         return self
@@ -246,8 +246,7 @@ def fade_gains(samples: int) -> FloatArray:
     return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
 
-def _no_gains() -> FloatArray:
-    return fade_gains(0)
+_NO_GAINS = fade_gains(0)
 
 
 def _read_blob(path: ModelPath) -> bytes:

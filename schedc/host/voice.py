@@ -37,7 +37,6 @@ class Voice:
         result = self.code.init(self._state_address, weights.address)
         if result:
             raise InternalError(f"init refused its own weight blob with code {result}")
-        self._jobs.set_words(0, {JobWord.WEIGHTS: weights.address})
         self.pipeline = self._pipeline() if len(self.code.stages) > 1 else None
 
     # -- any thread ----------------------------------------------------------------------
@@ -88,7 +87,8 @@ class Voice:
         """Whole blocks, one after the other, in machine code."""
         jobs, block = self._jobs, self.code.shape.block
         x, y = to_blocks(rows, block), _target(out, block)
-        jobs.set_words(0, {JobWord.SOURCE: x.ctypes.data, JobWord.TARGET: y.ctypes.data})
+        addresses = {JobWord.SOURCE: x.ctypes.data, JobWord.TARGET: y.ctypes.data}
+        jobs.set_words(0, {JobWord.WEIGHTS: self.weights.address, **addresses})
         jobs.set_counter(0, 0)
         jobs.set_counter(jobs.submitted_line, len(x))
         if self.code.run(jobs.job_address(0), len(x)) == RunResult.GAVE_UP:
@@ -108,7 +108,7 @@ class Voice:
         return HostPipeline(code, shape.block, shape.in_channels, shape.out_channels)
 
     def _single_job(self) -> JobTable:
-        """The job of :meth:`_blocks`, but for the samples' addresses: one stage, never held up."""
+        """The job of :meth:`_blocks`, but for the addresses of samples and weights: one stage, never held up."""
         jobs, shape = JobTable(1), self.code.shape
         own = jobs.counter_address(0)
         words = {

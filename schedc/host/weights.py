@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from schedc.backends.blob_reader import read_header
+from schedc.backends.weight_blob import HEADER_BYTES
 from schedc.host.jobs import aligned_bytes
 
 
 class Weights:
     """A capture packed for one architecture's code on this machine; any number of processors share it.
 
-    ``data``: the blob, read-only, 64-byte aligned.  ``sample_rate``: Hz, the capture's, None if not known.
+    ``data``: the blob, read-only, 64-byte aligned, at ``address``.  ``digest``: of the code that it is for, as it
+    states.  ``sample_rate``: Hz, the capture's, None if not known.
     """
 
     def __init__(self, blob: bytes, sample_rate: float | None) -> None:
@@ -19,10 +22,9 @@ class Weights:
         self.data[:] = np.frombuffer(blob, np.uint8)
         self.data.flags.writeable = False
         self.sample_rate = sample_rate
-
-    @property
-    def address(self) -> int:
-        return int(self.data.ctypes.data)
+        # Known from here on, because swaps are to be short.
+        self.address = int(self.data.ctypes.data)
+        self.digest = read_header(blob[:HEADER_BYTES]).digest
 
     def __len__(self) -> int:
         return self.data.size

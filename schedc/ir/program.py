@@ -38,7 +38,8 @@ class Placement:
     ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  A ring has
     ``history`` > 0 past frames kept in front of the current block; its position (frame 0 of the next
     block) moves on by each block and, once it is past ``last_frame``, is rewound to ``rewound_frame``,
-    the history with it.  ``base`` says whose memory: the stage's state, or a handoff block.
+    the history with it; or it is put back by ``mirror_distance`` frames, where the history has been
+    copied block by block.  ``base`` says whose memory: the stage's state, or a handoff block.
     """
 
     base: str  # "state", "handoff_in", "handoff_out"
@@ -49,6 +50,7 @@ class Placement:
     first_frame: int = 0  # the position that init sets
     rewound_frame: int = 0
     last_frame: int = 0
+    mirror_distance: int = 0  # 0: the ring is rewound
     position_offset: int = -1  # where in the state the ring's position is kept
 
     @property

@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
+from schedc.autoscheduler import runner_up
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Capture, Compilation
 from schedc.cost.features import kernel_features
 from schedc.cost.model import kernel_bounds, predict_kernel
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
+from schedc.planning import Options
 from schedc.reports.balance import balance_of
+from schedc.schedule import ScheduleOverrides
 from schedc.version import VERSION
 
 
@@ -31,6 +34,7 @@ class KernelFacts:
     output_block: int
     taps: str  # "unrolled", "looped", "shared" or "-"
     bound: str  # the named bound of the cost model that decides
+    runner_up: str  # the next best tile, and what it would take more
     weight_bytes: int
     estimated_cycles_per_sample: float
 
@@ -38,14 +42,17 @@ class KernelFacts:
 def kernel_facts(compilation: Compilation) -> list[KernelFacts]:
     """The kernels in execution order."""
     shapes: dict[object, int] = {}
+    others: dict[int, str] = {}
     result = []
     for bound in compilation.layout.kernels:
         number = shapes.setdefault(bound.shape, len(shapes))
-        result.append(_facts(compilation, bound, number))
+        if number not in others:
+            others[number] = _runner_up(compilation, bound)
+        result.append(_facts(compilation, bound, number, others[number]))
     return result
 
 
-def _facts(compilation: Compilation, bound: BoundKernel, shape: int) -> KernelFacts:
+def _facts(compilation: Compilation, bound: BoundKernel, shape: int, other: str) -> KernelFacts:
     graph = compilation.program.graph
     (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
     ops = [graph[name].op for name in kernel.nodes]
@@ -61,9 +68,26 @@ def _facts(compilation: Compilation, bound: BoundKernel, shape: int) -> KernelFa
         output_block=schedule.output_block,
         taps=_taps(bound),
         bound=_deciding_bound(compilation, bound),
+        runner_up=other,
         weight_bytes=4 * bound.shape.segment_floats,
         estimated_cycles_per_sample=estimate_cycles(compilation, bound),
     )
+
+
+def schedule_source(options: Options) -> str:
+    """Who decided: the cost model, a schedule file (perhaps in part), or a measurement on this machine."""
+    if options.tuned:
+        return "tuned on this machine"
+    return "cost model" if options.schedule == ScheduleOverrides() else "schedule file"
+
+
+def _runner_up(compilation: Compilation, bound: BoundKernel) -> str:
+    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
+    other = runner_up(compilation.program, kernel, compilation.options.target, compilation.options.contract)
+    if other is None:
+        return "-"
+    tile = f"{other.schedule.tile_vectors}x{other.schedule.lanes}x{other.schedule.output_block}"
+    return f"{tile} {100 * other.loses_by:+.1f} %"
 
 
 def _activations(op: object) -> int:
@@ -123,6 +147,7 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "sample_rate_hz": capture.rate,
         "max_block_frames": options.frames,
         "cores": options.cores,
+        "schedule": schedule_source(options),
         "latency_samples": 0,
         "pipeline_latency_samples": (options.cores - 1) * options.frames,
         "bytes": {

@@ -99,6 +99,21 @@ def test_an_object_file_by_emulation_by_trace_and_by_counts(tmp_path: Path) -> N
     assert by_trace.best == emulated.best
 
 
+@pytest.mark.parametrize(("target", "most"), [("m33", 1.5), ("a8", 0.65), ("aarch64", 0.3)])
+def test_init_is_a_fill(tmp_path: Path, target: str, most: float) -> None:
+    """In cycles per float of history: a store a word on M33, a vector a store elsewhere."""
+    compilation = compiled(target)
+    elf, blob = tmp_path / "lite.o", tmp_path / "weights.bin"
+    elf.write_bytes(compilation.code.elf)
+    blob.write_bytes(zero_blob(compilation))
+    arguments = (f"buffer:{compilation.state_bytes}", f"file:{blob}")
+    cycles = analyze_object(AnalyzeRequest(elf, target, "lite_init", arguments=arguments)).best
+    arena = compilation.program.stages[0].arena
+    assert arena is not None
+    floats = sum(place.channels * place.history for place in arena.rows.values())
+    assert cycles < most * floats
+
+
 def _instruction_trace(compilation: Compilation, blob: bytes) -> list[str]:
     emulator = TracingEmulator(compilation.code.elf, Machine.M33)
     loaded = Loaded(compilation, blob, emulator)

@@ -1,10 +1,14 @@
 """Swap captures every 10 ms from another thread while this one renders; every block must be explained.
 
-python soak_swap.py SECONDS
+    python soak_swap.py SECONDS
+
+First in Python, at the audio rate (A2-Full).  Then the C header's protocol in a program of two threads (A2-Lite), whose
+allocator and mutexes are counted on the audio side: that needs gcc.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,11 +22,18 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 from helpers.captures import EXAMPLES  # noqa: E402
 from helpers.siblings import write_sibling  # noqa: E402
 from test_hot_swap import explained  # noqa: E402
+from test_swap_protocol import build_swapper  # noqa: E402
 
 import schedc  # noqa: E402
 
 
-def main(seconds: float) -> None:
+def main(seconds: float) -> int:
+    in_python(seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run([*build_swapper(Path(folder)), str(seconds), "10"], check=False).returncode
+
+
+def in_python(seconds: float) -> None:
     path = next(path for path in EXAMPLES if path.stem == "a2")
     pair = (path, write_sibling(path, Path(tempfile.mkdtemp()) / "other.nam", seed=1))
     p = schedc.load(pair[0])
@@ -50,9 +61,10 @@ def main(seconds: float) -> None:
     micro = 1e6 * np.array(times)
     print(
         f"{len(y)} blocks, {len(times)} calls of set_weights, {len(swaps)} heard, every block explained; "
-        f"set_weights p50 {np.median(micro):.0f} us, p99 {np.percentile(micro, 99):.0f} us; {p.memory_bytes}"
+        f"set_weights p50 {np.median(micro):.0f} us, p99 {np.percentile(micro, 99):.0f} us; {p.memory_bytes}",
+        flush=True,
     )
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    sys.exit(main(float(sys.argv[1])))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from helpers.captures import EXAMPLES
 from helpers.siblings import write_sibling
 
@@ -19,7 +20,7 @@ from schedc.ir.contract import Contract
 from schedc.planning import core_graph, core_weights
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
-PEDAL, AMP = BY_NAME["lstm_1x16"], BY_NAME["a2_lite"]
+PEDAL, AMP, NET = BY_NAME["lstm_1x16"], BY_NAME["a2_lite"], BY_NAME["convnet"]
 X = np.random.default_rng(5).normal(0, 0.2, 1500).astype(np.float32)
 
 
@@ -72,11 +73,63 @@ def test_compile_takes_several_models(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "LSTM + WaveNet" in capsys.readouterr().out
 
 
-def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_run_plays_a_chain(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", X, 48000, "FLOAT")
+    assert main(["run", str(NET), str(AMP), str(tmp_path / "in.wav"), str(tmp_path / "out.wav")]) == 0
+    y, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    np.testing.assert_array_equal(y, schedc.chain([NET, AMP]).process(X))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["verify", "--target", "m33", "--cores", "2", "--samples", "300"], "convnet_a2_lite: ConvNet + WaveNet for"),
+        (["explain", "--target", "a8"], "convnet_a2_lite: ConvNet + WaveNet for a8"),
+        (["bench", "--block", "64"], "convnet.nam + a2_lite.nam: ConvNet + WaveNet, 4,351 MACs per sample"),
+        (["bench", "--block", "64", "--json"], f'"model": "{NET} + {AMP}"'),
+        (["bench", "--realtime", "--seconds", "0.05"], "convnet.nam + a2_lite.nam: ConvNet + WaveNet at 48 kHz"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_other_commands_take_several_models(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([arguments[0], str(NET), str(AMP), *arguments[1:]]) == 0
+    assert words in capsys.readouterr().out
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
     document = json.loads(PEDAL.read_text())
     document["sample_rate"] = 44100
-    slow = tmp_path / "slow.nam"
-    slow.write_text(json.dumps(document))
+    path = tmp_path / "slow.nam"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("command", ["compile --target m33 -o .", "run", "verify", "explain --target m33", "bench"])
+def test_every_command_refuses_what_does_not_fit(
+    command: str, slow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *options = command.split()
+    soundfile.write(tmp_path / "in.wav", X, 48000)
+    files = [str(tmp_path / "in.wav"), str(tmp_path / "out.wav")] if name == "run" else []
+    assert main([name, str(AMP), str(slow), *files, *options]) == 2
+    assert capsys.readouterr().err == (
+        f"schedc: {slow}: runs at 44100 Hz, {AMP} at 48000 Hz; chain captures of one rate\n"
+    )
+
+
+def test_channels_must_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = {"receptive_field": 2, "bias": False, "in_channels": 2, "out_channels": 2}
+    stereo = tmp_path / "stereo.nam"
+    stereo.write_text(json.dumps({"version": "0.5.4", "architecture": "Linear", "config": config, "weights": [1, 1]}))
+    assert main(["verify", str(AMP), str(stereo)]) == 2
+    words = "takes 2 channel(s), the capture before it gives 1; chain what fits"
+    assert capsys.readouterr().err == f"schedc: {stereo}: {words}\n"
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path, slow: Path) -> None:
     with pytest.raises(UserError) as rates:
         schedc.chain([AMP, slow])
     assert str(rates.value) == f"{slow}: runs at 44100 Hz, {AMP} at 48000 Hz; chain captures of one rate"

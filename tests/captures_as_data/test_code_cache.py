@@ -11,16 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.siblings import write_sibling
+from llvmlite import ir
 
 import schedc
+from schedc import compiler
+from schedc.backends.llvm.module import ObjectCode, emit_object
 from schedc.cache import keys
 from schedc.cache.code_cache import CodeCache, default_cache
 from schedc.cache.compile_cache import compile_cached
+from schedc.cli import main
 from schedc.compiler import compile_graph
 from schedc.planning import make_options, read_capture
+from schedc.targets.base import TARGET_NAMES, Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
-LSTM = BY_NAME["lstm_1x16"]
+LSTM, NET = BY_NAME["lstm_1x16"], BY_NAME["convnet"]
 
 
 @pytest.fixture
@@ -134,13 +140,63 @@ def test_a_damaged_entry_is_built_again(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
-def test_cached_compilations_are_the_same_bytes(folder: Path) -> None:
-    capture = read_capture(LSTM)
-    options = make_options("m33")
-    fresh = compile_graph(capture.graph, options, "amp").code.elf
-    assert [compile_cached(capture.graph, options, "amp").code.elf for _ in range(2)] == [fresh, fresh]
-    assert compile_cached(capture.graph, options, "other").code.elf != fresh
-    assert len(list(folder.iterdir())) == 2
+@pytest.mark.parametrize("target", TARGET_NAMES)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_cached_compilations_are_the_same_bytes_by_any_name(folder: Path, target: str, cores: int) -> None:
+    """One entry an architecture: names are put into the object afterwards."""
+    graph, options = read_capture(LSTM).graph, make_options(target, cores)
+    for name in ("amp", "amp", "stage0_x", "code"):
+        assert compile_cached(graph, options, name).code.elf == compile_graph(graph, options, name).code.elf
+    assert len(list(folder.iterdir())) == 1
+
+
+@pytest.fixture
+def emitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The targets that LLVM makes objects for in this process."""
+    targets: list[str] = []
+
+    def counted(code: ir.Module, target: Target, with_assembly: bool = False) -> ObjectCode:
+        targets.append(target.name)
+        return emit_object(code, target, with_assembly)
+
+    monkeypatch.setattr(compiler, "emit_object", counted)
+    return targets
+
+
+@pytest.mark.parametrize("target", ["m33", "avx2"])
+def test_compile_writes_the_same_files_from_the_cache(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emitted: list[str], target: str
+) -> None:
+    other = write_sibling(NET, tmp_path / "other.nam", seed=1)
+    command = ["compile", "--target", target, "--cores", "2", "-o"]
+    for place, cache in (("fresh", "off"), ("first", str(folder)), ("second", str(folder))):
+        monkeypatch.setenv("SCHEDC_CACHE", cache)
+        assert main([*command, str(tmp_path / place), str(NET)]) == 0
+    assert emitted == [target, target]  # the last one was known,
+    assert main([*command, str(tmp_path / "third"), str(other)]) == 0
+    assert len(emitted) == 2  # and so is any capture of the architecture
+    fresh, first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / place).iterdir()}
+        for place in ("fresh", "first", "second")
+    )
+    assert fresh == first == second
+
+
+def test_explain_uses_it_too(folder: Path, emitted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert main(["explain", str(NET), "--target", "m33"]) == 0
+    assert emitted == ["m33"]
+    out = capsys.readouterr().out
+    assert out[: len(out) // 2] == out[len(out) // 2 :]
+
+
+def test_texts_and_dumps_are_made_anew(folder: Path, tmp_path: Path, emitted: list[str]) -> None:
+    command = ["compile", str(NET), "--target", "m33", "-o", str(tmp_path / "out")]
+    for more in ([], ["--emit-texts"], ["--dump-passes", str(tmp_path / "dumps")]):
+        assert main([*command, *more]) == 0
+    assert emitted == ["m33"] * 3
+    assert (tmp_path / "out" / "convnet.s").stat().st_size > 1000
+    assert list((tmp_path / "dumps").glob("*.dot"))
 
 
 def test_many_processes_and_kills_leave_no_wrong_entry(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import tracemalloc
 import weakref
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -139,6 +142,26 @@ def test_the_audio_side_allocates_and_locks_nothing(pair: tuple[Path, Path], mon
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 4096  # views and integers of Python's; a state is 200 kB, a blob 8 kB
+
+
+def test_the_old_voice_is_taken_for_used_at_every_moment_of_a_change(pair: tuple[Path, Path]) -> None:
+    """Else a swap in that moment would start it again under the fade's hands."""
+    p = schedc.load(pair[0])
+    old = p._playing.voice
+    p.set_weights(p.pack(pair[1]), crossfade=1000)
+    named: list[bool] = []
+
+    def look(frame: FrameType, _event: str, _argument: object) -> Any:
+        frame.f_trace_opcodes = True
+        named.append(old in (p._published.voice, p._taking.voice, p._playing.voice, p._fading))
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    p._follow()
+    sys.settrace(before)
+    assert p._fading is old and p._playing.voice is not old
+    assert len(named) > 20 and all(named)
 
 
 def test_memory_is_bounded_and_freed(pair: tuple[Path, Path]) -> None:

@@ -46,20 +46,16 @@ def test_a_wrong_bit_fails(run: Run, wavenet: Path, monkeypatch: pytest.MonkeyPa
     assert "FAIL       process: 1 of 1,000 values differ, first at sample 700, channel 0 (in a call of " in outcome.out
 
 
-def test_wrong_weights_fail(wavenet: Path) -> None:
+def test_wrong_weights_fail(wavenet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     capture = read_capture(wavenet)
     compilation = compile_graph(capture.graph, make_options("host"))
     other = {
         node: {key: np.nextafter(array, np.float32(9)) for key, array in table.items()}
         for node, table in capture.weights.items()
     }
-
-    class Swapped(Compilation):
-        def pack(self, capture: Capture, prewarm: bool = True) -> bytes:
-            return compilation.pack(replace(capture, weights=other), prewarm)
-
-    fields = {name: getattr(compilation, name) for name in Compilation.__dataclass_fields__}
-    assert not verify_compilation(Swapped(**fields), capture, 300).passed
+    swapped = compilation.pack(replace(capture, weights=other))
+    monkeypatch.setattr(verification, "pack_from_silence", lambda *_: swapped)
+    assert not verify_compilation(compilation, capture, 300).passed
 
 
 @pytest.mark.parametrize("fault", ["write past the frames", "write into the input", "a trap"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations, pairwise
 
 import pytest
-from helpers.captures import EXAMPLES, compile_for, graph_of
+from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of
 from helpers.effort import examples_per_test
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from schedc.analysis.stage_costs import HandoffCost, StageCosts, best_cuts
 from schedc.compiler import make_options, read_capture
 from schedc.errors import UserError
-from schedc.ir.ops import Conv
+from schedc.ir.ops import Conv, Input
 from schedc.ir.program import Kernel, Program
 from schedc.planning import Options, plan_graph
 from schedc.reports.balance import Balance, balance_of
+from schedc.verification import verify_compilation
 
 CAPTURES = {path.stem: path for path in EXAMPLES}
 # Oyama's measurements of the public C++ fast path on RP2350: split before layer K -> cycles per sample.
@@ -172,6 +173,15 @@ def test_impossible_speeds(speeds: tuple[float, ...], message: str) -> None:
     with pytest.raises(UserError) as caught:
         plan("m33", 2, speeds)
     assert str(caught.value) == message
+
+
+def test_a_wire_is_one_stage() -> None:
+    wire = graph_of(("x", Input(1), ""))
+    compilation = compile_for(wire, "m33")
+    assert len(compilation.program.stages) == 1
+    assert verify_compilation(compilation, capture_of(wire), 100).passed
+    with pytest.raises(UserError, match="into 2 stages: the model only copies its input; use at most 1"):
+        compile_for(wire, "m33", cores=2)
 
 
 @pytest.mark.parametrize(

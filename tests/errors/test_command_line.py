@@ -17,7 +17,7 @@ from schedc.errors import InternalError
 
 Wav = Callable[..., Path]
 
-TARGETS = "known: m33, a8, avx2, avx512, aarch64, host"
+TARGETS = "known: m33, a8, avx2, avx512, zen4, aarch64, a72, a53, host"
 
 
 def refused(run: Run, *arguments: object) -> str:
@@ -88,7 +88,8 @@ def test_names_and_models(run: Run, wavenet: Path, tmp_path: Path) -> None:
         (["compile"], "missing argument 'MODEL...'"),
         (["compile", "a.nam"], "missing option '--target' / '-t'"),
         (["compile", "a.nam", "-t", "m33", "--cores", "x"], "invalid value for '--cores': "),
-        (["run", "a", "b", "c", "d"], "got unexpected extra argument"),
+        (["run", "in.wav", "out.wav"], "missing argument 'MODEL...'"),
+        (["passes", "a"], "got unexpected extra argument"),
     ],
 )
 def test_usage(run: Run, arguments: list[object], start: str) -> None:

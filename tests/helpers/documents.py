@@ -203,7 +203,7 @@ def layer_arrays(draw: st.DrawFn, width: int, condition: int, head: int) -> tupl
         if allowed and draw(st.integers(0, 4)) == 0:
             groups = _group(draw, condition, plain[kind])
             config[site] = {"active": True, "shift": draw(st.booleans()), "groups": groups}
-    return config, _array_weights(config, acc)
+    return config, array_weights(config, acc)
 
 
 def _group(draw: st.DrawFn, *widths: int) -> int:
@@ -214,7 +214,7 @@ def _divisors(n: int) -> list[int]:
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
-def _array_weights(config: Config, acc: int) -> int:
+def array_weights(config: Config, acc: int) -> int:
     """NAM_FORMAT 2.5.9, counted apart from the product's own count."""
     channels, inner, condition = config["channels"], config["bottleneck"], config["condition_size"]
     head = config["head"]

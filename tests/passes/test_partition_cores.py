@@ -76,6 +76,11 @@ def test_exact_words_of_the_refusals() -> None:
     assert refusal(few.value) == (
         "--cores: there is nothing to cut into 5 stages: the model is a chain of 3 kernel(s); use at most 3"
     )
+    with pytest.raises(UserError) as none:
+        check_count(2, 0)
+    assert refusal(none.value) == (
+        "--cores: there is nothing to cut into 2 stages: the model only copies its input; use at most 1"
+    )
     with pytest.raises(UserError) as count:
         check_cuts((1, 2), 2, 5)
     assert refusal(count.value) == "--split: 2 cut(s) make 3 stages, not 2"

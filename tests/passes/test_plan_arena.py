@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pytest
 from helpers.captures import graph_of
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples
@@ -171,3 +172,16 @@ def test_an_lstm_has_h_and_c() -> None:
     arena = rows_of(graph_of(("l", LstmCell(1, 3), "x"), ("h", Conv(3, 1), "l")))
     place = arena.lstm["l"]
     assert place.channels == 2 and place.row_frames >= 3
+
+
+@pytest.mark.parametrize("block", [256, 512, 1024, 4096])
+def test_rows_of_large_blocks_do_not_meet_in_few_cache_sets(block: int) -> None:
+    """Rows 4 KiB apart would share one set of most first-level caches."""
+    graph = graph_of(
+        ("a", Conv(1, 16, 3, 5), "x"),
+        ("l", Conv(16, 16, 5, block // 4), "a"),
+        ("head", Combine(ADD, 16), "l a"),
+        ("m", Conv(16, 1, 2), "head"),
+    )
+    for row in arena_of(planned(core_graph(graph), "avx2", block=block).stages[0]).rows.values():
+        assert row.channels == 1 or 4 * row.row_frames % 2048

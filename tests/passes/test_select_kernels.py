@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from helpers.captures import EXAMPLES, graph_of
 from helpers.effort import examples_per_test
@@ -10,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.compiler import core_graph, make_options, planning_passes, read_capture
-from schedc.ir.ops import Conv, LstmCell
+from schedc.ir.ops import Conv
 from schedc.ir.program import Level, Program
+from schedc.passes.select_kernels import lane_widths
 from schedc.pipeline import run_passes
-from schedc.schedule import RingSchedule
+from schedc.schedule import RingPolicy, RingSchedule
 from schedc.targets.base import TARGET_NAMES, load_target
 
 
@@ -26,13 +29,11 @@ def scheduled(program: Program, target: str) -> Program:
 
 def check(program: Program, target: str) -> None:
     registers = load_target(target).vectors.registers
-    lanes = load_target(target).vectors.lanes
     assert program.level is Level.SCHEDULED and program.rings
     assert set(program.schedules) == {kernel.name for kernel in program.kernels}
     for kernel in program.kernels:
         schedule = program.schedules[kernel.name]
-        recurrent = any(isinstance(program.graph[name].op, LstmCell) for name in kernel.nodes)
-        assert lanes % schedule.lanes == 0 and (recurrent or schedule.lanes == lanes)
+        assert schedule.lanes in lane_widths(load_target(target))
         assert schedule.tile_vectors >= 1 and schedule.output_block >= 1
         assert schedule.output_block * schedule.tile_vectors < registers
         # Every kernel's last tile ends inside what a row holds.
@@ -71,3 +72,25 @@ def test_a_ring_has_room_for_two_blocks_at_least(tile: int, tiles: int, most: in
     span = rings.span(history)
     assert 2 * rings.block_frames <= span <= most * rings.block_frames
     assert span % rings.block_frames == 0
+
+
+@examples_per_test(30)
+@given(st.integers(1, 300), st.integers(1, 32), st.integers(1, 500), st.integers(0, 99))
+def test_a_mirrored_ring_has_an_image_of_every_past_frame(block: int, most: int, history: int, index: int) -> None:
+    """Blocks of changing size: whatever a block looks back on was written there or mirrored there."""
+    rings = RingSchedule(block, most, copy_frames=8, policy=RingPolicy.MIRROR)
+    distance = rings.mirror_distance(history)
+    position = rings.stagger(index, history)
+    held = {position - past: -past for past in range(1, history + 1)}  # where -> which frame
+    time, sizes = 0, random.Random(index)
+    while time < 2 * distance + 3 * block:
+        if position > rings.span(history) - block:
+            position -= distance
+        seen = [held[position - past] for past in range(1, history + 1)]
+        assert seen == [time - past for past in range(1, history + 1)]
+        n = sizes.randint(1, block)
+        for frame in range(n):
+            held[position + frame] = time + frame
+            if position + frame >= distance - history:
+                held[position + frame - distance] = time + frame
+        position, time = position + n, time + n

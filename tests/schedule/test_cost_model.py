@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from helpers.captures import graph_of
 
 from schedc.autoscheduler import rank
-from schedc.cost.features import activation_work, kernel_features
+from schedc.compiler import make_options
+from schedc.cost.features import KernelFeatures, activation_work, kernel_features
 from schedc.cost.model import Bounds, kernel_bounds
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
-from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output
+from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output, Start
 from schedc.ir.program import Kernel
 from schedc.schedule import KernelSchedule, WeightRoute
 from schedc.targets.base import load_target
@@ -45,20 +49,71 @@ def schedule(vectors: int, route: WeightRoute = WeightRoute.BROADCAST, share: bo
 def test_counts_of_a_small_kernel() -> None:
     features = kernel_features(graph(), KERNEL, schedule(4))
     assert features.macs == 4 * (2 * 2 * 3 + 2)
-    # conv: samples 2 channels x 3 taps x 4 vectors, 12 weights, 2 biases; slope; 1x1: 2 weights, 1 bias
-    assert features.loads == 24 + 12 + 2 + 1 + 2 + 1
+    assert features.loads == 24  # conv: samples of 2 channels x 3 taps x 4 vectors
+    assert features.weights == 12 + 2 + 1 + 2 + 1  # conv and its biases; slope; 1x1 and its bias
     assert features.stores == 4  # one channel leaves
     assert features.arithmetic == 4 * 2 * 2  # a product and a maximum per value
     assert features.moves == 3 * (2 + 1)  # start values of the other three vectors
     assert features.chain == 6 + 2  # one block each
+    assert features.depth == 6 + 2 + 2  # and the activation between them
     assert features.frames == 32
 
 
-def test_lanes_of_weights_and_shared_samples_save_loads() -> None:
-    plain = kernel_features(graph(), KERNEL, schedule(4)).loads
-    assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).loads < plain
-    shared = kernel_features(graph(), KERNEL, schedule(4, share=True)).loads
-    assert plain - shared == 2 * 3 * 4 - 2 * (3 + 4 - 1)
+def test_streams_that_do_not_fit_the_registers_go_through_memory() -> None:
+    narrow, wide = (
+        kernel_features(graph(), KERNEL, replace(schedule(4), register_values=room)) for room in (16, 2 * 4 - 1)
+    )
+    # conv and act are stored, 8 vectors each, and read back.
+    assert wide.stores - narrow.stores == 8 + 8
+    assert wide.loads - narrow.loads == 8 + 8
+
+
+@pytest.mark.parametrize(("vectors", "waiting"), [(1, 4 * 3), (2, 4 * 1), (3, 0)])
+def test_activations_of_few_vectors_wait_on_in_order_machines(vectors: int, waiting: int) -> None:
+    target, contract = load_target("a8"), make_options("a8").contract
+    features = kernel_features(graph(), KERNEL, replace(schedule(vectors, WeightRoute.LANE), lanes=4))
+    assert features.dependent == 2 * 2  # two operations of two channels
+    with_it, without = (kernel_bounds(f, target, contract, 64).mac for f in (features, replace(features, dependent=0)))
+    assert with_it - without == waiting  # an operation issues for 2 cycles, its result takes 5
+
+
+def test_lanes_of_weights_save_loads() -> None:
+    plain = kernel_features(graph(), KERNEL, schedule(4)).weights
+    assert kernel_features(graph(), KERNEL, schedule(4, WeightRoute.LANE)).weights < plain
+
+
+def fir_features(lanes: int, vectors: int, together: int = 1, share: bool = True) -> KernelFeatures:
+    """Of 35 taps from 2 channels to 1."""
+    fir = graph_of(("x", Input(2), ""), ("fir", Conv(2, 1, 35, 1, 1, Start.NOTHING), "x"))
+    route = WeightRoute.SCALAR if lanes == 1 else WeightRoute.BROADCAST
+    chosen = replace(schedule(vectors, route, share), lanes=lanes, weight_vectors=together)
+    return kernel_features(fir, Kernel("k", ("fir",)), chosen)
+
+
+def test_a_window_of_single_frames_loads_each_sample_once() -> None:
+    assert (fir_features(1, 4).loads, fir_features(1, 4).weights) == (2 * (35 + 3), 2 * 35)
+    assert fir_features(1, 4).chain == 2 * 35
+
+
+def test_vectors_in_skewed_order_load_samples_once_and_weights_each() -> None:
+    plain, skewed, pairs = fir_features(8, 4, share=False), fir_features(8, 4), fir_features(8, 4, 2)
+    # 3 of the 35 taps are less than a group of 8: there every vector loads its samples.
+    assert plain.loads == 2 * 4 * 35
+    assert skewed.loads == 2 * (32 + 3 * 8 + 3 * 4)
+    assert pairs.loads == 2 * (2 * (32 + 2 * 8) + 3 * 4)
+    assert plain.weights == 2 * 35
+    assert skewed.weights == 2 * (32 * 4 + 3)
+    assert pairs.weights == 2 * (32 * 2 + 3)
+    assert (plain.chain, skewed.chain, pairs.chain) == (2 * 35, 2 * (35 + 3 * 8), 2 * (35 + 2 * 8))
+
+
+@pytest.mark.parametrize("target", ["avx512", "zen4", "avx2", "a8", "aarch64", "m33"])
+def test_a_long_filter_shares_its_taps_and_a_dilated_one_cannot(target: str) -> None:
+    machine, contract = load_target(target), make_options(target).contract
+    for dilation in (1, 2):
+        fir = graph_of(("fir", Conv(1, 1, 2048, dilation), "x"))
+        ranked = rank(fir, Kernel("k", ("fir",)), machine, contract, 64)
+        assert ranked[0].schedule.share_taps == (dilation == 1)
 
 
 def test_activation_work_counts_the_definition() -> None:
@@ -70,7 +125,7 @@ def test_activation_work_counts_the_definition() -> None:
 def test_in_order_machines_add_and_others_overlap() -> None:
     bounds = Bounds(mac=10, memory=6, issue=4, latency=3, overhead=1)
     assert bounds.cycles(in_order=True) == 17
-    assert bounds.cycles(in_order=False) == 11
+    assert 11 < bounds.cycles(in_order=False) < 12
     assert bounds.deciding() == "mac"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schedc.backends.interpreter import Interpreter
 from schedc.compiler import compile_graph, core_weights, make_options, read_capture
 from schedc.planning import Options
-from schedc.schedule import ScheduleOverrides, WeightRoute
+from schedc.schedule import RingPolicy, RingValue, ScheduleOverrides, WeightRoute
 
 CAPTURES = Path(__file__).resolve().parents[2] / "examples" / "captures"
 NUMBERS = st.fixed_dictionaries(
@@ -27,20 +27,23 @@ NUMBERS = st.fixed_dictionaries(
         "interleave": st.booleans(),
     }
 )
+RINGS: st.SearchStrategy[dict[str, RingValue]] = st.fixed_dictionaries(
+    {"most_blocks": st.sampled_from([1, 2, 3, 9]), "policy": st.sampled_from(RingPolicy), "colour": st.booleans()}
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ["a1_nano", "a2_lite", "convnet"])
 @examples_per_test(4)
-@given(values=NUMBERS, lane=st.booleans(), most_blocks=st.sampled_from([2, 3, 9]), seed=st.integers(0, 99))
+@given(values=NUMBERS, lane=st.booleans(), rings=RINGS, seed=st.integers(0, 99))
 def test_no_schedule_changes_a_bit(
-    target: str, name: str, values: dict[str, int | bool], lane: bool, most_blocks: int, seed: int
+    target: str, name: str, values: dict[str, int | bool], lane: bool, rings: dict[str, RingValue], seed: int
 ) -> None:
     capture = read_capture(CAPTURES / f"{name}.nam")
     chosen: Options = make_options(target, block=48)
     route = WeightRoute.SCALAR if target == "m33" else WeightRoute.LANE if lane else WeightRoute.BROADCAST
     forced = (("*", (*values.items(), ("weight_route", route))),)
-    options = Options(chosen.target, 1, 48, chosen.contract, schedule=ScheduleOverrides(forced, most_blocks))
+    options = Options(chosen.target, 1, 48, chosen.contract, schedule=ScheduleOverrides(forced, tuple(rings.items())))
     compilation = compile_graph(capture.graph, options)
     x = np.random.default_rng(seed).standard_normal((1, 300)).astype(np.float32) * np.float32(0.3)
     graph = compilation.program.graph

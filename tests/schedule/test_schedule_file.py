@@ -9,7 +9,7 @@ import pytest
 import schedc
 from schedc.compiler import compile_graph, make_options, read_capture
 from schedc.errors import UserError
-from schedc.schedule_file import read_schedule, schedule_text
+from schedc.schedule_file import decisions, read_schedule, schedule_text
 
 CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_lite.nam"
 
@@ -18,9 +18,11 @@ CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_li
     ("text", "words"),
     [
         ("- 1", "FILE: is not a mapping of names"),
-        ("kernel: {}", "FILE: 'kernel' cannot be set; known: kernels, rings"),
-        ("rings: {most_blocks: 1}", "FILE: rings.most_blocks: 1 is not a whole number from 2 to 1024"),
-        ("kernels: {a: {tile: 2}}", "FILE: kernels.a: 'tile' cannot be set; known: tile_vectors, output_block, "),
+        ("kernel: {}", "FILE: 'kernel' cannot be set; known: fusion, kernels, rings"),
+        ("rings: {most_blocks: 0}", "FILE: rings.most_blocks: 0 is not a whole number from 1 to 1024"),
+        ("rings: {policy: lazy}", "FILE: rings.policy: 'lazy' is not a ring policy; use one of rewind, mirror"),
+        ("rings: {colour: 2}", "FILE: rings.colour: 2 is neither true nor false"),
+        ("kernels: {a: {tile: 2}}", "FILE: kernels.a: 'tile' cannot be set; known: lanes, tile_vectors, "),
         ("kernels: {a: {tile_vectors: 0}}", "FILE: kernels.a.tile_vectors: 0 is not a whole number from 1 to 32"),
         ("kernels: {a: {tile_vectors: true}}", "FILE: kernels.a.tile_vectors: True is not a whole number"),
         ("kernels: {a: {interleave: 1}}", "FILE: kernels.a.interleave: 1 is neither true nor false"),
@@ -48,7 +50,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ("m33", "kernels: {array0.layr3: {tile_vectors: 2}}", "no kernel 'array0.layr3'; did you mean array0.layer3"),
         ("m33", "kernels: {'*': {weight_route: lane}}", "weight_route lane on m33; use scalar"),
         ("avx2", "kernels: {'*': {weight_route: scalar}}", "weight_route scalar on avx2; use broadcast or lane"),
-        ("avx2", "kernels: {'*': {share_taps: true}}", "share_taps needs a machine without vectors"),
+        ("avx2", "kernels: {'*': {share_taps: true}}", "share_taps needs convolutions of dilation 1 and few channels"),
+        (
+            "avx2",
+            "kernels: {'*': {tile_vectors: 4, weight_vectors: 3}}",
+            "weight_vectors 3 does not divide tile_vectors 4",
+        ),
     ],
 )
 def test_a_schedule_that_cannot_be_lowered_is_refused(target: str, text: str, words: str, tmp_path: Path) -> None:
@@ -63,7 +70,7 @@ def test_the_written_file_reproduces_the_code(target: str, tmp_path: Path) -> No
     graph = read_capture(CAPTURE).graph
     chosen = compile_graph(graph, make_options(target))
     file = tmp_path / "schedule.yaml"
-    file.write_text(schedule_text(chosen.program), encoding="utf-8")
+    file.write_text(schedule_text(decisions(chosen.program)), encoding="utf-8")
     again = compile_graph(graph, make_options(target, schedule=file))
     assert again.program.schedules == chosen.program.schedules
     assert again.code.elf == chosen.code.elf

@@ -1,0 +1,44 @@
+"""Which convolutions load a sample once for several taps, and how many taps are written out at a time.
+
+With dilation 1, tap ``t`` of frame ``f`` reads the sample that tap ``t + 1`` of frame ``f - 1`` reads.
+"""
+
+from __future__ import annotations
+
+from schedc.ir.ops import Conv
+from schedc.schedule import KernelSchedule
+
+# Taps that are written out between two looks at the loop counter, where lanes are frames.
+LEAST_TAPS = 4
+# Where a register is one frame: longer kernels are looped over.
+_MOST_WINDOW_TAPS = 16
+
+
+def shares_taps(op: Conv, schedule: KernelSchedule) -> bool:
+    """Whether ``op``, of dilation 1, is lowered by :mod:`schedc.backends.llvm.shared_taps` under ``schedule``.
+
+    Vectors of frames need as many taps as the tile has frames, and few enough channels to be written out.
+    """
+    if not schedule.share_taps or op.kernel_size == 1:
+        return False
+    few = _tap_macs(op, schedule) <= schedule.unroll_macs
+    return schedule.lanes == 1 or (op.kernel_size >= schedule.tile_frames and few)
+
+
+def taps_at_once(op: Conv, schedule: KernelSchedule) -> int:
+    """Taps written out in the loop's body; all of a short kernel's where a register is one frame.
+
+    There a multiple of the tile's frames, so that the window's registers are back where they were.
+    """
+    if schedule.lanes == 1:
+        frames = schedule.tile_vectors
+        return op.kernel_size if op.kernel_size <= _MOST_WINDOW_TAPS else frames * -(-_MOST_WINDOW_TAPS // frames)
+    taps = schedule.lanes
+    while taps > LEAST_TAPS and taps * _tap_macs(op, schedule) > schedule.unroll_macs * LEAST_TAPS:
+        taps //= 2
+    return taps
+
+
+def _tap_macs(op: Conv, schedule: KernelSchedule) -> int:
+    """Multiply-accumulates of ``LEAST_TAPS`` taps of one block of outputs."""
+    return LEAST_TAPS * min(schedule.output_block, op.out_channels) * op.columns * schedule.tile_vectors

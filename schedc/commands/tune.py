@@ -1,0 +1,75 @@
+"""``schedc bench --tune``: measure the cost model's best schedules, keep the fastest for later compilations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from schedc.backends.llvm.peak import NativeLoops
+from schedc.cache.tuned import keep_tuned
+from schedc.chains import read_source, shown_name
+from schedc.commands.console import count, print_table, say, warn
+from schedc.compiler import Capture, check_options, make_options
+from schedc.measure.schedules import LEAST_GAIN, ScheduleTime, candidates, fastest, measure_schedules
+from schedc.planning import Options
+
+MOST_SCHEDULES = 12
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was measured at one block size, and what was made of it."""
+
+    block: int
+    times: list[ScheduleTime]
+    chosen: ScheduleTime
+    kept: bool
+
+
+def tune(models: Sequence[Path], blocks: Sequence[int], slim: float | None, as_json: bool) -> None:
+    """Measure and keep for each block size, and print.  UserError as for ``run``."""
+    options = [make_options("host", block=block) for block in blocks]
+    for one in options:
+        check_options(one)
+    capture = read_source(models, slim)
+    warn(capture.warnings)
+    loops = NativeLoops(options[0].target)
+    tunings = [_tune_block(loops, capture, one) for one in options]
+    if as_json:
+        say(json.dumps([_as_json(tuning) for tuning in tunings], indent=2))
+        return
+    say(f"{shown_name(models)}: {capture.architecture}, {options[0].target.full_name}, 1 core")
+    for tuning in tunings:
+        say()
+        _print(tuning)
+
+
+def _tune_block(loops: NativeLoops, capture: Capture, options: Options) -> Tuning:
+    times = measure_schedules(loops, capture, options, candidates(capture, options)[:MOST_SCHEDULES])
+    chosen = fastest(times)
+    return Tuning(options.frames, times, chosen, keep_tuned(capture.graph, options, chosen.overrides))
+
+
+def _print(tuning: Tuning) -> None:
+    rows = [
+        [time.label, f"{time.predicted_ns:,.1f}", f"{time.measured_ns:,.1f}", "<- kept" * (time is tuning.chosen)]
+        for time in tuning.times
+    ]
+    say(f"block {tuning.block}: {count(len(rows), 'schedule')}, the cost model's choice first")
+    print_table(["tile and rings", ">predicted ns/sample", ">measured", ""], rows)
+    if tuning.kept:
+        say(f"compile, load and run use it from now on for blocks of {tuning.block} (schedc cache clear forgets it).")
+    else:
+        say("It cannot be kept: the cache is off or cannot be written.")
+    if tuning.chosen is tuning.times[0]:
+        say(f"No other is faster by more than {100 * LEAST_GAIN:.0f} %.")
+
+
+def _as_json(tuning: Tuning) -> dict[str, object]:
+    rows = [
+        {"schedule": time.label, "predicted_ns": time.predicted_ns, "measured_ns": time.measured_ns}
+        for time in tuning.times
+    ]
+    return {"block": tuning.block, "schedules": rows, "chosen": tuning.chosen.label, "kept": tuning.kept}

@@ -1,0 +1,120 @@
+"""``.namb``: the same captures as their ``.nam`` files, and refusals in words for everything else."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.captures import EXAMPLES
+from helpers.documents import capture_from_text, documents
+from helpers.effort import examples_per_test
+from helpers.namb import namb, sealed
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import schedc
+from schedc.compiler import Capture
+from schedc.errors import ModelFileError
+from schedc.frontend.nam_file import read_nam_document
+from schedc.planning import capture_of, read_capture
+
+BY_NAME = {path.stem: path for path in EXAMPLES}
+AGAIN = "convert the capture again"
+
+
+def document(stem: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(BY_NAME[stem].read_text(encoding="utf-8"))
+    return loaded
+
+
+def read(data: bytes) -> Capture:
+    return capture_of(read_nam_document(data, "made.namb"))
+
+
+def assert_same(found: Capture, wanted: Capture) -> None:
+    assert found.graph == wanted.graph
+    assert (found.sample_rate, found.prewarm_samples) == (wanted.sample_rate, wanted.prewarm_samples)
+    for node, table in wanted.weights.items():
+        for key, array in table.items():
+            np.testing.assert_array_equal(found.weights[node][key], array)
+
+
+@pytest.mark.parametrize("stem", ["a1_nano", "a2_lite", "convnet", "lstm_1x16"])
+def test_captures_are_those_of_the_nam_files(stem: str, tmp_path: Path) -> None:
+    path = tmp_path / "capture.namb"
+    path.write_bytes(namb(document(stem)))
+    assert_same(read_capture(path), read_capture(BY_NAME[stem]))
+    x = np.random.default_rng(1).normal(0, 0.2, 300).astype(np.float32)
+    np.testing.assert_array_equal(schedc.load(path).process(x), schedc.load(BY_NAME[stem]).process(x))
+
+
+def test_version_1_holds_what_has_no_head_convolution() -> None:
+    assert_same(read(namb(document("a1_nano"), version=1)), read_capture(BY_NAME["a1_nano"]))
+    with pytest.raises(ModelFileError, match=r"made.namb:weights: config needs .* numbers, the file has"):
+        read(namb(document("a2_lite"), version=1))
+
+
+@examples_per_test(150)
+@given(text=documents())
+def test_every_feature_is_read(text: str) -> None:
+    wanted: dict[str, Any] = json.loads(text)
+    if "head" in wanted["config"]:
+        with pytest.raises(ModelFileError, match=r"has a post-stack head, whose shape .namb does not hold"):
+            read(namb(wanted))
+        return
+    assume("condition_dsp" not in wanted["config"] or "head" not in wanted["config"]["condition_dsp"]["config"])
+    assert_same(read(namb(wanted)), capture_from_text(text))
+
+
+@examples_per_test(300)
+@given(at=st.integers(4, 10**6), value=st.integers(0, 255), size=st.integers(0, 10**6), cut=st.booleans())
+def test_hostile_files_are_refused_or_read(at: int, value: int, size: int, cut: bool) -> None:
+    """With a good checksum: nothing but ModelFileError comes out, and no time or memory is lost."""
+    data = bytearray(namb(document("a1_nano")))
+    data[at % 600 if at % 600 > 3 else 4] = value
+    whole = bytes(data[: max(32, size % len(data))]) if cut else bytes(data)
+    try:
+        read(sealed(whole[:8] + struct.pack("<I", len(whole)) + whole[12:]))
+    except ModelFileError as error:
+        assert str(error).startswith("made.namb")
+
+
+def changed(data: bytes, form: str, at: int, value: int) -> bytes:
+    edited = bytearray(data)
+    struct.pack_into("<" + form, edited, at, value)
+    return sealed(bytes(edited))
+
+
+def deep(levels: int) -> dict[str, Any]:
+    whole = document("convnet")
+    for _ in range(levels):
+        outer = document("a1_nano")
+        outer["config"]["condition_dsp"] = whole
+        whole = outer
+    return whole
+
+
+GOOD = namb(document("lstm_1x16"))
+REFUSALS = {
+    "version": (changed(GOOD, "H", 4, 3), "is of .namb version 3; versions 1 and 2 are known"),
+    "tiny": (GOOD[:40], f"is no sound .namb file: has 40 bytes; {AGAIN}"),
+    "cut": (GOOD[:-1], f"is no sound .namb file: is cut off: {len(GOOD) - 1} of {len(GOOD)} bytes are there; {AGAIN}"),
+    "flip": (GOOD[:-1] + b"\x7f", f"is no sound .namb file: its checksum does not match; {AGAIN}"),
+    "weights": (changed(GOOD, "I", 16, 2**31), f"is no sound .namb file: its parts do not fit into it; {AGAIN}"),
+    "model": (changed(GOOD, "I", 20, 8), f"is no sound .namb file: its model block ends too early; {AGAIN}"),
+    "architecture": (changed(GOOD, "B", 80, 9), f"is no sound .namb file: there is no architecture 9; {AGAIN}"),
+    "size": (changed(GOOD, "H", 82, 11), f"is no sound .namb file: its LSTM has 11 bytes, not 10; {AGAIN}"),
+    "deep": (namb(deep(9)), f"is no sound .namb file: models nest deeper than 8; {AGAIN}"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_in_words(case: str) -> None:
+    data, words = REFUSALS[case]
+    with pytest.raises(ModelFileError) as refusal:
+        read(data)
+    assert str(refusal.value) == f"made.namb: {words}"
