@@ -50,7 +50,7 @@ def _round_to_odd(x: npt.NDArray[np.float64], y: F32, total: npt.NDArray[np.floa
 
 
 class Float32:
-    """The primitives of :class:`schedc.ir.functions.Primitives` on float32 arrays."""
+    """The primitives of :class:`schedc.ir.primitives.Primitives` on float32 arrays."""
 
     dtype = np.float32
 

@@ -129,9 +129,9 @@ class _Binder:
     fields: list[Field] = field(default_factory=list)
     floats: int = 0
     dilations: list[int] = field(default_factory=list)
-    constants: ConstantTable = field(default_factory=lambda: ConstantTable())
 
     def bind(self) -> tuple[KernelShape, Binding]:
+        self.constants = ConstantTable(self.contract)
         arena = self.stage.arena
         if arena is None:
             raise InternalError("kernels are bound after plan-arena")
@@ -261,11 +261,12 @@ NEGATIVE_ZERO = 0x80000000  # mac(w, x, -0.0) is the rounded product, sign of ze
 class ConstantTable:
     """Collects the constants that an activation's definition uses, by evaluating it on nothing.
 
-    It is the `Primitives` of :mod:`schedc.ir.functions` with values that carry no information.
+    It is the `Primitives` of :mod:`schedc.ir.primitives` with values that carry no information.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, contract: Contract) -> None:
         self.bits: list[int] = []
+        self.contract = contract
 
     def use(self, bits: int) -> int:
         if bits not in self.bits:
@@ -286,7 +287,7 @@ class _Recorder:
     """Primitives on nothing: only the constants matter."""
 
     def __init__(self, table: ConstantTable) -> None:
-        self._table = table
+        self._table, self.contract = table, table.contract
 
     def constant(self, value: float) -> None:
         self._table.use(float_bits(value))

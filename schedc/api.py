@@ -38,6 +38,7 @@ def compile_capture(
     split: Sequence[int] = (),
     core_speeds: Sequence[float] = (),
     schedule: ModelPath | None = None,
+    math: str = "exact",
     name: str | None = None,
     prewarm: bool = True,
     core_0_5_5_layer1x1_post_film: bool = False,
@@ -48,15 +49,16 @@ def compile_capture(
 
     ``block``: largest number of frames per call (default: the target's).  ``cores``: stages to cut the
     model into, balanced over cores of ``core_speeds`` (relative; default: equal), or cut by ``split``:
-    the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or ``"unfused"``.  ``name``: what
-    symbols and files are called (default: from the file's name).  ``schedule``: a schedule file.
+    the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or ``"unfused"``.  ``math``:
+    ``"exact"`` or ``"fast"`` (tanh and sigmoid within 6e-7).  ``name``: what symbols and files are called
+    (default: from the file's name).  ``schedule``: a schedule file.
     ``prewarm``: the blob's start state is silence, else zero.  ``with_texts`` adds LLVM IR and assembly.
     Raises UserError for anything the caller can mend.
     """
     chosen = name or c_identifier(chain_name(path))
     if name is not None and c_identifier(name) != name.lower():
         raise UserError("--name", f"{name!r} is not a C identifier")
-    options = make_options(target, cores, block, mac, split, core_speeds, schedule)
+    options = make_options(target, cores, block, mac, split, core_speeds, schedule, math)
     capture = read_source(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
     if observers or with_texts:
         compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)

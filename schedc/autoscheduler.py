@@ -52,9 +52,8 @@ def _price(
     graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target, contract: Contract, block: int
 ) -> RankedSchedule:
     cycles = estimate_cycles(graph, kernel, schedule, target, contract, block)
-    return RankedSchedule(
-        cycles, schedule, kernel_bounds(kernel_features(graph, kernel, schedule), target, contract, block)
-    )
+    features = kernel_features(graph, kernel, schedule, contract)
+    return RankedSchedule(cycles, schedule, kernel_bounds(features, target, contract, block))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ Slim = Annotated[
 Mac = Annotated[
     str | None, typer.Option(metavar="fused|unfused", help="Roundings per multiply-accumulate: one, or two.")
 ]
+MathName = Annotated[
+    str, typer.Option("--math", metavar="exact|fast", help="tanh and sigmoid within 2 ulp, or quicker within 6e-7.")
+]
 Split = Annotated[
     str | None, typer.Option(metavar="K,...", help="Kernels that begin stages 1, 2, ...  [default: balanced]")
 ]
@@ -73,6 +76,7 @@ def compile_command(
     block: Block = None,
     slim: Slim = None,
     mac: Mac = None,
+    math: MathName = "exact",
     split: Split = None,
     core_speed: CoreSpeed = None,
     schedule: ScheduleFile = None,
@@ -104,6 +108,7 @@ def compile_command(
             block=block,
             slim=slim,
             mac=mac,
+            math=math,
             split=cuts,
             schedule=schedule,
             name=name,
@@ -128,6 +133,7 @@ def run_command(
         bool, typer.Option("--resample", help="Convert to the model's rate and back (needs schedc[resample]).")
     ] = False,
     as_float: Annotated[bool, typer.Option("--float", help="Write 32-bit float whatever the input is.")] = False,
+    math: MathName = "exact",
 ) -> int:
     """Play a WAV file through a capture, or several in a row, on this machine.
 
@@ -136,7 +142,7 @@ def run_command(
     from schedc.commands.run import RunRequest, run
 
     check_numbers(block)
-    run(RunRequest(tuple(model), source, output, block, cores, slim, resample, as_float))
+    run(RunRequest(tuple(model), source, output, block, cores, slim, resample, as_float, math))
     return 0
 
 
@@ -148,6 +154,7 @@ def verify_command(
     block: Block = None,
     slim: Slim = None,
     mac: Mac = None,
+    math: MathName = "exact",
     split: Split = None,
     schedule: ScheduleFile = None,
     samples: Annotated[
@@ -159,7 +166,7 @@ def verify_command(
 
     if samples is not None and not 1 <= samples <= 10_000_000:
         raise UserError("--samples", f"{samples} samples", "give 1 to 10000000")
-    chosen = options(target, cores, block, mac, split, schedule=schedule)
+    chosen = options(target, cores, block, mac, split, schedule=schedule, math=math)
     return verify(model, chosen, slim, samples)
 
 
@@ -171,6 +178,7 @@ def explain_command(
     block: Block = None,
     slim: Slim = None,
     mac: Mac = None,
+    math: MathName = "exact",
     split: Split = None,
     core_speed: CoreSpeed = None,
     schedule: ScheduleFile = None,
@@ -185,7 +193,7 @@ def explain_command(
     """Show kernels, stages, memory and the predicted load."""
     from schedc.commands.explain import explain
 
-    chosen = options(target, cores, block, mac, split, core_speed, schedule)
+    chosen = options(target, cores, block, mac, split, core_speed, schedule, math)
     explain(model, chosen, slim, json, gantt, write_schedule)
     return 0
 
@@ -205,6 +213,7 @@ def bench_command(
         bool, typer.Option("--realtime", help="Blocks at the audio rate instead: response times, missed deadlines.")
     ] = False,
     seconds: Annotated[float, typer.Option(metavar="S", help="With --realtime: length of each run.")] = 10.0,
+    math: MathName = "exact",
     tune: Annotated[
         bool, typer.Option("--tune", help="Measure several schedules instead and keep the fastest for later.")
     ] = False,
@@ -219,11 +228,11 @@ def bench_command(
     elif realtime:
         from schedc.commands.realtime import bench_realtime
 
-        bench_realtime(model, blocks, slim, seconds, json)
+        bench_realtime(model, blocks, slim, seconds, json, math)
     else:
         from schedc.commands.bench import bench
 
-        bench(model, blocks, slim, json, cores)
+        bench(model, blocks, slim, json, cores, math)
     return 0
 
 
@@ -300,13 +309,14 @@ def options(
     split: str | None,
     core_speed: str | None = None,
     schedule: Path | None = None,
+    math: str = "exact",
 ) -> Options:
     """Options for the compiler, checked; UserError for what cannot be."""
     from schedc.compiler import check_options, make_options
 
     cuts, speeds = parse_split(split), parse_speeds(core_speed)
     check_numbers(block)
-    chosen = make_options(target, stage_count(cores, cuts, speeds), block, mac, cuts, speeds, schedule)
+    chosen = make_options(target, stage_count(cores, cuts, speeds), block, mac, cuts, speeds, schedule, math)
     check_options(chosen)
     return chosen
 

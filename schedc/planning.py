@@ -24,7 +24,7 @@ from schedc.frontend.history import prewarm_samples
 from schedc.frontend.model import ContainerModel, NamFile
 from schedc.frontend.nam_file import read_nam_file
 from schedc.frontend.slimming import select_model
-from schedc.ir.contract import Contract
+from schedc.ir.contract import Contract, Math
 from schedc.ir.graph import Graph
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable, apply_recipes, check_weights
@@ -201,6 +201,7 @@ def make_options(
     split: Sequence[int] = (),
     core_speeds: Sequence[float] = (),
     schedule: ModelPath | None = None,
+    math: str = "exact",
 ) -> Options:
     """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores.
 
@@ -213,9 +214,17 @@ def make_options(
     contract = Contract(
         mac="fused" if chosen == "fused" else "unfused",
         subnormals="flush" if description.subnormals[0] == "flush" else "keep",
+        math=math_named(math),
     )
     forced = ScheduleOverrides() if schedule is None else read_schedule(schedule)
     return Options(description, cores, block, contract, tuple(split), tuple(core_speeds), forced)
+
+
+def math_named(name: str) -> Math:
+    """Raises UserError for another name than "exact" and "fast"."""
+    if name not in ("exact", "fast"):
+        raise UserError("--math", f"{name!r} is not a kind of tanh and sigmoid", "use exact or fast")
+    return "fast" if name == "fast" else "exact"
 
 
 @functools.cache

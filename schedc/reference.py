@@ -12,6 +12,7 @@ from schedc.compiler import ModelPath, core_graph, core_weights, read_capture
 from schedc.errors import UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.ir.contract import Contract
+from schedc.planning import math_named
 
 
 def interpret(
@@ -22,18 +23,21 @@ def interpret(
     prewarm: bool = True,
     contract: Contract | None = None,
     core_0_5_5_layer1x1_post_film: bool = False,
+    *,
+    math: str = "exact",
 ) -> npt.NDArray[Any]:
     """The capture's answer to ``x`` ([n] or [channels, n]) by the reference interpreter.
 
     ``float64`` evaluates the graph as built with the true functions; ``float32`` gives the bits of the
-    machine code under ``contract``.  The last option reproduces an old engine's FiLM bug.
+    machine code under ``contract``, or without one under this machine's with ``math``.
+    ``core_0_5_5_layer1x1_post_film`` reproduces an old engine's FiLM bug.
     """
     capture = read_capture(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
     graph, weights = capture.graph, capture.weights
     if precision == "float32":
         graph = core_graph(graph)
         weights = core_weights(graph, weights)
-    interpreter = Interpreter(graph, weights, precision, contract)
+    interpreter = Interpreter(graph, weights, precision, contract or Contract(math=math_named(math)))
     if prewarm:
         interpreter.prewarm(capture.prewarm_samples)
     given = np.asarray(x)

@@ -12,9 +12,11 @@ from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of
 from helpers.graph_strategy import signal
 from helpers.machines import FOREIGN, Loaded
 
+from schedc.analysis.disassembly import MachineCode
+from schedc.analysis.machine_code import is_scalar_arithmetic
 from schedc.backends.emulator import Emulator, Machine
 from schedc.compiler import Capture, Compilation, read_capture
-from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell
+from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice
 from schedc.targets.base import TARGET_NAMES
 
 MOST_STACK_BYTES = 2048
@@ -93,6 +95,31 @@ def test_an_unfused_contract_has_no_fused_instructions(target: str) -> None:
     executed = set(machine.instruction_counts)
     assert not {name for name in executed if name.startswith(("vfma", "vfms", "vfnma"))}
     assert any(name.startswith(("vmul", "vmla")) for name in executed)
+
+
+# FiLM (scale and shift from a condition) and a gated activation.
+FILMED = graph_of(
+    ("c", Conv(1, 8, 3, 2), "x"),
+    ("film", Conv(1, 8), "x"),
+    ("scaled", Combine(Elementwise.MUL_ADD, 8), "c film film"),
+    ("low", Slice(8, 0, 4), "scaled"),
+    ("high", Slice(8, 4, 8), "scaled"),
+    ("tanh", Activation(ActivationKind.TANH, 4), "low"),
+    ("gate", Activation(ActivationKind.SIGMOID, 4), "high"),
+    ("gated", Combine(Elementwise.MUL, 4), "tanh gate"),
+)
+
+
+@pytest.mark.parametrize("model", [*MODELS, "filmed", *ActivationKind])
+def test_a8_calculates_with_vectors_only(model: str) -> None:
+    """Its scalar unit takes 10 to 37 cycles an operation, and it has no vector divide."""
+    if isinstance(model, ActivationKind):
+        graph = graph_of(("c", Conv(1, 3, 2), "x"), ("a", Activation(model, 3), "c"))
+    else:
+        graph = FILMED if model == "filmed" else capture(model).graph
+    code = MachineCode(compile_for(graph, "a8").code.elf)
+    scalar = [i.text for f in code.functions for i in code.body(f.name) if is_scalar_arithmetic(i)]
+    assert not scalar
 
 
 def machine_of(target: str) -> Machine:

@@ -19,8 +19,9 @@ from schedc.backends.llvm.convolution import emit_convolution
 from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
 from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
 from schedc.errors import InternalError
-from schedc.ir.functions import Primitives, apply_activation
+from schedc.ir.functions import apply_activation
 from schedc.ir.ops import Activation, Combine, Conv, Elementwise, Op, Scale, Slice
+from schedc.ir.primitives import Primitives
 
 
 def kernel_type(shape: KernelShape, native: ir.IntType) -> ir.FunctionType:

@@ -2,25 +2,27 @@
 
 Blocks of ``lanes`` hidden units: four gates' accumulators, up to four chains each (the order that
 :class:`schedc.ir.ops.LstmCell` states), then the activations, c in place and h to tile scratch until
-every block has read the old h.
+every block has read the old h.  Where one block is enough, h and c stay in registers from frame to frame:
+each frame waits for the one before, so only latency counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import I32, Builder, Number, Value
 from schedc.backends.llvm.tile_values import Memory
-from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
 from schedc.backends.weight_layout import LstmLayout
 from schedc.errors import InternalError
 from schedc.ir.functions import sigmoid, tanh
 from schedc.ir.ops import LstmCell
 
 Chains = list[list[Value]]  # [chain][gate]
+ENTRY, FORGET, CANDIDATE, OUTPUT = GATES = range(4)
 _UNROLLED_UNITS = 32  # more hidden units than this are written out in a loop
 
 
@@ -51,26 +53,66 @@ class RecurrentEmitter:
 
     def emit(self) -> None:
         entry_weights = self.weights
+        single = self.layout.blocks == 1
 
-        def frame(index: Value, _: list[Value]) -> list[Value]:
+        def frame(index: Value, carried: list[Value]) -> list[Value]:
             self.weights = self.b.opaque(entry_weights)
             at = self.b.mul(index, 4)
             assert isinstance(at, ir.Value)
-            self._frame(at)
-            return []
+            following = self._single(at, *carried) if single else self._blocks(at)
+            for_each = self._unrolled if self.op.hidden <= _UNROLLED_UNITS else self._each
+            for_each(self.op.hidden, lambda unit: self._scatter(unit, at))
+            return following
 
-        self.b.loop(self.frames, [], frame)
+        places = [self.hidden, self.cell] if single else []
+        last = self.b.loop(self.frames, [self.b.load(place, self.b.vector) for place in places], frame)
+        for value, place in zip(last, places, strict=True):
+            self.b.store(value, place)
         self.b.ir.ret_void()
 
-    def _frame(self, frame: Value) -> None:
-        source = self.hidden
-        if self.layout.blocks == 1:  # nobody else reads the old h: replace it at once
-            self.b.store(self._block(self.b.number(0), frame), self.hidden)
-        else:
-            self._each(self.layout.blocks, lambda block: self._keep_fresh(block, frame))
-            self._each(self.layout.blocks, self._replace_hidden)
-        for_each = self._unrolled if self.op.hidden <= _UNROLLED_UNITS else self._each
-        for_each(self.op.hidden, lambda unit: self._scatter(source, unit, frame))
+    # -- one block: h and c in registers -------------------------------------------
+
+    def _single(self, frame: Value, hidden: Value, cell: Value) -> list[Value]:
+        """The new h and c.
+
+        In the order in which a processor with a short window keeps busiest: what the cell waits for first,
+        gate by gate, the two sigmoids step by step together.  Scalars read the new h from memory, which is
+        quicker than taking it apart while the next frame waits for the same units.
+        """
+        candidate, entry, forget = (self._gate(gate, frame, hidden) for gate in (CANDIDATE, ENTRY, FORGET))
+        candidate = tanh(self.math, candidate)
+        entry, forget = sigmoid(InterleavedMath(self.math, 2), (entry, forget))
+        cell = self.math.mac(forget, cell, self.math.mul(entry, candidate))
+        output = sigmoid(self.math, self._gate(OUTPUT, frame, hidden))
+        self._forget_constants()
+        hidden = self.math.mul(output, tanh(self.math, cell))
+        self.b.store(hidden, self.hidden)
+        return [hidden, cell]
+
+    def _gate(self, gate: int, frame: Value, hidden: Value) -> Value:
+        """One gate's sum."""
+        self._forget_constants()
+        pointer = self.b.at(self.weights, 4 * self.step.offset("lstm"))
+        column_bytes = 16 * self.b.lanes
+        first = self._inputs(pointer, frame, [gate])
+        pointer = self.b.at(pointer, (1 + self.op.in_channels) * column_bytes)
+        chains: Chains = [first]
+        for unit in range(self.op.hidden):
+            h = hidden if self.b.lanes == 1 else self.b.shuffle(hidden, [unit] * self.b.lanes)
+            weights = self._weights(self.b.at(pointer, unit * column_bytes), [gate])
+            chains = self._accumulate(chains, weights, h, unit)
+        return self._sum(chains)[0]
+
+    def _forget_constants(self) -> None:
+        """Load them again where they are used: held in registers they would come back as stack traffic."""
+        self.weights = self.b.opaque(self.weights, pinned=False)
+
+    # -- several blocks ------------------------------------------------------------
+
+    def _blocks(self, frame: Value) -> list[Value]:
+        self._each(self.layout.blocks, lambda block: self._keep_fresh(block, frame))
+        self._each(self.layout.blocks, self._replace_hidden)
+        return []
 
     def _keep_fresh(self, block: Value, frame: Value) -> None:
         self.b.store(self._block(block, frame), self.b.at(self.fresh, self.b.mul(block, 4 * self.b.lanes)))
@@ -79,9 +121,9 @@ class RecurrentEmitter:
         offset = self.b.mul(block, 4 * self.b.lanes)
         self.b.store(self.b.load(self.b.at(self.fresh, offset), self.b.vector), self.b.at(self.hidden, offset))
 
-    def _scatter(self, source: Value, unit: Number, frame: Value) -> None:
-        """One unit of h to its output rows, at this frame."""
-        value = self.b.load(self.b.at(source, self.b.mul(unit, 4)), I32)
+    def _scatter(self, unit: Number, frame: Value) -> None:
+        """One unit of the new h to its output rows, at this frame."""
+        value = self.b.load(self.b.at(self.hidden, self.b.mul(unit, 4)), I32)
         for rows in self.outputs:
             self.b.store(value, self.b.at(self.b.at(rows.pointer, self.b.mul(rows.row_bytes, unit)), frame))
 
@@ -104,36 +146,36 @@ class RecurrentEmitter:
     def _splat(self, pointer: Value, floats: int) -> Value:
         return self.b.splat(self.b.load(self.b.at(pointer, 4 * floats), ir.FloatType()))
 
-    def _gates(self, pointer: Value) -> list[Value]:
-        """Four vectors: one per gate."""
-        return [self.b.load(self.b.at(pointer, 4 * gate * self.b.lanes), self.b.vector) for gate in range(4)]
+    def _weights(self, column: Value, gates: Sequence[int] = GATES) -> list[Value]:
+        """A column's weights: one vector per gate."""
+        return [self.b.load(self.b.at(column, 4 * gate * self.b.lanes), self.b.vector) for gate in gates]
 
     def _block(self, block: Value, frame: Value) -> Value:
         """The new h of one block of units; the new c is stored."""
         offset = self.b.mul(block, 4 * self.layout.block_floats)
         pointer = self.b.at(self.b.at(self.weights, 4 * self.step.offset("lstm")), offset)
-        column_bytes = 16 * self.b.lanes
-        biases = self._gates(pointer)
-        pointer = self.b.at(pointer, column_bytes)
-        first = self._inputs(biases, pointer, frame)
-        recurrent = self.b.at(pointer, self.op.in_channels * column_bytes)
+        first = self._inputs(pointer, frame)
+        recurrent = self.b.at(pointer, (1 + self.op.in_channels) * 16 * self.b.lanes)
         z = self._sum(self._recurrent(first, recurrent))
         return self._finish(z, block)
 
-    def _inputs(self, biases: list[Value], pointer: Value, frame: Value) -> list[Value]:
+    def _inputs(self, pointer: Value, frame: Value, gates: Sequence[int] = GATES) -> list[Value]:
         """Chain 0 so far: bias, then the input columns ascending."""
         column_bytes = 16 * self.b.lanes
 
-        def column(index: Value, carried: list[Value]) -> list[Value]:
+        def column(index: Number, carried: list[Value]) -> list[Value]:
             at, *total = carried
             row = self.b.at(self.source.pointer, self.b.mul(self.source.row_bytes, index))
             x = self.b.splat(self.b.load(self.b.at(row, frame), ir.FloatType()))
-            total = [self.math.mac(w, x, t) for w, t in zip(self._gates(at), total, strict=True)]
+            total = [self.math.mac(w, x, t) for w, t in zip(self._weights(at, gates), total, strict=True)]
             return [self.b.at(at, column_bytes), *total]
 
-        if self.op.in_channels == 1:
-            return column(self.b.number(0), [pointer, *biases])[1:]
-        return self.b.loop(self.op.in_channels, [pointer, *biases], column)[1:]
+        carried = [self.b.at(pointer, column_bytes), *self._weights(pointer, gates)]
+        if self.op.in_channels * len(GATES) > self.shape.schedule.unroll_macs:
+            return self.b.loop(self.op.in_channels, carried, column)[1:]
+        for index in range(self.op.in_channels):
+            carried = column(index, carried)
+        return carried[1:]
 
     def _recurrent(self, first: list[Value], pointer: Value) -> Chains:
         """Hidden columns 4q + c onto chain c."""
@@ -163,12 +205,15 @@ class RecurrentEmitter:
         return chains
 
     def _column(self, chains: Chains, weights: Value, hidden: Value, column: int) -> Chains:
-        h = self._splat(hidden, column)
-        gates = self._gates(self.b.at(weights, column * 16 * self.b.lanes))
+        gates = self._weights(self.b.at(weights, column * 16 * self.b.lanes))
+        return self._accumulate(chains, gates, self._splat(hidden, column), column)
+
+    def _accumulate(self, chains: Chains, weights: list[Value], h: Value, column: int) -> Chains:
+        """Column ``column``'s products onto its chain."""
         chain = column % 4
         if chain == len(chains):
-            return [*chains, [self.math.mul(w, h) for w in gates]]
-        total = [self.math.mac(w, h, t) for w, t in zip(gates, chains[chain], strict=True)]
+            return [*chains, [self.math.mul(w, h) for w in weights]]
+        total = [self.math.mac(w, h, t) for w, t in zip(weights, chains[chain], strict=True)]
         return [*chains[:chain], total, *chains[chain + 1 :]]
 
     def _sum(self, chains: Chains) -> list[Value]:

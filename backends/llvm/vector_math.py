@@ -1,4 +1,4 @@
-"""The primitives of :mod:`schedc.ir.functions` as LLVM instructions on one target's vectors.
+"""The primitives of :mod:`schedc.ir.primitives` as LLVM instructions on one target's vectors.
 
 No constant but zero is ever written into the code: a vector constant would become a constant pool
 and a relocation.  Constants come from the kernel's weight segment instead.
@@ -20,6 +20,7 @@ class VectorMath:
 
     def __init__(self, builder: Builder, contract: Contract, load_constant: Callable[[int], Value]) -> None:
         self._b = builder
+        self.contract = contract
         self.fused = contract.mac == "fused"
         self._load_constant = load_constant
         self._integers: ir.Type = ir.VectorType(I32, builder.lanes) if builder.lanes > 1 else I32
@@ -104,6 +105,7 @@ class InterleavedMath:
 
     def __init__(self, math: VectorMath, count: int) -> None:
         self._math, self._count = math, count
+        self.contract = math.contract
 
     def same(self, value: Value) -> tuple[Value, ...]:
         """One value for all vectors."""

@@ -190,7 +190,7 @@ def find_loops(code: MachineCode, trace: Sequence[Visit], timed: TimedTrace) -> 
             continue
         timing = timings[identity]
         costs[inner].add(timing, times)
-        scalar[inner] += times * sum(_is_scalar_arithmetic(step.instruction) for step in timing.steps)
+        scalar[inner] += times * sum(is_scalar_arithmetic(step.instruction) for step in timing.steps)
         if visit.address == inner:
             iterations[inner] += times
     return [
@@ -199,7 +199,8 @@ def find_loops(code: MachineCode, trace: Sequence[Visit], timed: TimedTrace) -> 
     ]
 
 
-def _is_scalar_arithmetic(instruction: Instruction) -> bool:
+def is_scalar_arithmetic(instruction: Instruction) -> bool:
+    """Floating-point arithmetic on one number: what a machine with slow scalars must not do in a loop."""
     compares = instruction.kind == k.FLOAT_COMPARE
     return (instruction.kind in k.ARITHMETIC or compares) and instruction.lanes == 1
 

@@ -17,19 +17,24 @@ from schedc.version import VERSION
 
 
 def bench(
-    models: Sequence[Path], blocks: tuple[int, ...], slim: float | None, as_json: bool, cores: int | None = None
+    models: Sequence[Path],
+    blocks: tuple[int, ...],
+    slim: float | None,
+    as_json: bool,
+    cores: int | None = None,
+    math: str = "exact",
 ) -> None:
     """Measure each block size and print; ``cores``: also on as many threads.  UserError as for ``run``."""
     for block in blocks:
-        check_options(make_options("host", 1 if cores is None else cores, block))
+        check_options(make_options("host", 1 if cores is None else cores, block, math=math))
     target = make_options("host").target
     capture = read_source(models, slim)
     warn(capture.warnings)
     loops = NativeLoops(target)
     before = loops.peak_macs_per_ns()
-    times = [measure_block(loops, capture, block) for block in blocks]
+    times = [measure_block(loops, capture, block, math) for block in blocks]
     peak = max(before, loops.peak_macs_per_ns())
-    threads = [measure_cores(capture, block, cores) for block in blocks] if cores is not None else []
+    threads = [measure_cores(capture, block, cores, math) for block in blocks] if cores is not None else []
     if as_json:
         found = {**_as_json(capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
         say(json.dumps(found, indent=2))

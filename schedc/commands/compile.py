@@ -29,6 +29,7 @@ class CompileRequest:
     block: int | None
     slim: float | None
     mac: str | None
+    math: str
     split: tuple[int, ...]
     schedule: Path | None
     name: str | None
@@ -60,6 +61,7 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
             request.block,
             request.slim,
             mac=request.mac,
+            math=request.math,
             split=request.split,
             core_speeds=request.core_speeds,
             schedule=request.schedule,

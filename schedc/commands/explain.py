@@ -136,4 +136,4 @@ def _contract(compilation: Compilation, facts: list[KernelFacts], report: Any) -
     for other in other_contracts(compilation):
         change = other.cycles_per_sample / now - 1 if now else 0.0
         amount = f"{percent(abs(change))} {'fewer' if change < 0 else 'more'} cycles"
-        say(f"           --mac {other.mac} is predicted to take {amount} (and gives other bits)")
+        say(f"           {other.option} is predicted to take {amount} (and gives other bits)")

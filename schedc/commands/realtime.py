@@ -15,16 +15,22 @@ from schedc.planning import check_options, make_options
 
 
 def bench_realtime(
-    models: Sequence[Path], blocks: tuple[int, ...], slim: float | None, seconds: float, as_json: bool
+    models: Sequence[Path],
+    blocks: tuple[int, ...],
+    slim: float | None,
+    seconds: float,
+    as_json: bool,
+    math: str = "exact",
 ) -> None:
     """Measure each block size twice, as an ordinary thread and with real-time means, and print."""
     if not 0 < seconds <= 3600:
         raise UserError("--seconds", f"{seconds:g} seconds", "give more than 0, at most 3600")
     for block in blocks:
-        check_options(make_options("host", block=block))
+        check_options(make_options("host", block=block, math=math))
     capture = read_source(models, slim)
     warn(capture.warnings)
-    runs = [measure_realtime(capture, block, seconds, privileged) for block in blocks for privileged in (False, True)]
+    means = (False, True)
+    runs = [measure_realtime(capture, block, seconds, given, math) for block in blocks for given in means]
     if as_json:
         found = {"model": str(capture.path), "rate_hz": capture.rate, "runs": [asdict(run) for run in runs]}
         say(json.dumps(found, indent=2))

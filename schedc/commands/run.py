@@ -35,6 +35,7 @@ class RunRequest:
     slim: float | None
     resample: bool
     as_float: bool
+    math: str = "exact"
 
 
 def run(request: RunRequest) -> None:
@@ -56,7 +57,7 @@ def run(request: RunRequest) -> None:
 def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
     """Processors for the file's channels: one that takes all, or for a mono capture one per channel."""
     capture = read_source(request.models, request.slim)
-    options = make_options("host", request.cores, request.block)
+    options = make_options("host", request.cores, request.block, math=request.math)
     takes = sum(node.channels for node in capture.graph.inputs)
     gives = sum(node.op.operand_channels[0] for node in capture.graph.outputs)
     name = one_line(str(request.source))

@@ -12,6 +12,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from schedc.analysis.tap_sharing import shares_taps
+from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Op, Output, Scale, Slice, Start, history
@@ -57,17 +58,22 @@ class KernelFeatures:
         return self.macs + self.arithmetic + self.divisions + self.moves + self.memory
 
 
-def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> KernelFeatures:
+def kernel_features(
+    graph: Graph, kernel: Kernel, schedule: KernelSchedule, contract: Contract | None = None
+) -> KernelFeatures:
     """Counts for one kernel; see the module."""
+    contract = contract or Contract()
     total: Counter[str] = Counter()
     inside = set(kernel.nodes)
     depth: dict[str, float] = {}
     for name in kernel.nodes:
         node = graph[name]
         if isinstance(node.op, LstmCell):
-            return _lstm(node.op, schedule)
-        total.update(_node(graph, node, inside, schedule))
-        depth[name] = _own_depth(node.op) + max((depth.get(operand, 0.0) for operand in node.operands), default=0.0)
+            return _lstm(node.op, schedule, contract)
+        total.update(_node(graph, node, inside, schedule, contract))
+        depth[name] = _own_depth(node.op, contract) + max(
+            (depth.get(operand, 0.0) for operand in node.operands), default=0.0
+        )
     return KernelFeatures(
         macs=total["macs"],
         loads=total["loads"],
@@ -85,20 +91,20 @@ def kernel_features(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> K
     )
 
 
-def _own_depth(op: Op) -> float:
+def _own_depth(op: Op, contract: Contract) -> float:
     """Dependent operations from a node's operands to its value."""
     match op:
         case Conv():
             return op.columns * op.kernel_size
         case Activation():
-            return activation_depth(op.kind)
+            return activation_depth(op.kind, contract)
         case Combine() | Scale():
             return 1
         case _:
             return 0
 
 
-def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract) -> Counter[str]:
     vectors = schedule.tile_vectors
     counts: Counter[str] = Counter()
     if _leaves(graph, node, inside) or _is_wide(node, schedule):
@@ -114,7 +120,7 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) 
     if isinstance(node.op, Combine | Scale):
         counts["arithmetic"] += node.channels * vectors
     if isinstance(node.op, Activation):
-        work = activation_work(node.op.kind)
+        work = activation_work(node.op.kind, contract)
         for key in ("arithmetic", "divisions"):
             counts[key] += work[key] * node.channels * vectors
         counts["dependent"] += work["arithmetic"] * node.channels
@@ -175,16 +181,20 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     return counts
 
 
-def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
+def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelFeatures:
     """One frame; hidden units across the lanes."""
     blocks = -(-op.hidden // schedule.lanes)
     columns = op.in_channels + op.hidden
-    sigmoid, tanh = activation_work(ActivationKind.SIGMOID), activation_work(ActivationKind.TANH)
+    sigmoid, tanh = (activation_work(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
     arithmetic = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"] + 4 * min(4, op.hidden) + 3
     constants = sigmoid["constants"] + tanh["constants"]
     weights, copies = 4 * (columns + 1), 2 + op.hidden / blocks
     # A quarter of the columns, the sums of the chains, a gate, the cell, its tanh and a product.
-    depth = -(-op.hidden // 4) + 5 + activation_depth(ActivationKind.SIGMOID) + activation_depth(ActivationKind.TANH)
+    depth = (
+        -(-op.hidden // 4)
+        + 5
+        + sum(activation_depth(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
+    )
     return KernelFeatures(
         macs=4 * columns * blocks,
         loads=(weights + 1) * blocks,
@@ -192,7 +202,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
         stores=(copies + 1) * blocks,
         arithmetic=arithmetic * blocks,
         dependent=0,  # part of the chain
-        divisions=5 * blocks,
+        divisions=(3 * sigmoid["divisions"] + 2 * tanh["divisions"]) * blocks,
         moves=0,
         chain=depth,
         depth=depth,
@@ -203,15 +213,15 @@ def _lstm(op: LstmCell, schedule: KernelSchedule) -> KernelFeatures:
     )
 
 
-def activation_work(kind: ActivationKind) -> Counter[str]:
+def activation_work(kind: ActivationKind, contract: Contract | None = None) -> Counter[str]:
     """Operations of one evaluation of an activation, counted by evaluating its definition."""
-    counter, _ = _evaluate(kind)
+    counter, _ = _evaluate(kind, contract or Contract())
     return counter.counts + Counter({"constants": len(counter.constants) + _PARAMETERS.get(kind, 0)})
 
 
-def activation_depth(kind: ActivationKind) -> float:
+def activation_depth(kind: ActivationKind, contract: Contract) -> float:
     """Its longest path of dependent operations; a division counts as several."""
-    return _evaluate(kind)[1]
+    return _evaluate(kind, contract)[1]
 
 
 _PARAMETERS = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
@@ -219,15 +229,16 @@ _DIVISION_DEPTH = 4.0  # of a multiply-accumulate's latency
 
 
 @functools.cache
-def _evaluate(kind: ActivationKind) -> tuple[_Counting, float]:
-    counter = _Counting()
+def _evaluate(kind: ActivationKind, contract: Contract) -> tuple[_Counting, float]:
+    counter = _Counting(contract)
     return counter, apply_activation(counter, kind, 0.0, [0.0] * _PARAMETERS.get(kind, 0))
 
 
 class _Counting:
     """Primitives on nothing: a value is the number of operations in a row behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
         self.counts: Counter[str] = Counter()
         self.constants: set[float] = set()
 

@@ -123,7 +123,7 @@ def estimate_cycles(
     graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target, contract: Contract, block: int
 ) -> float:
     """Predicted cycles per sample of a kernel on one core, at blocks of ``block`` frames."""
-    features = kernel_features(graph, kernel, schedule)
+    features = kernel_features(graph, kernel, schedule, contract)
     per_tile = kernel_bounds(features, target, contract, block).cycles(target.in_order)
     tiles = -(-block // features.frames)
     return per_tile * tiles / block

@@ -257,20 +257,33 @@ def _read_blob(path: ModelPath) -> bytes:
 
 
 def load(
-    path: ModelPath, *, block: int = 64, cores: int = 1, slim: float | None = None, prewarm: bool = True
+    path: ModelPath,
+    *,
+    block: int = 64,
+    cores: int = 1,
+    slim: float | None = None,
+    prewarm: bool = True,
+    math: str = "exact",
 ) -> Processor:
     """Make a capture ready to process audio on this machine; its architecture is compiled if it is new.
 
     ``block``: the largest number of samples per call of the compiled code (longer input is cut up).
     ``cores``: threads, each with a stage of the model; the output then lags (``latency_samples``).
     ``slim``: size of a container or slimmable capture.  ``prewarm``: start from the silence state,
-    else from zero.  Raises UserError (with ``ModelFileError`` for the file's faults).
+    else from zero.  ``math``: ``"exact"``, or ``"fast"`` for quicker tanh and sigmoid within 6e-7.
+    Raises UserError (with ``ModelFileError`` for the file's faults).
     """
-    return chain([path], block=block, cores=cores, slim=slim, prewarm=prewarm)
+    return chain([path], block=block, cores=cores, slim=slim, prewarm=prewarm, math=math)
 
 
 def chain(
-    paths: Sequence[ModelPath], *, block: int = 64, cores: int = 1, slim: float | None = None, prewarm: bool = True
+    paths: Sequence[ModelPath],
+    *,
+    block: int = 64,
+    cores: int = 1,
+    slim: float | None = None,
+    prewarm: bool = True,
+    math: str = "exact",
 ) -> Processor:
     """Several captures in a row (pedal, amp, ...) as one program; otherwise as :func:`load`.
 
@@ -278,5 +291,5 @@ def chain(
     silence at the chain's input.  UserError if rates or channels do not fit.
     """
     capture = read_source(paths, slim)
-    program = host_program(capture.graph, make_options("host", cores, block))
+    program = host_program(capture.graph, make_options("host", cores, block, math=math))
     return Processor(program, program.pack(capture, prewarm), slim=slim, prewarm=prewarm)

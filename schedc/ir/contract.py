@@ -11,19 +11,29 @@ from typing import Literal
 
 Mac = Literal["fused", "unfused"]
 Subnormals = Literal["keep", "flush"]
-Math = Literal["exact"]
+Math = Literal["exact", "fast"]
+MACS: tuple[Mac, ...] = ("fused", "unfused")
+MATHS: tuple[Math, ...] = ("exact", "fast")
 
 
 @dataclass(frozen=True)
 class Contract:
     """``mac``: one rounding or two per multiply-accumulate.  ``subnormals``: IEEE, or operands and
-    results of arithmetic flushed to zero (NEON on ARMv7).  ``math``: the definitions of
-    :mod:`schedc.ir.functions` in use.
+    results of arithmetic flushed to zero (NEON on ARMv7, which has no divide instruction either: see
+    ``divides``).  ``math``: tanh and sigmoid as :mod:`schedc.ir.functions` or as
+    :mod:`schedc.ir.fast_functions` define them; all else is the same.
     """
 
     mac: Mac = "fused"
     subnormals: Subnormals = "keep"
     math: Math = "exact"
+
+    @property
+    def divides(self) -> bool:
+        """Whether a division is one correctly rounded operation, or the multiplications of
+        :func:`schedc.ir.primitives.divide`.
+        """
+        return self.subnormals == "keep"
 
     def __str__(self) -> str:
         return f"mac={self.mac} subnormals={self.subnormals} math={self.math}"

@@ -73,9 +73,9 @@ def noise(samples: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(1).normal(0.0, 0.1, samples).astype(np.float32)
 
 
-def measure_block(loops: NativeLoops, capture: Capture, block: int) -> BlockTimes:
+def measure_block(loops: NativeLoops, capture: Capture, block: int, math: str = "exact") -> BlockTimes:
     """Compile for this machine with blocks of ``block`` samples and time it."""
-    compilation = compile_cached(capture.graph, make_options("host", block=block))
+    compilation = compile_cached(capture.graph, make_options("host", block=block, math=math))
     loaded = Loaded(compilation, capture)
     round_ns = _warm_up(loops, loaded)
     count = max(1, min(loaded.blocks, round(PASS_NS * loaded.blocks / round_ns)))

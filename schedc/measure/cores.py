@@ -34,13 +34,14 @@ class CoreTimes:
     latency_ms: float
 
 
-def measure_cores(capture: Capture, block: int, cores: int) -> CoreTimes:
+def measure_cores(capture: Capture, block: int, cores: int, math: str = "exact") -> CoreTimes:
     """Time ``Processor.process`` over two seconds of noise.  UserError for cores that cannot be."""
     if cores < 2:
         raise UserError("--cores", f"{cores} cores", "give 2 to 8 to compare with one")
     passes: dict[int, list[int]] = {1: [], cores: []}
     frames = ROUND_FRAMES // block * block
-    with _processor(capture, block, 1) as single, _processor(capture, block, cores) as pipeline:
+    one, several = _processor(capture, block, 1, math), _processor(capture, block, cores, math)
+    with one as single, several as pipeline:
         x = np.random.default_rng(1).normal(0.0, 0.1, (pipeline.in_channels, frames)).astype(np.float32)
         for _ in range(ROUNDS):
             for count, processor in ((1, single), (cores, pipeline)):
@@ -61,6 +62,6 @@ def measure_cores(capture: Capture, block: int, cores: int) -> CoreTimes:
     )
 
 
-def _processor(capture: Capture, block: int, cores: int) -> Processor:
-    program = host_program(capture.graph, make_options("host", cores, block))
+def _processor(capture: Capture, block: int, cores: int, math: str) -> Processor:
+    program = host_program(capture.graph, make_options("host", cores, block, math=math))
     return Processor(program, program.pack(capture, True))

@@ -45,14 +45,16 @@ class RealtimeRun:
     refused: tuple[str, ...]
 
 
-def measure_realtime(capture: Capture, block: int, seconds: float, privileged: bool) -> RealtimeRun:
+def measure_realtime(
+    capture: Capture, block: int, seconds: float, privileged: bool, math: str = "exact"
+) -> RealtimeRun:
     """Play ``seconds`` of noise in blocks of ``block`` frames, each at its time.
 
     ``privileged``: ask the system for SCHED_FIFO and locked memory.  UnsupportedError but on Linux.
     """
     if sys.platform != "linux":
         raise UnsupportedError("--realtime", f"needs Linux, this is {sys.platform}", "run it there")
-    options = make_options("host", block=block)
+    options = make_options("host", block=block, math=math)
     loaded = Loaded(compile_cached(capture.graph, options), capture)
     loop = PacedLoop(options.target)
     period = 1e9 * block / capture.rate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from schedc.compiler import Compilation
-from schedc.ir.contract import Mac
+from schedc.ir.contract import MACS, MATHS, Contract
 from schedc.ir.program import Arena
 from schedc.reports.report import KernelFacts, kernel_facts
 
@@ -75,23 +75,32 @@ def fit(compilation: Compilation, code_bytes: int) -> Fit | None:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another contract that the target allows, with its *predicted* cycles per sample."""
+    """Another contract that the target allows, with its *predicted* cycles per sample.
 
-    mac: str
+    ``option``: what to add to the command line for it.
+    """
+
+    option: str
     cycles_per_sample: float
 
 
 def other_contracts(compilation: Compilation) -> list[Alternative]:
-    """What this schedule would cost under the target's other kinds of multiply-accumulate."""
-    options = compilation.options
-    result = []
-    for name in options.target.mac:
-        if name == options.contract.mac:
-            continue
-        mac: Mac = "fused" if name == "fused" else "unfused"
-        changed = replace(options, contract=replace(options.contract, mac=mac))
-        result.append(Alternative(mac, total_cycles(kernel_facts(replace(compilation, options=changed)))))
-    return result
+    """What this schedule would cost with the target's other multiply-accumulate, and with the other ``math``.
+
+    Only contracts that change the cost of this model are listed.
+    """
+    contract = compilation.options.contract
+    others = [(f"--mac {mac}", replace(contract, mac=mac)) for mac in MACS if mac != contract.mac]
+    others = [(option, other) for option, other in others if other.mac in compilation.options.target.mac]
+    others += [(f"--math {math}", replace(contract, math=math)) for math in MATHS if math != contract.math]
+    now = _cycles(compilation, contract)
+    found = [Alternative(option, _cycles(compilation, other)) for option, other in others]
+    return [one for one in found if one.cycles_per_sample != now]
+
+
+def _cycles(compilation: Compilation, contract: Contract) -> float:
+    changed = replace(compilation, options=replace(compilation.options, contract=contract))
+    return total_cycles(kernel_facts(changed))
 
 
 def total_cycles(facts: list[KernelFacts]) -> float:

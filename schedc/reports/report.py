@@ -118,7 +118,7 @@ def estimate_cycles(compilation: Compilation, bound: BoundKernel) -> float:
 def _deciding_bound(compilation: Compilation, bound: BoundKernel) -> str:
     (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
     options = compilation.options
-    features = kernel_features(compilation.program.graph, kernel, bound.shape.schedule)
+    features = kernel_features(compilation.program.graph, kernel, bound.shape.schedule, options.contract)
     return kernel_bounds(features, options.target, options.contract, options.frames).deciding()
 
 

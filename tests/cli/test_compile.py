@@ -81,7 +81,7 @@ def test_memory_and_other_contracts() -> None:
     assert all(stage.rings > 0 and stage.scratch >= 0 and stage.other >= 0 for stage in stages)
     assert stages[0].handoff > 0 == stages[1].handoff
     (other,) = other_contracts(compilation)
-    assert other.mac == "unfused"
+    assert other.option == "--mac unfused"
     assert other.cycles_per_sample < total_cycles(kernel_facts(compilation))
 
 

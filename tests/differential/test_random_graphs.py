@@ -15,6 +15,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from schedc.compiler import core_graph
+from schedc.ir.contract import MATHS
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.targets.base import load_target
 
@@ -22,20 +23,29 @@ BLOCKS = st.sampled_from([1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 10
 
 
 def check(
-    example: Example, target: str, block: int, cores: int, prewarm: bool, mac: str, special: bool, infinite: bool
+    example: Example,
+    target: str,
+    block: int,
+    cores: int,
+    prewarm: bool,
+    contract: tuple[str, str],
+    special: bool,
+    infinite: bool,
 ) -> None:
+    mac, math = contract
     capture = capture_of(example.graph, example.weights)
     kernels = len(fuse_layers(core_graph(example.graph)))
     cores = min(cores, kernels)
     event(f"{cores} cores")
-    compilation = compile_for(example.graph, target, cores=cores, block=block, mac=mac, split=_split(example, cores))
+    split = _split(example, cores)
+    compilation = compile_for(example.graph, target, cores=cores, block=block, mac=mac, split=split, math=math)
     blob = compilation.pack(capture, prewarm)
     n = min(3 * block + min(example.lookback, 150), 350)
     blocks = cut_blocks(n, block, example.seed)
     (source,) = example.graph.inputs
     x = signal(source.channels, n, example.seed, special, infinite)
     wanted = interpret_core(capture, x, compilation.options.contract, prewarm)
-    assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, f"{target} {mac}")
+    assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, f"{target} {mac} {math}")
     if cores > 1:
         assert_same_bits(LoadedStages(compilation, blob).process(x, blocks), wanted, f"{target} stages")
 
@@ -52,12 +62,12 @@ def _split(example: Example, cores: int) -> tuple[int, ...]:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("recurrent", [False, True], ids=["convolutions", "recurrent"])
 def test_machine_code_has_the_interpreters_bits(target: str, recurrent: bool) -> None:
-    macs = st.sampled_from(load_target(target).mac)
+    contracts = st.tuples(st.sampled_from(load_target(target).mac), st.sampled_from(MATHS))
 
     @examples_per_test(24)
-    @given(examples(recurrent), BLOCKS, st.integers(1, 4), st.booleans(), macs, st.booleans())
-    def run(example: Example, block: int, cores: int, prewarm: bool, mac: str, special: bool) -> None:
-        check(example, target, block, cores, prewarm, mac, special, infinite=False)
+    @given(examples(recurrent), BLOCKS, st.integers(1, 4), st.booleans(), contracts, st.booleans())
+    def run(example: Example, block: int, cores: int, prewarm: bool, contract: tuple[str, str], special: bool) -> None:
+        check(example, target, block, cores, prewarm, contract, special, infinite=False)
 
     run()
 
@@ -65,9 +75,9 @@ def test_machine_code_has_the_interpreters_bits(target: str, recurrent: bool) ->
 @pytest.mark.parametrize("target", TARGETS)
 def test_infinities_and_nans_spread_alike(target: str) -> None:
     @examples_per_test(12)
-    @given(examples(recurrent=True), BLOCKS, st.integers(1, 3), st.booleans())
-    def run(example: Example, block: int, cores: int, prewarm: bool) -> None:
-        mac = load_target(target).mac[0]
-        check(example, target, block, cores, prewarm, mac, special=True, infinite=True)
+    @given(examples(recurrent=True), BLOCKS, st.integers(1, 3), st.booleans(), st.sampled_from(MATHS))
+    def run(example: Example, block: int, cores: int, prewarm: bool, math: str) -> None:
+        contract = load_target(target).mac[0], math
+        check(example, target, block, cores, prewarm, contract, special=True, infinite=True)
 
     run()

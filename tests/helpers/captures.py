@@ -74,8 +74,9 @@ def compile_for(
     block: int | None = None,
     mac: str | None = None,
     split: Sequence[int] = (),
+    math: str = "exact",
 ) -> Compilation:
-    return compile_graph(graph, make_options(target, cores, block, mac, split))
+    return compile_graph(graph, make_options(target, cores, block, mac, split, math=math))
 
 
 def interpret_core(capture: Capture, x: FloatArray, contract: Contract, prewarm: bool = True) -> FloatArray:

@@ -1,0 +1,51 @@
+"""A definition of :mod:`schedc.ir.functions` as machine code of this machine: quick enough for all of float32."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+
+from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value
+from schedc.backends.llvm.target_machine import host_target_name, target_machine
+from schedc.backends.llvm.vector_math import VectorMath
+from schedc.ir.contract import Contract
+from schedc.ir.weights import FloatArray
+from schedc.targets.base import load_target
+
+LANES = 8
+
+
+class NativeFunction:
+    """``define(p, x)`` on arrays.  This machine keeps subnormals, whatever ``contract`` says."""
+
+    def __init__(self, define: Callable[[VectorMath, Value], Value], contract: Contract) -> None:
+        target = load_target(host_target_name())
+        module = ir.Module("function")
+        module.triple = target.codegen.triple
+        length = ir.IntType(target.codegen.pointer_bits)
+        function = ir.Function(module, ir.FunctionType(VOID, [length, PTR, PTR]), "evaluate")
+        b = Builder(function, target.codegen.pointer_bits, LANES)
+        integers = ir.VectorType(I32, LANES)
+        math = VectorMath(b, contract, lambda bits: b.ir.bitcast(ir.Constant(integers, [I32(bits)] * LANES), b.vector))
+        count, source, result = function.args
+
+        def body(index: Value, _: list[Value]) -> list[Value]:
+            offset = b.mul(index, 4)
+            b.store(define(math, b.load(b.at(source, offset), b.vector)), b.at(result, offset))
+            return []
+
+        b.loop(count, [], body, LANES)
+        b.ir.ret_void()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), target_machine(target))
+        address = self._engine.get_function_address("evaluate")
+        self._evaluate = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p)(address)
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        padded = np.concatenate([x, np.zeros(LANES - x.size % LANES, np.float32)])
+        result = np.empty_like(padded)
+        self._evaluate(padded.size, padded.ctypes.data, result.ctypes.data)
+        return result[: x.size]
