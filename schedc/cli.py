@@ -224,7 +224,7 @@ def bench_command(
     if tune:
         from schedc.commands.tune import tune as tune_schedules
 
-        tune_schedules(model, tuple(block or (64,)), slim, json)
+        tune_schedules(model, tuple(block or (64,)), slim, json, math)
     elif realtime:
         from schedc.commands.realtime import bench_realtime
 

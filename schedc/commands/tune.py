@@ -28,9 +28,11 @@ class Tuning:
     kept: bool
 
 
-def tune(models: Sequence[Path], blocks: Sequence[int], slim: float | None, as_json: bool) -> None:
+def tune(
+    models: Sequence[Path], blocks: Sequence[int], slim: float | None, as_json: bool, math: str = "exact"
+) -> None:
     """Measure and keep for each block size, and print.  UserError as for ``run``."""
-    options = [make_options("host", block=block) for block in blocks]
+    options = [make_options("host", block=block, math=math) for block in blocks]
     for one in options:
         check_options(one)
     capture = read_source(models, slim)
