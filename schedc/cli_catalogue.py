@@ -1,0 +1,32 @@
+"""The part of the command line that lists what there is: passes, targets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+catalogue = typer.Typer(rich_markup_mode=None)
+
+
+@catalogue.command("passes")
+def passes_command() -> int:
+    """List the passes in the order they run."""
+    from schedc.commands.catalogue import list_passes
+
+    list_passes()
+    return 0
+
+
+@catalogue.command("targets")
+def targets_command(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this target's facts and sources.")] = None,
+) -> int:
+    """List the targets, or show one with each of its facts and where it is from."""
+    from schedc.commands.catalogue import list_targets, show_target
+
+    if name is None:
+        list_targets()
+    else:
+        show_target(name)
+    return 0
