@@ -131,6 +131,17 @@ class Builder:
         self.ir.position_at_end(after)
         return last
 
+    def choose(self, condition: Value, body: Callable[[], Sequence[Value]], otherwise: Sequence[Value]) -> list[Value]:
+        """condition ? body() : otherwise; body only runs if it holds."""
+        before = self.ir.block
+        found: list[Value] = []
+        last = self.when(condition, lambda: found.extend(body()))
+        phis = [self.ir.phi(value.type) for value in otherwise]
+        for phi, value, other in zip(phis, found, otherwise, strict=True):
+            phi.add_incoming(value, last)
+            phi.add_incoming(other, before)
+        return list(phis)
+
     def maybe_loop(self, end: Value, body: Callable[[Value], None], begin: Number = 0, step: int = 1) -> None:
         """A loop that may run no times and carries nothing."""
 

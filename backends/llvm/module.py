@@ -7,20 +7,21 @@ same bits as the pipeline).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 
 from schedc.backends.kernel_shape import KernelShape
-from schedc.backends.llvm.builder import Builder
+from schedc.backends.llvm.builder import VOID, Builder
 from schedc.backends.llvm.elf import finish_object
 from schedc.backends.llvm.kernels import KernelEmitter, kernel_type
-from schedc.backends.llvm.recurrent import RecurrentEmitter
+from schedc.backends.llvm.recurrent import can_pair, emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
-from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, ModuleParts, StageEmitter
+from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, KernelCall, ModuleParts, StageEmitter
 from schedc.backends.llvm.target_machine import keep_order, target_machine
-from schedc.backends.weight_blob import BlobLayout
+from schedc.backends.weight_blob import BlobLayout, BoundKernel
 from schedc.errors import InternalError
 from schedc.ir.ops import LstmCell
 from schedc.ir.program import Program
@@ -82,24 +83,42 @@ def _exported(module: ir.Module, kind: ir.FunctionType, name: str) -> ir.Functio
     return function
 
 
-def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> dict[str, ir.Function]:
-    """Kernel name -> function; kernels of one shape share it."""
-    by_shape: dict[KernelShape, ir.Function] = {}
-    result: dict[str, ir.Function] = {}
-    for kernel in layout.kernels:
-        function = by_shape.get(kernel.shape)
-        if function is None:
-            kind = kernel_type(kernel.shape, ir.IntType(pointer_bits))
-            function = ir.Function(module, kind, f"kernel{len(by_shape)}")
+def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> list[KernelCall]:
+    """The calls of all stages in order; kernels of one shape share a function."""
+    native = ir.IntType(pointer_bits)
+    made: dict[tuple[KernelShape, ...], ir.Function] = {}
+    calls = []
+    for kernels in _in_calls(layout.kernels):
+        shapes = tuple(kernel.shape for kernel in kernels)
+        if shapes not in made:
+            arguments = [kind for shape in shapes for kind in kernel_type(shape, native).args]
+            function = ir.Function(module, ir.FunctionType(VOID, arguments), f"kernel{len(made)}")
             function.linkage = "internal"
             function.attributes.add("nounwind")
             function.attributes.add("noinline")
-            by_shape[kernel.shape] = function
-            recurrent = isinstance(kernel.shape.steps[0].op, LstmCell)
-            emitter = RecurrentEmitter if recurrent else KernelEmitter
-            emitter(function, kernel.shape, pointer_bits).emit()
-        result[kernel.name] = function
-    return result
+            made[shapes] = function
+            _emit_kernels(function, shapes, pointer_bits)
+        calls.append(KernelCall(made[shapes], kernels))
+    return calls
+
+
+def _in_calls(kernels: Sequence[BoundKernel]) -> Iterator[tuple[BoundKernel, ...]]:
+    """One by one, but for LSTM cells that can share a loop."""
+    at = 0
+    while at < len(kernels):
+        two = kernels[at : at + 2]
+        together = len(two) == 2 and two[0].stage == two[1].stage and can_pair(two[0].shape, two[1].shape)
+        yield tuple(two if together else two[:1])
+        at += 2 if together else 1
+
+
+def _emit_kernels(function: ir.Function, shapes: tuple[KernelShape, ...], pointer_bits: int) -> None:
+    if len(shapes) == 2:
+        emit_cells(function, (shapes[0], shapes[1]), pointer_bits)
+    elif isinstance(shapes[0].steps[0].op, LstmCell):
+        emit_cell(function, shapes[0], pointer_bits)
+    else:
+        KernelEmitter(function, shapes[0], pointer_bits).emit()
 
 
 def _single_core(

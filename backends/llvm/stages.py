@@ -8,7 +8,7 @@ kernels in order, copy the output out, mirror what mirrored rings need, move the
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -26,12 +26,20 @@ INIT_OK, INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE = 0, 1, 2
 
 
 @dataclass(frozen=True)
+class KernelCall:
+    """A function and the kernels it runs, one or two; it takes the arguments of each, one after the other."""
+
+    function: ir.Function
+    kernels: tuple[BoundKernel, ...]
+
+
+@dataclass(frozen=True)
 class ModuleParts:
     """What stage functions are made of, shared over the module."""
 
     program: Program
     layout: BlobLayout
-    functions: Mapping[str, ir.Function]  # by kernel name
+    calls: Sequence[KernelCall]
     support: SupportFunctions
     pointer_bits: int
     lanes: int
@@ -60,9 +68,9 @@ class StageEmitter:
             if place.is_ring:
                 self.positions[name] = self._position(place)
         self._receive()
-        for kernel in self.parts.layout.kernels:
-            if kernel.stage == self.number:
-                self._call(kernel)
+        for call in self.parts.calls:
+            if call.kernels[0].stage == self.number:
+                self.b.ir.call(call.function, [value for one in call.kernels for value in self._arguments(one)])
         self._send()
         for name, position in self.positions.items():
             moved = self.b.ir.add(position, self.frames)
@@ -175,7 +183,7 @@ class StageEmitter:
 
     # -- kernels -----------------------------------------------------------------------
 
-    def _call(self, kernel: BoundKernel) -> None:
+    def _arguments(self, kernel: BoundKernel) -> list[Value]:
         b = self.b
         arguments: list[Value] = [
             self.frames,
@@ -189,8 +197,7 @@ class StageEmitter:
             arguments.append(self.address(place, names.get(id(place), "")))
             if not slot.row_bytes:
                 arguments.append(b.number(4 * place.row_frames))
-        arguments += [b.number(4 * dilation) for dilation in kernel.binding.dilations]
-        b.ir.call(self.parts.functions[kernel.name], arguments)
+        return [*arguments, *(b.number(4 * dilation) for dilation in kernel.binding.dilations)]
 
 
 class InitEmitter:
