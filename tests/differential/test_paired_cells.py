@@ -28,7 +28,7 @@ def side_by_side() -> Graph:
     return graph_of(("a", LstmCell(1, 3), "x"), ("b", LstmCell(1, 3), "x"), add, ("head", Conv(3, 1), "sum"))
 
 
-@pytest.mark.parametrize("target", native_targets())
+@pytest.mark.parametrize("target", [*native_targets(), "aarch64"])
 @pytest.mark.parametrize(
     "graph", [stacked(8, 8), stacked(3, 8, 4), stacked(4, 4, 4, 4), stacked(12, 8), side_by_side()]
 )
