@@ -22,6 +22,9 @@ def bench_command(
         int | None, typer.Option(metavar="N", help="Also compare N threads, one per stage, with one.")
     ] = None,
     slim: Slim = None,
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="T", help="Code that this machine runs too, such as avx2.")
+    ] = "host",
     json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Blocks at the audio rate instead: response times, missed deadlines.")
@@ -33,20 +36,21 @@ def bench_command(
     ] = False,
 ) -> int:
     """Measure the compiled capture on this machine."""
-    blocks = tuple(block or (16, 64, 256))
+    from schedc.commands.bench import BenchRequest, bench
+
+    blocks = tuple(block or ((64,) if tune else (16, 64, 256)))
     check_numbers(*blocks)
+    request = BenchRequest(model, blocks, slim, json, math, target, cores)
     if tune:
         from schedc.commands.tune import tune as tune_schedules
 
-        tune_schedules(model, tuple(block or (64,)), slim, json, math)
+        tune_schedules(request)
     elif realtime:
         from schedc.commands.realtime import bench_realtime
 
-        bench_realtime(model, blocks, slim, seconds, json, math)
+        bench_realtime(request, seconds)
     else:
-        from schedc.commands.bench import bench
-
-        bench(model, blocks, slim, json, cores, math)
+        bench(request)
     return 0
 
 

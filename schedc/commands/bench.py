@@ -4,43 +4,64 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.chains import read_source, shown_name
 from schedc.commands.console import count, percent, print_table, say, warn
-from schedc.compiler import Capture, check_options, make_options
+from schedc.compiler import Capture, Options, check_options, make_options
+from schedc.errors import UserError
 from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
+from schedc.verification import can_run_here
 from schedc.version import VERSION
 
 
-def bench(
-    models: Sequence[Path],
-    blocks: tuple[int, ...],
-    slim: float | None,
-    as_json: bool,
-    cores: int | None = None,
-    math: str = "exact",
-) -> None:
-    """Measure each block size and print; ``cores``: also on as many threads.  UserError as for ``run``."""
-    for block in blocks:
-        check_options(make_options("host", 1 if cores is None else cores, block, math=math))
-    target = make_options("host").target
-    capture = read_source(models, slim)
+@dataclass(frozen=True)
+class BenchRequest:
+    """``cores``: also on as many threads, which only code for ``host`` does."""
+
+    models: Sequence[Path]
+    blocks: Sequence[int]
+    slim: float | None = None
+    as_json: bool = False
+    math: str = "exact"
+    target: str = "host"
+    cores: int | None = None
+
+    def options(self) -> list[Options]:
+        """For each block size, checked; UserError for a target that this machine cannot run."""
+        found = [make_options(self.target, block=block, math=self.math) for block in self.blocks]
+        for one in found:
+            check_options(replace(one, cores=1 if self.cores is None else self.cores))
+            if not can_run_here(one.target):
+                raise UserError(
+                    "--target", f"this machine cannot run {one.target.name} code", "measure on one that can"
+                )
+        return found
+
+
+def bench(request: BenchRequest) -> None:
+    """Measure each block size and print.  UserError as for ``run``."""
+    options, cores, math = request.options(), request.cores, request.math
+    if cores is not None and request.target != "host":
+        raise UserError("--cores", "threads run code for this machine only", "leave --target out")
+    target = options[0].target
+    capture = read_source(request.models, request.slim)
     warn(capture.warnings)
     loops = NativeLoops(target)
     before = loops.peak_macs_per_ns()
-    times = [measure_block(loops, capture, block, math) for block in blocks]
+    times = [measure_block(loops, capture, one) for one in options]
     peak = max(before, loops.peak_macs_per_ns())
-    threads = [measure_cores(capture, block, cores, math) for block in blocks] if cores is not None else []
-    if as_json:
+    threads = [measure_cores(capture, block, cores, math) for block in request.blocks] if cores is not None else []
+    if request.as_json:
         found = {**_as_json(capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
         say(json.dumps(found, indent=2))
         return
     macs = times[0].macs_per_sample
-    say(f"{shown_name(models)}: {capture.architecture}, {count(macs, 'MAC')} per sample, {target.full_name}, 1 core")
+    work = f"{capture.architecture}, {count(macs, 'MAC')} per sample"
+    say(f"{shown_name(request.models)}: {work}, {target.full_name}, 1 core")
     say(f"peak       {peak:,.1f} MAC/ns (measured: fused multiply-adds in registers)")
     say()
     columns = [">block", ">ns/sample", ">fastest", ">of peak", ">real time", ">predicted ns/sample"]

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from schedc.chains import read_source, shown_name
+from schedc.commands.bench import BenchRequest
 from schedc.commands.console import count, print_table, say, warn
 from schedc.errors import UserError
 from schedc.measure.realtime import RealtimeRun, measure_realtime
-from schedc.planning import check_options, make_options
 
 
-def bench_realtime(
-    models: Sequence[Path],
-    blocks: tuple[int, ...],
-    slim: float | None,
-    seconds: float,
-    as_json: bool,
-    math: str = "exact",
-) -> None:
+def bench_realtime(request: BenchRequest, seconds: float) -> None:
     """Measure each block size twice, as an ordinary thread and with real-time means, and print."""
     if not 0 < seconds <= 3600:
         raise UserError("--seconds", f"{seconds:g} seconds", "give more than 0, at most 3600")
-    for block in blocks:
-        check_options(make_options("host", block=block, math=math))
-    capture = read_source(models, slim)
+    options = request.options()
+    capture = read_source(request.models, request.slim)
     warn(capture.warnings)
     means = (False, True)
-    runs = [measure_realtime(capture, block, seconds, given, math) for block in blocks for given in means]
-    if as_json:
+    runs = [measure_realtime(capture, one, seconds, given) for one in options for given in means]
+    if request.as_json:
         found = {"model": str(capture.path), "rate_hz": capture.rate, "runs": [asdict(run) for run in runs]}
         say(json.dumps(found, indent=2))
         return
-    say(f"{shown_name(models)}: {capture.architecture} at {capture.rate / 1000:g} kHz, {seconds:g} s for each line")
+    rate = f"{capture.rate / 1000:g} kHz"
+    say(f"{shown_name(request.models)}: {capture.architecture} at {rate}, {seconds:g} s for each line")
     say()
     columns = [">block", "thread", ">due every us", ">work p50 us", ">response p50", ">p99", ">p99.9", ">max us"]
     print_table([*columns, ">missed", ">of"], [_row(run) for run in runs])

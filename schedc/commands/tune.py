@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.cache.tuned import keep_tuned
 from schedc.chains import read_source, shown_name
+from schedc.commands.bench import BenchRequest
 from schedc.commands.console import count, print_table, say, warn
-from schedc.compiler import Capture, check_options, make_options
+from schedc.compiler import Capture
 from schedc.measure.schedules import LEAST_GAIN, ScheduleTime, candidates, fastest, measure_schedules
 from schedc.planning import Options
 
@@ -28,21 +27,17 @@ class Tuning:
     kept: bool
 
 
-def tune(
-    models: Sequence[Path], blocks: Sequence[int], slim: float | None, as_json: bool, math: str = "exact"
-) -> None:
+def tune(request: BenchRequest) -> None:
     """Measure and keep for each block size, and print.  UserError as for ``run``."""
-    options = [make_options("host", block=block, math=math) for block in blocks]
-    for one in options:
-        check_options(one)
-    capture = read_source(models, slim)
+    options = request.options()
+    capture = read_source(request.models, request.slim)
     warn(capture.warnings)
     loops = NativeLoops(options[0].target)
     tunings = [_tune_block(loops, capture, one) for one in options]
-    if as_json:
+    if request.as_json:
         say(json.dumps([_as_json(tuning) for tuning in tunings], indent=2))
         return
-    say(f"{shown_name(models)}: {capture.architecture}, {options[0].target.full_name}, 1 core")
+    say(f"{shown_name(request.models)}: {capture.architecture}, {options[0].target.full_name}, 1 core")
     for tuning in tunings:
         say()
         _print(tuning)

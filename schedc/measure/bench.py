@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.cache.compile_cache import compile_cached
-from schedc.compiler import Capture, Compilation, make_options
+from schedc.compiler import Capture, Compilation, Options
 from schedc.errors import InternalError
 from schedc.host.code import load_compilation
 from schedc.host.jobs import aligned_bytes
@@ -73,9 +73,9 @@ def noise(samples: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(1).normal(0.0, 0.1, samples).astype(np.float32)
 
 
-def measure_block(loops: NativeLoops, capture: Capture, block: int, math: str = "exact") -> BlockTimes:
-    """Compile for this machine with blocks of ``block`` samples and time it."""
-    compilation = compile_cached(capture.graph, make_options("host", block=block, math=math))
+def measure_block(loops: NativeLoops, capture: Capture, options: Options) -> BlockTimes:
+    """Compile with blocks of ``options.frames`` samples, for a target that runs here, and time it."""
+    compilation, block = compile_cached(capture.graph, options), options.frames
     loaded = Loaded(compilation, capture)
     round_ns = _warm_up(loops, loaded)
     count = max(1, min(loaded.blocks, round(PASS_NS * loaded.blocks / round_ns)))

@@ -16,7 +16,7 @@ from schedc.backends.llvm.paced import PacedLoop
 from schedc.cache.compile_cache import compile_cached
 from schedc.errors import UnsupportedError
 from schedc.measure.bench import Loaded
-from schedc.planning import Capture, make_options
+from schedc.planning import Capture, Options
 
 _PRIORITY = 50  # in the middle: above every ordinary thread, below the kernel's own
 _LEAD_NS = 20_000_000  # until the first block
@@ -45,16 +45,14 @@ class RealtimeRun:
     refused: tuple[str, ...]
 
 
-def measure_realtime(
-    capture: Capture, block: int, seconds: float, privileged: bool, math: str = "exact"
-) -> RealtimeRun:
-    """Play ``seconds`` of noise in blocks of ``block`` frames, each at its time.
+def measure_realtime(capture: Capture, options: Options, seconds: float, privileged: bool) -> RealtimeRun:
+    """Play ``seconds`` of noise in blocks of ``options.frames``, each at its time, for a target that runs here.
 
     ``privileged``: ask the system for SCHED_FIFO and locked memory.  UnsupportedError but on Linux.
     """
     if sys.platform != "linux":
         raise UnsupportedError("--realtime", f"needs Linux, this is {sys.platform}", "run it there")
-    options = make_options("host", block=block, math=math)
+    block = options.frames
     loaded = Loaded(compile_cached(capture.graph, options), capture)
     loop = PacedLoop(options.target)
     period = 1e9 * block / capture.rate

@@ -11,14 +11,14 @@ from helpers.captures import EXAMPLES
 
 from schedc.cli import main
 from schedc.measure import realtime
-from schedc.planning import read_capture
+from schedc.planning import make_options, read_capture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 LSTM = {path.stem: path for path in EXAMPLES}["lstm_1x16"]
 
 
 def test_every_block_is_played_at_its_time() -> None:
-    run = realtime.measure_realtime(read_capture(LSTM), 64, 0.3, privileged=False)
+    run = realtime.measure_realtime(read_capture(LSTM), make_options("host", block=64), 0.3, privileged=False)
     assert run.blocks == 225
     assert run.period_ns == pytest.approx(1e9 * 64 / 48000)
     assert 0 < run.work_p50 <= run.response_p50 <= run.response_p99 <= run.response_p999 <= run.response_max
@@ -29,7 +29,7 @@ def test_every_block_is_played_at_its_time() -> None:
 def test_work_that_takes_longer_than_a_block_misses(monkeypatch: pytest.MonkeyPatch) -> None:
     capture = read_capture(LSTM)
     object.__setattr__(capture, "sample_rate", 1e9)  # 64 ns for each block
-    assert realtime.measure_realtime(capture, 64, 1e-5, privileged=False).missed > 100
+    assert realtime.measure_realtime(capture, make_options("host", block=64), 1e-5, privileged=False).missed > 100
 
 
 def test_what_the_system_refuses_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ def test_numbers_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_scheduling_is_put_back() -> None:
     before = os.sched_getscheduler(0)
-    realtime.measure_realtime(read_capture(LSTM), 64, 0.01, privileged=True)
+    realtime.measure_realtime(read_capture(LSTM), make_options("host", block=64), 0.01, privileged=True)
     assert os.sched_getscheduler(0) == before
 
 

@@ -46,6 +46,29 @@ def test_bench_json(run: Run, stereo_linear: Path) -> None:
     assert 0 < row["share_of_peak"] < 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--target", "m33"], "schedc: --target: this machine cannot run m33 code; measure on one that can"),
+        (["--target", "avx2", "--cores", "2"], "schedc: --cores: threads run code for this machine only"),
+        (["--target", "m3"], "schedc: --target: there is no target 'm3'"),
+    ],
+)
+def test_bench_refuses_what_cannot_be_measured(run: Run, wavenet: Path, arguments: list[str], words: str) -> None:
+    outcome = run("bench", wavenet, *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(words)
+
+
+@pytest.mark.usefixtures("quick")
+def test_bench_of_another_target(run: Run, wavenet: Path) -> None:
+    outcome = run("bench", wavenet, "--block", 16, "--target", "avx2")
+    if outcome.code:  # not an x86 machine
+        assert outcome.err.startswith("schedc: --target: this machine cannot run avx2 code")
+    else:
+        assert load_target("avx2").full_name in outcome.out
+
+
 def test_the_peak_is_plausible() -> None:
     target = make_options("host").target
     peak = NativeLoops(target).peak_macs_per_ns(tries=3, rounds=50_000)
