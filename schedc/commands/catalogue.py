@@ -39,10 +39,10 @@ def list_targets() -> None:
 
 def host_text() -> str:
     """Which target this machine is."""
-    from schedc.backends.llvm.target_machine import host_target_name
+    from schedc.planning import make_options
 
     try:
-        return f"this machine: {host_target_name()}"
+        return f"this machine: {make_options('host').target.name}"
     except UnsupportedError as error:
         return str(error)
 
@@ -53,9 +53,9 @@ def default_contract(target: Target) -> str:
 
 def show_target(name: str) -> None:
     """One target with every fact and its source.  UserError for an unknown name."""
-    from schedc.backends.llvm.target_machine import host_target_name
+    from schedc.planning import make_options
 
-    target = load_target(host_target_name() if name == "host" else name)
+    target = make_options("host").target if name == "host" else load_target(name)
     codegen, vectors = target.codegen, target.vectors
     say(f"{target.name}: {target.full_name}")
     say(f"  LLVM        {codegen.triple}, {codegen.cpu}, {codegen.features}")
