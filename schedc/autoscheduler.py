@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from itertools import product
 
-from schedc.cost.features import kernel_features, kernel_signature
-from schedc.cost.model import Bounds, estimate_cycles, kernel_bounds, predict_program
+from schedc.cost.features import kernel_signature
+from schedc.cost.model import estimate_cycles, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.program import Kernel, Program
@@ -25,18 +25,17 @@ _CLOSE = 1.02  # predictions nearer than this say nothing about which is faster
 
 @dataclass(frozen=True)
 class RankedSchedule:
-    """A schedule with its predicted cycles per sample and the bound that decides them."""
+    """A schedule with its predicted cycles per sample."""
 
     cycles_per_sample: float
     schedule: KernelSchedule
-    bounds: Bounds
 
 
 def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int) -> list[RankedSchedule]:
     """Every legal schedule of a kernel, cheapest first; ties go to wider vectors, smaller tiles, smaller blocks."""
     space = schedule_space(graph, kernel, target)
     return sorted(
-        (_price(graph, kernel, schedule, target, contract, block) for schedule in space),
+        (RankedSchedule(estimate_cycles(graph, kernel, s, target, contract, block), s) for s in space),
         key=lambda entry: (
             round(entry.cycles_per_sample, 6),
             -entry.schedule.lanes,
@@ -46,14 +45,6 @@ def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block
             entry.schedule.weight_vectors,
         ),
     )
-
-
-def _price(
-    graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target, contract: Contract, block: int
-) -> RankedSchedule:
-    cycles = estimate_cycles(graph, kernel, schedule, target, contract, block)
-    features = kernel_features(graph, kernel, schedule, contract)
-    return RankedSchedule(cycles, schedule, kernel_bounds(features, target, contract, block))
 
 
 @dataclass(frozen=True)
@@ -68,23 +59,20 @@ def whole_schedules(program: Program, target: Target, contract: Contract) -> lis
     """Ways to schedule a scheduled program, cheapest first: its own, each tile for all kernels that can have it,
     and its own with other rings.
     """
-    found = {id(program): program}
+    found = [program]
     ranked = {k.name: rank(program.graph, k, target, contract, program.block) for k in program.kernels}
     tiles = sorted({_tile(entry.schedule) for entries in ranked.values() for entry in entries})
     for tile in tiles:
         chosen = {name: _nearest(entries, tile) for name, entries in ranked.items()}
         frames = round_up_to_tiles(program.block, chosen.values())
         rings = select_rings(program.graph, target, frames)
-        variant = replace(program, schedules=chosen, rings=rings)
-        if all(variant.schedules != other.schedules for other in found.values()):
-            found[id(variant)] = variant
+        if all(chosen != other.schedules for other in found):
+            found.append(replace(program, schedules=chosen, rings=rings))
     if program.rings:
-        for blocks, policy in product((1, 2, 4, program.rings.most_blocks), RingPolicy):
-            rings = replace(program.rings, most_blocks=blocks, policy=policy)
-            if rings != program.rings:
-                variant = replace(program, rings=rings)
-                found[id(variant)] = variant
-    priced = [WholeSchedule(predict_program(v, target, contract), v) for v in found.values()]
+        policies = product((1, 2, 4, program.rings.most_blocks), RingPolicy)
+        others = [replace(program.rings, most_blocks=blocks, policy=policy) for blocks, policy in policies]
+        found += [replace(program, rings=rings) for rings in others if rings != program.rings]
+    priced = [WholeSchedule(predict_program(v, target, contract), v) for v in found]
     return sorted(priced, key=lambda entry: entry.cycles_per_sample)
 
 

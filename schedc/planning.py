@@ -18,6 +18,7 @@ from schedc.analysis.stage_costs import HandoffCost
 from schedc.autoscheduler import cheapest
 from schedc.backends.packing import PackingList, packing_list
 from schedc.backends.weight_blob import BlobLayout, plan_blob
+from schedc.cost.model import predict_kernel
 from schedc.errors import InternalError, UserError
 from schedc.frontend.build_graph import BuildOptions, build_graph
 from schedc.frontend.history import prewarm_samples
@@ -28,7 +29,6 @@ from schedc.ir.contract import Contract, Math
 from schedc.ir.graph import Graph
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable, apply_recipes, check_weights
-from schedc.kernel_cycles import estimator
 from schedc.passes.base import Pass
 from schedc.passes.canonicalize import Canonicalize
 from schedc.passes.eliminate_dead_terminals import EliminateDeadTerminals
@@ -150,7 +150,7 @@ def partition_pass(options: Options) -> PartitionCores:
         split=options.split,
         core_speeds=options.core_speeds,
         handoff=HandoffCost(target.fact("handoff_cycles_per_float"), target.fact("synchronisation_cycles")),
-        kernel_cycles=estimator(target, options.contract),
+        kernel_cycles=functools.partial(predict_kernel, target=target, contract=options.contract),
         bytes_per_core=facts["bytes_per_core"].value if "bytes_per_core" in facts else math.inf,
     )
 

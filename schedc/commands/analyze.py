@@ -7,7 +7,6 @@ with), a file with the addresses of executed instructions, or counts for every l
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,12 +122,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(str(path), f"cannot be read: {error.strerror or error}") from error
-
-
-def call_arguments(report: dict[str, object], weights: Path, samples: int) -> Sequence[str]:
-    """``arguments`` for ``NAME_process`` of an object that schedc made, from its ``NAME.json``."""
-    sizes = report["bytes"]
-    if not isinstance(sizes, dict) or "state" not in sizes:
-        raise UserError("report", "states no size of the state", "give --arg for every argument")
-    rows = f"buffer:{4 * samples}"
-    return (f"buffer:{sizes['state']}", f"file:{weights}", rows, rows, str(samples))

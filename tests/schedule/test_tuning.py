@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -100,3 +101,15 @@ def test_without_a_cache_nothing_is_kept(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr("schedc.commands.tune.MOST_SCHEDULES", 1)
     assert main(["bench", str(LITE), "--tune"]) == 0
     assert "It cannot be kept: the cache is off" in capsys.readouterr().out
+
+
+def test_the_example_ranks_and_its_models_are_captures(tmp_path: Path) -> None:
+    path = LITE.parents[1] / "predicted_and_measured.py"
+    spec = importlib.util.spec_from_file_location("predicted_and_measured", path)
+    assert spec and spec.loader
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    assert example.ranks([3.0, 1.0, 2.0, 2.0]).tolist() == [4.0, 1.0, 2.5, 2.5]
+    agreeing = [ScheduleTime("", predicted, predicted**2, ScheduleOverrides()) for predicted in (1.0, 2.0, 3.0)]
+    assert example.spearman(agreeing) == pytest.approx(1.0)
+    assert [len(read_capture(file, slim).graph) > 10 for _, file, slim in example.models(tmp_path)] == [True] * 6
