@@ -56,8 +56,7 @@ def raise_slices(graph: Graph) -> Graph:
             continue
         assert isinstance(below.op, Slice) and isinstance(node.op, Activation | Combine | Scale)
         parts = [
-            builder.add(f"{below.name}.of{index}", replace(below.op), operand)
-            for index, operand in enumerate(operands)
+            builder.add(f"{below.name}.of{index}", replace(below.op), operand) for index, operand in enumerate(operands)
         ]
         builder.add(node.name, replace(node.op, channels=below.op.out_channels), *parts)
         if isinstance(node.op, Activation) and node.op.kind is ActivationKind.PRELU:  # a slope per channel

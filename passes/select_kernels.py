@@ -100,7 +100,7 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
     blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
     widths = [_unit_lanes(units, target.vectors.lanes)] if units else lane_widths(target)
     for lanes, output_block in product(widths, blocks):
-        for vectors in range(1, _most_vectors(output_block, target) + 1):
+        for vectors in range(1, max(1, room // output_block) + 1):
             schedule = KernelSchedule(
                 lanes=lanes,
                 tile_vectors=vectors,
@@ -112,18 +112,17 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
                 interleave=target.in_order,
                 share_taps=False,
             )
-            space += [schedule, *_shared(ops, schedule, target)]
+            plain = [schedule] if vectors == 1 or _fits_column(schedule, target) else []
+            space += [*plain, *_shared(ops, schedule, target)]
     return space
 
 
-def _most_vectors(output_block: int, target: Target) -> int:
-    """Vectors of a tile whose sums fit; where weights are lanes, with a column's samples and a vector of weights
-    beside them (elsewhere a sample is an operand from memory, or loaded one by one).
+def _fits_column(schedule: KernelSchedule, target: Target) -> bool:
+    """Whether a tile's sums, a column's samples and a vector of weights fit where weights are lanes (elsewhere a
+    sample is an operand from memory, or loaded one by one).
     """
-    most = target.limits.accumulators // output_block
-    if target.vectors.weights == "lane":
-        most = min(most, (target.vectors.registers - 1) // (output_block + 1))
-    return max(1, most)
+    lane_weights = schedule.weight_route is WeightRoute.LANE
+    return not lane_weights or (schedule.output_block + 1) * schedule.tile_vectors < target.vectors.registers
 
 
 def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
