@@ -147,18 +147,14 @@ class Emulator:
             raise InternalError(f"{symbol} on {self._machine.value}: {self._describe(error)}") from error
         pc = int(self._uc.reg_read(self._convention.pc))
         if pc != _RETURN:
-            raise InternalError(
-                f"{symbol} on {self._machine.value} did not return; it is at {self._place(pc)}"
-            )
+            raise InternalError(f"{symbol} on {self._machine.value} did not return; it is at {self._place(pc)}")
 
     def _describe(self, error: Exception) -> str:
         pc = int(self._uc.reg_read(self._convention.pc))
         if self._fault is None:
             return f"{error} at {self._place(pc)}"
         address, size = self._fault
-        return (
-            f"access of {size} bytes at {address:#x} ({self._owner(address)}), pc {self._place(pc)}: {error}"
-        )
+        return f"access of {size} bytes at {address:#x} ({self._owner(address)}), pc {self._place(pc)}: {error}"
 
     def _place(self, address: int) -> str:
         """An address as ``0x100012 (symbol+0x12)`` by the nearest symbol below it."""
@@ -177,9 +173,7 @@ class Emulator:
         return "nowhere near stack or allocations"
 
     def _check_saved(self, symbol: str, saved: dict[str, tuple[int, int]]) -> None:
-        lost = [
-            name for name, (register, value) in saved.items() if int(self._uc.reg_read(register)) != value
-        ]
+        lost = [name for name, (register, value) in saved.items() if int(self._uc.reg_read(register)) != value]
         if lost:
             raise InternalError(f"{symbol} on {self._machine.value} did not restore {', '.join(lost)}")
 

@@ -234,4 +234,3 @@ def _activation_parameters(table: dict[str, Array]) -> list[Array]:
     if "slope" in table:
         return [table["slope"][:, None]]
     return list(table.get("limits", ()))
-

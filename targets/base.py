@@ -159,9 +159,7 @@ def _pipeline(data: dict[str, object] | None) -> Pipeline | None:
     return Pipeline(
         model=str(data["model"]),
         kinds={
-            kind: Timing(
-                float(row["issue"]), float(row["latency"]), float(row.get("blocks", 0)), str(row["source"])
-            )
+            kind: Timing(float(row["issue"]), float(row["latency"]), float(row.get("blocks", 0)), str(row["source"]))
             for kind, row in kinds.items()
         },
         options={key: Fact(float(fact["value"]), str(fact["source"])) for key, fact in options.items()},

@@ -109,9 +109,7 @@ def _gather(file: Any) -> _Image:
         if not flags & _SHF_ALLOC or size == 0 or section.name.startswith(_DROPPED):
             continue
         if flags & _SHF_WRITE or section["sh_type"] == "SHT_NOBITS":
-            raise InternalError(
-                f"the emitted object owns writable data: section {section.name}, {size} bytes"
-            )
+            raise InternalError(f"the emitted object owns writable data: section {section.name}, {size} bytes")
         kept.append((index, section))
     kept.sort(key=lambda item: not item[1].name.startswith(".text"))  # stable: LLVM's order within each kind
     data, offsets, alignment = bytearray(), {}, 4
@@ -159,7 +157,5 @@ def _read_relocations(file: Any, image: _Image, symbols: list[Symbol | None]) ->
                     f"the emitted object needs the undefined symbol {name} (relocation in {section.name})"
                 )
             addend = entry["r_addend"] if entry.is_RELA() else None
-            found.append(
-                Relocation(base + entry["r_offset"], entry["r_info_type"], symbol.value, addend, symbol.name)
-            )
+            found.append(Relocation(base + entry["r_offset"], entry["r_info_type"], symbol.value, addend, symbol.name))
     return found

@@ -115,9 +115,7 @@ def _check_page_pairs(relocations: Sequence[Relocation]) -> None:
     pages = {(r.target, r.addend) for r in relocations if r.kind == _A64_ADRP21}
     for r in relocations:
         if r.kind in (_A64_ADD_LO12, *_A64_LOAD_LO12) and (r.target, r.addend) not in pages:
-            raise InternalError(
-                f"low-half reference to {r.symbol!r} at {r.place:#x} without a page reference"
-            )
+            raise InternalError(f"low-half reference to {r.symbol!r} at {r.place:#x} without a page reference")
 
 
 def _patch_aarch64(text: bytearray, relocation: Relocation) -> None:

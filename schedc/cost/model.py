@@ -113,9 +113,7 @@ def _mac_cycles(target: Target, contract: Contract) -> float:
 def _overhead(features: KernelFeatures, target: Target, block: int) -> float:
     tiles = max(1.0, block / features.frames)
     return (
-        target.fact("tile_cycles")
-        + target.fact("block_cycles") * features.blocks
-        + target.fact("call_cycles") / tiles
+        target.fact("tile_cycles") + target.fact("block_cycles") * features.blocks + target.fact("call_cycles") / tiles
     )
 
 

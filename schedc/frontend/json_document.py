@@ -98,9 +98,7 @@ def parse_json(data: bytes, name: str) -> JsonDocument:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        raise ModelFileError(
-            one_line(name), f"not UTF-8 text (byte {problem.start})", _NOT_A_CAPTURE
-        ) from None
+        raise ModelFileError(one_line(name), f"not UTF-8 text (byte {problem.start})", _NOT_A_CAPTURE) from None
     flaws = _Flaws()
     decoder = json.JSONDecoder(parse_constant=flaws.constant, object_pairs_hook=flaws.members)
     start = _end_of_space(text, 0)
@@ -108,9 +106,7 @@ def parse_json(data: bytes, name: str) -> JsonDocument:
         root, end = decoder.raw_decode(text, start)
     except json.JSONDecodeError as problem:
         where = f"line {problem.lineno}, column {problem.colno}"
-        raise ModelFileError(
-            one_line(name), f"not JSON: {one_line(problem.msg)} ({where})", _EXPORT
-        ) from None
+        raise ModelFileError(one_line(name), f"not JSON: {one_line(problem.msg)} ({where})", _EXPORT) from None
     except ValueError:
         raise ModelFileError(one_line(name), "holds an integer of thousands of digits", _EXPORT) from None
     if flaws.found:

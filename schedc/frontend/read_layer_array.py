@@ -72,9 +72,7 @@ def _read_layers(fields: Fields, dilations: tuple[int, ...], bottleneck: int) ->
     activations = _read_activations(fields.require("activation"), len(dilations), widths)
     gating = _read_gating(fields, len(dilations))
     secondary = _read_secondary(fields, gating, widths)
-    return tuple(
-        Layer(*parts) for parts in zip(kernel_sizes, dilations, activations, gating, secondary, strict=True)
-    )
+    return tuple(Layer(*parts) for parts in zip(kernel_sizes, dilations, activations, gating, secondary, strict=True))
 
 
 def _one_per_layer(value: Value, layers: int) -> list[Value]:
@@ -116,9 +114,7 @@ def _read_gating_mode(value: Value) -> Gating:
     return Gating(value.string())
 
 
-def _read_secondary(
-    fields: Fields, gating: list[Gating], widths: frozenset[int]
-) -> list[ActivationSpec | None]:
+def _read_secondary(fields: Fields, gating: list[Gating], widths: frozenset[int]) -> list[ActivationSpec | None]:
     """The activation of each layer's gate; what is written for layers without one is not looked at."""
     value = fields.get("secondary_activation")
     gated = [mode is not Gating.NONE for mode in gating]
@@ -140,8 +136,7 @@ def _read_secondary_list(
     if isinstance(fields.raw["gating_mode"], list):
         items = _one_per_layer(value, len(gated))
         return [
-            read_activation(item, widths) if is_gated else None
-            for is_gated, item in zip(gated, items, strict=True)
+            read_activation(item, widths) if is_gated else None for is_gated, item in zip(gated, items, strict=True)
         ]
     if any(gated):
         value.fail("a list needs a list for gating_mode too", "give one activation, or two lists")

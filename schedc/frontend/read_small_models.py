@@ -56,9 +56,7 @@ def _from_an_old_trainer(metadata: Mapping[str, object]) -> bool:
 def read_convnet(parts: DocumentParts) -> ConvNetModel:
     """Blocks of convolution (two taps), optional batch norm and activation."""
     config = parts.config
-    config.warn_unknown(
-        ("channels", "dilations", "batchnorm", "activation", "groups", "in_channels", "out_channels")
-    )
+    config.warn_unknown(("channels", "dilations", "batchnorm", "activation", "groups", "in_channels", "out_channels"))
     channels = config.width("channels")
     dilations = config.integers("dilations")
     config.value.reading.count_layers(config.value.child("dilations"), len(dilations))

@@ -63,9 +63,7 @@ def emit(ir: str, target: str) -> bytes:
     triple, cpu = TARGETS[target]
     module = llvm.parse_assembly(ir)
     module.triple = triple
-    machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, opt=2, reloc="pic", codemodel="small"
-    )
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=2, reloc="pic", codemodel="small")
     return bytes(machine.emit_object(module))
 
 

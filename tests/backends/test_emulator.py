@@ -85,9 +85,7 @@ def emit(target: str, ir: str) -> bytes:
     _, triple, cpu = TARGETS[target]
     module = llvm.parse_assembly(ir)
     module.triple = triple
-    machine = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, opt=2, reloc="pic", codemodel="small"
-    )
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, opt=2, reloc="pic", codemodel="small")
     return finish_object(machine.emit_object(module))
 
 

@@ -42,9 +42,7 @@ class Operation:
 
 def _divide(a: float, b: float) -> float:
     if b == 0.0 and not math.isnan(a):
-        return (
-            math.nan if a == 0.0 else math.copysign(math.inf, math.copysign(1.0, a) * math.copysign(1.0, b))
-        )
+        return math.nan if a == 0.0 else math.copysign(math.inf, math.copysign(1.0, a) * math.copysign(1.0, b))
     return a / b if b != 0.0 else math.nan
 
 
@@ -91,12 +89,7 @@ done:
 def execute(machine: Machine, body: str, width: int, *inputs: Floats) -> tuple[Floats, dict[str, int]]:
     """Run ``body`` over the inputs on the machine; returns the results and the executed mnemonics."""
     kind, suffix = ("float", "f32") if width == 1 else (f"<{width} x float>", f"v{width}f32")
-    ir = (
-        LOOP.replace("BODY", body)
-        .replace("TYPE", kind)
-        .replace("SUFFIX", suffix)
-        .replace("WIDTH", str(width))
-    )
+    ir = LOOP.replace("BODY", body).replace("TYPE", kind).replace("SUFFIX", suffix).replace("WIDTH", str(width))
     triple, cpu, features = TARGETS[machine]
     module = llvm.parse_assembly(ir)
     module.triple = triple
@@ -170,12 +163,7 @@ def expected(operation: Operation, a: Floats, b: Floats, c: Floats, *, flush: bo
     results = []
     for x, y, z in zip(a.tolist(), b.tolist(), c.tolist(), strict=True):
         wide = operation.wide(x, y, z)
-        if (
-            math.isfinite(x)
-            and math.isfinite(y)
-            and math.isfinite(z)
-            and not (math.isinf(wide) or math.isnan(wide))
-        ):
+        if math.isfinite(x) and math.isfinite(y) and math.isfinite(z) and not (math.isinf(wide) or math.isnan(wide)):
             wide = round_to_float32(operation.exact(Fraction(x), Fraction(y), Fraction(z)), wide, flush)
         results.append(wide)
     return np.array(results, np.float32)
@@ -184,10 +172,7 @@ def expected(operation: Operation, a: Floats, b: Floats, c: Floats, *, flush: bo
 def assert_same_bits(actual: Floats, wanted: Floats, *inputs: Floats) -> None:
     """Equal bit for bit, except that any NaN is as good as another."""
     wrong = (actual.view(np.uint32) != wanted.view(np.uint32)) & ~(np.isnan(actual) & np.isnan(wanted))
-    rows = [
-        (tuple(float(v[i]) for v in inputs), float(actual[i]), float(wanted[i]))
-        for i in np.flatnonzero(wrong)[:5]
-    ]
+    rows = [(tuple(float(v[i]) for v in inputs), float(actual[i]), float(wanted[i])) for i in np.flatnonzero(wrong)[:5]]
     assert not wrong.any(), f"{wrong.sum()} of {len(wrong)}; inputs, machine, exact: {rows}"
 
 
@@ -213,9 +198,7 @@ def assert_same_bits(actual: Floats, wanted: Floats, *inputs: Floats) -> None:
         (Machine.AARCH64, "fms", 4, "fmls", False),
     ],
 )
-def test_arithmetic_is_correctly_rounded(
-    machine: Machine, name: str, width: int, mnemonic: str, flush: bool
-) -> None:
+def test_arithmetic_is_correctly_rounded(machine: Machine, name: str, width: int, mnemonic: str, flush: bool) -> None:
     a, b, c = samples()
     actual, counts = execute(machine, ARITHMETIC[name].ir, width, a, b, c)
     assert counts[mnemonic] * width == len(a)
@@ -293,8 +276,6 @@ def test_selection_and_conversion(machine: Machine, name: str, width: int, mnemo
     actual, counts = execute(machine, body, width, a, b, c)
     assert set(mnemonics) <= set(counts)
     chosen = [meaning(*pair) for pair in zip(a.tolist(), b.tolist(), strict=True)]
-    if (
-        machine is Machine.A8 and name == "larger"
-    ):  # NEON compares flushed values, but selects the original ones
+    if machine is Machine.A8 and name == "larger":  # NEON compares flushed values, but selects the original ones
         chosen = np.where(flushed(a) > flushed(b), a, b).tolist()
     assert_same_bits(actual, np.array(chosen, np.float32), a, b)

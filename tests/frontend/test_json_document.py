@@ -68,9 +68,7 @@ def test_text_that_is_no_document(content: str | bytes, message: str) -> None:
 def test_a_file_name_cannot_break_the_line() -> None:
     with pytest.raises(ModelFileError) as refusal:
         read_nam_document(json.dumps(FIR | {"architecture": "x\n" * 99}), "a\n\x1b.nam")
-    assert str(refusal.value).startswith(
-        r"a\n\x1b.nam:architecture: expected a known architecture, found 'x\nx"
-    )
+    assert str(refusal.value).startswith(r"a\n\x1b.nam:architecture: expected a known architecture, found 'x\nx")
     assert str(refusal.value).isprintable()
 
 
@@ -79,9 +77,7 @@ def test_a_file_name_cannot_break_the_line() -> None:
 
 def test_numbers_too_long_to_quote_are_cut() -> None:
     raw = document("Linear", 2, receptive_field=10**100, bias=False)
-    assert refusal_of(json.dumps(raw)).endswith(
-        f"found 1{'0' * 39}...; correct it or export the capture again"
-    )
+    assert refusal_of(json.dumps(raw)).endswith(f"found 1{'0' * 39}...; correct it or export the capture again")
 
 
 @pytest.mark.parametrize(
@@ -89,13 +85,11 @@ def test_numbers_too_long_to_quote_are_cut() -> None:
     [
         (
             document("WaveNet", 9, layers=[layer_array(dilations=[1] * 1_000_000)], head_scale=0.5),
-            "config.layers[0].dilations: the array has 1000000 entries (limit 4096); "
-            "no real capture is that large",
+            "config.layers[0].dilations: the array has 1000000 entries (limit 4096); no real capture is that large",
         ),
         (
             document("WaveNet", 9, layers=[layer_array()] * 4000, head_scale=0.5),
-            "config.layers[2047].dilations: brings the file to 4097 layers (limit 4096); "
-            "no real capture is that large",
+            "config.layers[2047].dilations: brings the file to 4097 layers (limit 4096); no real capture is that large",
         ),
         (
             document("LSTM", 9, num_layers=1_000_000, input_size=1, hidden_size=1),
@@ -109,8 +103,7 @@ def test_numbers_too_long_to_quote_are_cut() -> None:
         ),
         (
             document("LSTM", 9, num_layers=4095, input_size=1, hidden_size=65536),
-            "weights: brings the file to 140687559294977 weights (limit 16777216); "
-            "no real capture is that large",
+            "weights: brings the file to 140687559294977 weights (limit 16777216); no real capture is that large",
         ),
     ],
 )
@@ -140,8 +133,7 @@ def test_a_file_of_200_megabytes_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as refusal:
         read_nam_file(path)
     assert str(refusal.value) == (
-        f"{path}: 200000000 bytes is too large for a capture (limit 67108864); "
-        "give the path of a .nam capture"
+        f"{path}: 200000000 bytes is too large for a capture (limit 67108864); give the path of a .nam capture"
     )
 
 

@@ -171,15 +171,11 @@ def test_the_golden_files_count_as_recorded() -> None:
             "config.layers[0].activation: Hardtanh limits are ignored",
         ),
         (
-            document(
-                "WaveNet", 42, layers=[layer_array(layer1x1_post_film={"shift": False})], head_scale=0.5
-            ),
+            document("WaveNet", 42, layers=[layer_array(layer1x1_post_film={"shift": False})], head_scale=0.5),
             "config.layers[0].layer1x1_post_film: applied in every layer",
         ),
         (
-            document(
-                "WaveNet", 22, layers=[layer_array(layer1x1={"active": False, "groups": 1})], head_scale=0.5
-            ),
+            document("WaveNet", 22, layers=[layer_array(layer1x1={"active": False, "groups": 1})], head_scale=0.5),
             "config.layers[0].layer1x1: inactive: the residual passes unchanged",
         ),
         (

@@ -87,9 +87,7 @@ def test_a_slimmable_wavenet_inside_keeps_its_full_size() -> None:
     assert not model.slimmable
 
 
-@pytest.mark.parametrize(
-    ("slim", "channels"), [(0, 1), (0.24, 1), (0.25, 2), (0.5, 3), (0.75, 4), (1, 4), (None, 4)]
-)
+@pytest.mark.parametrize(("slim", "channels"), [(0, 1), (0.24, 1), (0.25, 2), (0.5, 3), (0.75, 4), (1, 4), (None, 4)])
 def test_the_size_chooses_among_the_allowed_widths(slim: float | None, channels: int) -> None:
     model = selected_wavenet(ONE_ARRAY, slim)
     assert model.arrays[0].channels == channels
@@ -121,10 +119,7 @@ def test_two_arrays_are_narrowed_together() -> None:
     first = slimmable([2, 4], head_size=2, gating_mode="none", bottleneck=3)
     second = slimmable([1, 2], input_size=4, channels=2, gating_mode="none")
     model = selected_wavenet(wavenet(88, first, second), 0.0)
-    sizes = [
-        (array.input_size, array.channels, array.bottleneck, array.head.out_channels)
-        for array in model.arrays
-    ]
+    sizes = [(array.input_size, array.channels, array.bottleneck, array.head.out_channels) for array in model.arrays]
     assert sizes == [(1, 2, 1, 1), (2, 1, 1, 1)]
 
 
