@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from llvmlite import ir
 
@@ -13,6 +13,8 @@ VOID = ir.VoidType()
 
 Value: TypeAlias = ir.Value
 Number: TypeAlias = int | Any  # a constant, or a native integer Value computed at run time
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Builder:
@@ -84,6 +86,24 @@ class Builder:
         undefined = ir.Constant(vector.type, ir.Undefined)
         mask = ir.Constant(ir.VectorType(I32, len(lanes)), [I32(lane) for lane in lanes])
         return self.ir.shuffle_vector(vector, undefined, mask)
+
+    def side_by_side(self, first: Callable[[], T], second: Callable[[], S]) -> tuple[T, S]:
+        """What both emit, in turns and in proportion to their lengths; one after the other if either has a loop.
+
+        Neither may use the other's values or touch memory that the other writes.
+        """
+        block = self.ir.block
+        code = block.instructions
+        begin = len(code)
+        one = first()
+        middle = len(code)
+        two = second()
+        if self.ir.block is not block:
+            return one, two
+        parts = code[begin:middle], code[middle:]
+        turns = [((k + 0.5) / len(part), number, k) for number, part in enumerate(parts) for k in range(len(part))]
+        code[begin:] = [parts[number][k] for _, number, k in sorted(turns)]
+        return one, two
 
     # -- loops --------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 Blocks of ``lanes`` hidden units: four gates' accumulators, up to four chains each (the order that
 :class:`schedc.ir.ops.LstmCell` states), then the activations, c in place and h to tile scratch until
 every block has read the old h.  Where one block is enough, h and c stay in registers from frame to frame:
-each frame waits for the one before, so only latency counts.  Two such cells in a row share one loop.
+each frame waits for the one before, so only latency counts, and the columns of the input are summed a frame
+ahead.  Two such cells in a row share one loop.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from schedc.ir.ops import LstmCell
 
 Chains = list[list[Value]]  # [chain][gate]
 ENTRY, FORGET, CANDIDATE, OUTPUT = GATES = range(4)
+_HELD = 2 + len(GATES)  # values that a cell of one block carries from frame to frame
 _MOST_PAIRED_COLUMNS = 16
 _UNROLLED_UNITS = 32  # more hidden units than this are written out in a loop
 
@@ -37,55 +39,72 @@ def emit_cell(function: ir.Function, shape: KernelShape, pointer_bits: int) -> N
 
 
 def emit_cells(function: ir.Function, shapes: tuple[KernelShape, KernelShape], pointer_bits: int) -> None:
-    """Two cells in one loop, the second a frame behind the first, so that neither waits for the other.
+    """Two cells in one loop, the second two frames behind the first: neither waits for the other, and the second
+    can sum its input a frame ahead too.
 
     Arguments: the first cell's, then the second's.
     """
     b = Builder(function, pointer_bits, shapes[0].schedule.lanes)
     count = len(kernel_type(shapes[0], b.native).args)
     first, second = _Cell(b, function.args[:count], shapes[0]), _Cell(b, function.args[count:], shapes[1])
-    held = [*_advance([first], [0], first.held()), *second.held()]
+    frames = first.frames
 
     def together(index: Value, carried: list[Value]) -> list[Value]:
-        return _advance([first, second], [index, b.add(index, -1)], carried)
+        return _advance([first, second], [index, b.add(index, -2)], carried)
 
-    more = b.ir.icmp_signed(">", first.frames, b.number(1))
-    last = b.choose(more, lambda: b.loop(first.frames, held, together, begin=1), held)
-    first.keep(last[:2])
-    second.keep(_advance([second], [b.add(first.frames, -1)], last[2:]))
+    def several() -> list[Value]:
+        held = [*_advance([first], [1], one), *behind]
+        three = b.ir.icmp_signed(">", frames, b.number(2))
+        held = b.choose(three, lambda: b.loop(frames, held, together, begin=2), held)
+        return [*held[:_HELD], *_advance([second], [b.add(frames, -2)], held[_HELD:])]
+
+    one = _advance([first], [0], first.held())
+    behind = second.held()  # now that the first output of the first cell is there
+    last = b.choose(b.ir.icmp_signed(">", frames, b.number(1)), several, [*one, *behind])
+    first.keep(last[:_HELD])
+    second.keep(_advance([second], [b.add(frames, -1)], last[_HELD:]))
     b.ir.ret_void()
 
 
 def _advance(cells: Sequence[_Cell], frames: Sequence[Number], carried: Sequence[Value]) -> list[Value]:
-    """One frame of each cell, which is one vector; h and c of each before and after.
+    """One frame of each cell, which is one vector; what it carries before and after: h, c and, by gate, the sums
+    of bias and input for the frame that follows.
 
     In the order in which a processor with a short window keeps busiest: what a cell waits for first, gate by
-    gate, the two sigmoids step by step together.  Scalars read the new h from memory, which is quicker than
-    taking it apart while the next frame waits for the same units.
+    gate, equal functions step by step together, and what waits for nothing beside what waits longest.  Scalars
+    read the new h from memory, which is quicker than taking it apart while the next frame waits for the same units.
     """
     b = cells[0].b
-    hidden, states = carried[::2], carried[1::2]
+    held = [carried[at : at + _HELD] for at in range(0, len(carried), _HELD)]
     for cell in cells:
-        cell.weights = b.opaque(cell.entry_weights)
-    places = [b.mul(frame, 4) for frame in frames]
+        cell.weights = cell.frame_weights = b.opaque(cell.entry_weights)
 
-    def gates(gate: int) -> list[Value]:
-        return [cell.gate(gate, place, h) for cell, place, h in zip(cells, places, hidden, strict=True)]
+    def gates(gate: int) -> tuple[Value, ...]:
+        return tuple(cell.gate(gate, own[2 + gate], own[0]) for cell, own in zip(cells, held, strict=True))
 
     math = cells[0].math  # all have the same constants
-    candidate, entry, forget = (gates(gate) for gate in (CANDIDATE, ENTRY, FORGET))
-    candidate = [tanh(math, value) for value in candidate]
+    together = InterleavedMath(math, len(cells))
+    candidate, entry, forget = gates(CANDIDATE), gates(ENTRY), gates(FORGET)
+    candidate = tanh(together, candidate)
     both = [sigmoid(InterleavedMath(math, 2), pair) for pair in zip(entry, forget, strict=True)]
     products = [math.mul(a, z) for (a, _), z in zip(both, candidate, strict=True)]
-    states = [math.mac(f, c, p) for (_, f), c, p in zip(both, states, products, strict=True)]
-    output = [sigmoid(math, value) for value in gates(OUTPUT)]
-    cells[0].forget_constants()
-    new = [math.mul(o, tanh(math, c)) for o, c in zip(output, states, strict=True)]
+    states = tuple(math.mac(f, own[1], p) for (_, f), own, p in zip(both, held, products, strict=True))
+
+    def outputs() -> list[Value]:
+        opened = [sigmoid(math, value) for value in gates(OUTPUT)]
+        cells[0].forget_constants()
+        bounded = tanh(together, states)
+        return [math.mul(o, value) for o, value in zip(opened, bounded, strict=True)]
+
+    def inputs() -> list[list[Value]]:
+        return [cell.inputs(cell.following(frame)) for cell, frame in zip(cells, frames, strict=True)]
+
+    new, following = b.side_by_side(outputs, inputs)
     for cell, h in zip(cells, new, strict=True):
         b.store(h, cell.hidden)
-    for cell, place in zip(cells, places, strict=True):
-        cell.scatter(place)
-    return [value for pair in zip(new, states, strict=True) for value in pair]
+    for cell, frame in zip(cells, frames, strict=True):
+        cell.scatter(b.mul(frame, 4))
+    return [value for h, c, sums in zip(new, states, following, strict=True) for value in (h, c, *sums)]
 
 
 def can_pair(first: KernelShape, second: KernelShape) -> bool:
@@ -93,7 +112,7 @@ def can_pair(first: KernelShape, second: KernelShape) -> bool:
 
     Each must fit one vector: then it needs no scratch, which is the same memory for both.  Cores that issue
     in order gain nothing; nor do cells of more columns, which keep a core busy alone (measured on Zen 4: two
-    layers of 8 units 79 -> 66 ns a sample, two of 16 151 -> 161).
+    layers of 8 units 79 -> 57 ns a sample, two of 16 128 -> 137).
     """
     return all(_is_narrow_cell(shape) for shape in (first, second)) and first.schedule.lanes == second.schedule.lanes
 
@@ -129,17 +148,17 @@ class _Cell:
         self.outputs = [self.memory[slot] for slot in self.step.stores[:-1] if slot != fresh]
         self.source = self.memory[self.step.operands[0].index]
         self.math = VectorMath(self.b, shape.contract, self._constant)
-        self.entry_weights = self.weights
+        self.entry_weights = self.frame_weights = self.weights
         # What a loop over frames carries: h and c where each is one vector.
         self.places = [self.hidden, self.cell] if self.layout.blocks == 1 else []
 
     def held(self) -> list[Value]:
         """What the first frame finds."""
-        return [self.b.load(place, self.b.vector) for place in self.places]
+        return [*(self.b.load(place, self.b.vector) for place in self.places), *(self.inputs(0) if self.places else [])]
 
     def keep(self, values: Sequence[Value]) -> None:
         """What the last frame leaves."""
-        for value, place in zip(values, self.places, strict=True):
+        for value, place in zip(values[: len(self.places)], self.places, strict=True):
             self.b.store(value, place)
 
     def frame(self, index: Number, carried: Sequence[Value]) -> list[Value]:
@@ -160,14 +179,23 @@ class _Cell:
 
     # -- one block: h and c in registers -------------------------------------------
 
-    def gate(self, gate: int, frame: Number, hidden: Value) -> Value:
-        """One gate's sum."""
+    def following(self, frame: Number) -> Number:
+        """The next frame; the same one again where a block ends, which is as good as any and surely there."""
+        following = self.b.number(self.b.add(frame, 1))
+        inside = self.b.ir.icmp_signed("<", following, self.frames)
+        return self.b.ir.select(inside, following, self.b.number(frame))
+
+    def inputs(self, frame: Number) -> list[Value]:
+        """Each gate's sum as far as it does not wait for h: chain 0, bias and input."""
+        return self._inputs(self.b.at(self.frame_weights, 4 * self.step.offset("lstm")), self.b.mul(frame, 4))
+
+    def gate(self, gate: int, first: Value, hidden: Value) -> Value:
+        """One gate's sum, from its chain 0 so far."""
         self.forget_constants()
         pointer = self.b.at(self.weights, 4 * self.step.offset("lstm"))
         column_bytes = 16 * self.b.lanes
-        first = self._inputs(pointer, frame, [gate])
         pointer = self.b.at(pointer, (1 + self.op.in_channels) * column_bytes)
-        chains: Chains = [first]
+        chains: Chains = [[first]]
         for unit in range(self.op.hidden):
             h = hidden if self.b.lanes == 1 else self.b.shuffle(hidden, [unit] * self.b.lanes)
             weights = self._weights(self.b.at(pointer, unit * column_bytes), [gate])
@@ -225,7 +253,7 @@ class _Cell:
         z = self._sum(self._recurrent(first, recurrent))
         return self._finish(z, block)
 
-    def _inputs(self, pointer: Value, frame: Number, gates: Sequence[int] = GATES) -> list[Value]:
+    def _inputs(self, pointer: Value, frame: Number) -> list[Value]:
         """Chain 0 so far: bias, then the input columns ascending."""
         column_bytes = 16 * self.b.lanes
 
@@ -233,10 +261,10 @@ class _Cell:
             at, *total = carried
             row = self.b.at(self.source.pointer, self.b.mul(self.source.row_bytes, index))
             x = self.b.splat(self.b.load(self.b.at(row, frame), ir.FloatType()))
-            total = [self.math.mac(w, x, t) for w, t in zip(self._weights(at, gates), total, strict=True)]
+            total = [self.math.mac(w, x, t) for w, t in zip(self._weights(at), total, strict=True)]
             return [self.b.at(at, column_bytes), *total]
 
-        carried = [self.b.at(pointer, column_bytes), *self._weights(pointer, gates)]
+        carried = [self.b.at(pointer, column_bytes), *self._weights(pointer)]
         if self.op.in_channels * len(GATES) > self.shape.schedule.unroll_macs:
             return self.b.loop(self.op.in_channels, carried, column)[1:]
         for index in range(self.op.in_channels):
