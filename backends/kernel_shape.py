@@ -14,6 +14,7 @@ from typing import cast
 
 import numpy as np
 
+from schedc.analysis.tap_sharing import aligns_taps
 from schedc.backends.weight_layout import ConvLayout, FloatArray, LstmLayout, conv_layout, pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
@@ -49,8 +50,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Step:
-    """One node.  ``op`` has its dilation replaced by 1; ``dilation`` is the argument's number, or -1 where
-    it does not matter or really is 1.
+    """One node.  Where the dilation is an argument, ``dilation`` is its number and ``op`` has it replaced by 1; else
+    -1: it does not matter, or the code is made for the one that ``op`` states.
 
     ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
     read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.
@@ -167,10 +168,11 @@ class _Binder:
         )
         dilation = -1
         if isinstance(op, Conv):
-            if past and not self.schedule.share_taps:
+            aligned = aligns_taps(op, self.schedule)
+            if past and not self.schedule.share_taps and not aligned:
                 dilation = len(self.dilations)
                 self.dilations.append(op.dilation)
-            op = replace(op, dilation=1)
+            op = op if aligned else replace(op, dilation=1)
         weights = self.weight_fields(name, op)
         stores = self.stores(name)
         wide = not isinstance(op, Slice) and (

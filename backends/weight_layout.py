@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from schedc.analysis.tap_sharing import shares_taps
+from schedc.analysis.tap_sharing import shares_taps, writes_out_taps
 from schedc.ir.ops import Conv, LstmCell, Start
 from schedc.schedule import KernelSchedule, WeightRoute
 
@@ -127,9 +127,8 @@ def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
     """The layout that ``schedule`` asks for: what is unrolled, what is looped over."""
     outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
     per_column = outputs * schedule.tile_vectors
-    long = per_column * op.columns * op.kernel_size > schedule.unroll_macs
     share = shares_taps(op, schedule)
-    roll_taps = long and op.kernel_size > 1 and not share
+    roll_taps = op.kernel_size > 1 and not writes_out_taps(op, schedule) and not share
     # A source narrow enough for registers is never looped over: registers have no index.
     in_memory = op.columns * schedule.tile_vectors > schedule.register_values
     roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs and not share

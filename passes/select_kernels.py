@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from schedc.analysis.tap_sharing import shares_taps
+from schedc.analysis.tap_sharing import aligns_taps, shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op, history
@@ -112,8 +112,9 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
                 interleave=target.in_order,
                 share_taps=False,
             )
-            plain = [schedule] if vectors == 1 or _fits_column(schedule, target) else []
-            space += [*plain, *_shared(ops, schedule, target)]
+            if vectors == 1 or _fits_column(schedule, target):
+                space += [schedule, *_aligned(ops, schedule, target)]
+            space += _shared(ops, schedule, target)
     return space
 
 
@@ -144,6 +145,8 @@ def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Ta
     if schedule.tile_vectors % schedule.weight_vectors:
         vectors, together = schedule.tile_vectors, schedule.weight_vectors
         return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
+    if schedule.align_taps and schedule.lanes == 1:
+        return "align_taps needs vectors of frames", "leave it out"
     if schedule.share_taps and not may_share([graph[name].op for name in kernel.nodes], schedule):
         needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
         return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
@@ -166,6 +169,13 @@ def may_share(ops: Iterable[Op], schedule: KernelSchedule) -> bool:
     """Whether neighbouring taps can share their samples: all history has dilation 1, and it is long enough."""
     convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
     return all(op.dilation == 1 for op in convolutions) and any(shares_taps(op, schedule) for op in convolutions)
+
+
+def _aligned(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
+    """The same with aligned taps, where a processor looks ahead and some tap overlaps the tile."""
+    aligned = replace(schedule, align_taps=True)
+    convolutions = [op for op in ops if isinstance(op, Conv)]
+    return [aligned] if not target.in_order and any(aligns_taps(op, aligned) for op in convolutions) else []
 
 
 def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:

@@ -42,6 +42,7 @@ def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block
             entry.schedule.tile_vectors,
             entry.schedule.output_block,
             entry.schedule.share_taps,
+            entry.schedule.align_taps,
             entry.schedule.weight_vectors,
         ),
     )

@@ -34,7 +34,9 @@ class KernelSchedule:
     ones go through tile scratch.  ``interleave``: write element-wise steps across the tile's vectors,
     for machines that issue in order.  ``share_taps``: with dilation 1, neighbouring taps read the same
     samples; load each once for several taps.  ``weight_vectors``: where they do, and lanes are frames, so many
-    neighbouring vectors share a weight.
+    neighbouring vectors share a weight.  ``align_taps``: where a tap's samples overlap the tile's own frames, cut
+    them out of vectors loaded as those were stored: a processor can pass on what it has just stored to a load of
+    the same bytes, but not to one that straddles them.
     """
 
     lanes: int
@@ -47,6 +49,7 @@ class KernelSchedule:
     interleave: bool
     share_taps: bool
     weight_vectors: int = 1
+    align_taps: bool = False
 
     @property
     def tile_frames(self) -> int:
@@ -120,7 +123,7 @@ FORCEABLE: dict[str, int] = {
     "register_values": 256,
     "weight_vectors": 32,
 }
-FORCEABLE_FLAGS = ("interleave", "share_taps")
+FORCEABLE_FLAGS = ("interleave", "share_taps", "align_taps")
 RingValue = int | bool | RingPolicy
 
 

@@ -105,6 +105,16 @@ class Builder:
         code[begin:] = [parts[number][k] for _, number, k in sorted(turns)]
         return one, two
 
+    def splice(self, pointers: Sequence[Value], begin: int) -> Value:
+        """A vector of floats that begins ``begin`` lanes into the first of two vectors in memory.
+
+        Of integers: LLVM knows the one instruction that does it (VALIGND, EXT) for those only.
+        """
+        integers = ir.VectorType(I32, self.lanes)
+        mask = ir.Constant(integers, [I32(begin + lane) for lane in range(self.lanes)])
+        first, second = (self.load(pointer, integers) for pointer in pointers)
+        return self.ir.bitcast(self.ir.shuffle_vector(first, second, mask), self.vector)
+
     # -- loops --------------------------------------------------------------------
 
     def loop(

@@ -13,6 +13,7 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
+from schedc.analysis.tap_sharing import aligns_taps
 from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Number, Value
 from schedc.backends.llvm.shared_taps import SampleWindow, SharedTaps, WeightReader, flatten, unflatten
@@ -55,8 +56,16 @@ class _Place:
     weights: Value
 
 
+@dataclass(frozen=True)
+class _AlignedTap:
+    """A tap ``past`` frames back, of rows that begin at ``pointer`` with the tile's first frame."""
+
+    pointer: Value
+    past: int
+
+
 # Where a tap's samples are: an address, a window that neighbouring taps share, or (None) the operand itself.
-TapPointer: TypeAlias = Value | SampleWindow | None
+TapPointer: TypeAlias = Value | SampleWindow | _AlignedTap | None
 
 
 class _Convolution:
@@ -68,6 +77,7 @@ class _Convolution:
         self.base = self.b.at(kernel.weights, 4 * step.offset("conv"))
         self.vectors = range(kernel.shape.schedule.tile_vectors)
         self.dilation: Number = kernel.dilations[step.dilation] if step.dilation >= 0 else 4
+        self.aligned = step.dilation < 0 and aligns_taps(op, kernel.shape.schedule)
 
     # -- blocks ----------------------------------------------------------------------
 
@@ -153,6 +163,12 @@ class _Convolution:
             shared = SharedTaps(self.k, self.layout, block, pointer, self._memory().row_bytes, weights)
             one_frame = self.b.lanes == 1
             return shared.windowed(partial(self.tap, block, place), totals) if one_frame else shared.skewed(totals)
+        if self.aligned:
+            row = self.k.row(self._memory(), place.source)
+            for index in range(self.op.kernel_size):
+                at = _AlignedTap(row, self.op.dilation * (self.op.kernel_size - 1 - index))
+                totals = self.tap(block, place, at, self.b.at(weights, index * tap_bytes), totals)
+            return totals
         if not self.layout.roll_taps:
             at = self.b.opaque(pointer, pinned=False)
             for index in range(self.op.kernel_size):
@@ -292,4 +308,14 @@ class _Convolution:
         if pointer is None:
             return self.k.read(self.source, self.b.add(place.source, channel))
         offset = self.b.mul(self._memory().row_bytes, channel)
+        if isinstance(pointer, _AlignedTap):
+            row = self.b.at(pointer.pointer, offset)
+            return [self.read_aligned(row, v * self.b.lanes - pointer.past) for v in self.vectors]
         return self.k.read_row(self.b.at(pointer, offset))
+
+    def read_aligned(self, row: Value, frame: int) -> Value:
+        """A vector from ``frame`` of a tile's row on; cut out of two where it would straddle vectors of the tile."""
+        lanes, ahead = self.b.lanes, frame % self.b.lanes
+        if ahead == 0 or frame + lanes <= 0:
+            return self.b.load(self.b.at(row, 4 * frame), self.b.vector)
+        return self.b.splice([self.b.at(row, 4 * (frame - ahead + at)) for at in (0, lanes)], ahead)

@@ -1,6 +1,7 @@
 """Which convolutions load a sample once for several taps, and how many taps are written out at a time.
 
-With dilation 1, tap ``t`` of frame ``f`` reads the sample that tap ``t + 1`` of frame ``f - 1`` reads.
+With dilation 1, tap ``t`` of frame ``f`` reads the sample that tap ``t + 1`` of frame ``f - 1`` reads.  With any
+dilation shorter than a tile, taps overlap what the tile's own frames hold.
 """
 
 from __future__ import annotations
@@ -37,6 +38,24 @@ def taps_at_once(op: Conv, schedule: KernelSchedule) -> int:
     while taps > LEAST_TAPS and taps * _tap_macs(op, schedule) > schedule.unroll_macs * LEAST_TAPS:
         taps //= 2
     return taps
+
+
+def writes_out_taps(op: Conv, schedule: KernelSchedule) -> bool:
+    """Whether the taps of one block of outputs are few enough to be written out instead of looped over."""
+    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    macs = min(block, op.out_channels) * schedule.tile_vectors * op.columns * op.kernel_size
+    return macs <= schedule.unroll_macs
+
+
+def overlaps_tile(op: Conv, schedule: KernelSchedule) -> bool:
+    """Whether the vectors of samples of some tap straddle the tile's own first frame, or vectors of its frames."""
+    return op.history > 0 and op.dilation < schedule.tile_frames and op.dilation % schedule.lanes != 0
+
+
+def aligns_taps(op: Conv, schedule: KernelSchedule) -> bool:
+    """Whether ``op`` cuts those vectors out of aligned ones under ``schedule``."""
+    wanted = schedule.align_taps and overlaps_tile(op, schedule)
+    return wanted and writes_out_taps(op, schedule) and not shares_taps(op, schedule)
 
 
 def _tap_macs(op: Conv, schedule: KernelSchedule) -> int:

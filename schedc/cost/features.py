@@ -11,13 +11,15 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
-from schedc.analysis.tap_sharing import shares_taps
+from schedc.analysis.tap_sharing import aligns_taps, overlaps_tile, shares_taps
 from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Op, Output, Scale, Slice, Start, history
 from schedc.ir.program import Kernel
-from schedc.schedule import KernelSchedule, WeightRoute
+from schedc.schedule import FORCEABLE, KernelSchedule, WeightRoute
+
+_LONGEST_TILE = 16 * FORCEABLE["tile_vectors"]  # frames
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class KernelFeatures:
     ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``depth``: the
     longest path of dependent operations through the tile, blocks side by side.  ``blocks`` of outputs, each
     with a start and an end.  ``frames`` of the tile, ``lanes`` of a vector.  ``carried``: a tile waits for the
-    one before it.
+    one before it.  ``splices``: vectors cut out of two.  ``straddles``: some load covers a part of what the tile's
+    frames were stored by.
     """
 
     macs: float
@@ -47,6 +50,8 @@ class KernelFeatures:
     frames: int
     lanes: int
     carried: bool = False
+    splices: float = 0.0
+    straddles: bool = False
 
     @property
     def memory(self) -> float:
@@ -55,7 +60,7 @@ class KernelFeatures:
 
     @property
     def instructions(self) -> float:
-        return self.macs + self.arithmetic + self.divisions + self.moves + self.memory
+        return self.macs + self.arithmetic + self.divisions + self.moves + self.splices + self.memory
 
 
 def kernel_features(
@@ -88,6 +93,8 @@ def kernel_features(
         blocks=total["blocks"],
         frames=schedule.tile_frames,
         lanes=schedule.lanes,
+        splices=total["splices"],
+        straddles=total["straddles"] > 0,
     )
 
 
@@ -135,11 +142,11 @@ def _leaves(graph: Graph, node: Node, inside: Container[str]) -> bool:
 
 
 def kernel_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
-    """Equal for kernels that have equal features under equal schedules: dilations beyond 2 do not matter."""
+    """Equal for kernels that have equal features under equal schedules: dilations beyond a tile do not matter."""
     place = {name: index for index, name in enumerate(kernel.nodes)}
     result = []
     for node in (graph[name] for name in kernel.nodes):
-        op = replace(node.op, dilation=min(node.op.dilation, 2)) if isinstance(node.op, Conv) else node.op
+        op = replace(node.op, dilation=min(node.op.dilation, _LONGEST_TILE)) if isinstance(node.op, Conv) else node.op
         operands = tuple((place.get(name, -1), graph[name].channels) for name in node.operands)
         result.append((op, operands, _leaves(graph, node, place)))
     return tuple(result)
@@ -170,8 +177,13 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
             # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
             weights *= (vectors / together * (op.kernel_size - rest) + rest) / op.kernel_size
         samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
-    starts = op.out_channels if op.start is Start.BIAS else 0
     counts: Counter[str] = Counter()
+    if aligns_taps(op, schedule):
+        vectors_read, counts["splices"] = (op.in_channels * passes * count for count in _aligned_vectors(op, schedule))
+        samples = vectors_read
+    elif overlaps_tile(op, schedule) and not shares_taps(op, schedule):
+        counts["straddles"] = 1
+    starts = op.out_channels if op.start is Start.BIAS else 0
     counts["macs"] = op.out_channels * terms * vectors
     counts["loads"], counts["weights"] = samples, int(weights + starts)
     counts["moves"] = starts * (vectors - 1)
@@ -179,6 +191,17 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     counts["chain"] = op.columns * steps * blocks
     counts["blocks"] = blocks
     return counts
+
+
+def _aligned_vectors(op: Conv, schedule: KernelSchedule) -> tuple[int, int]:
+    """(loads, splices) of one channel whose taps are aligned: a vector is loaded once, however many are cut from it."""
+    lanes = schedule.lanes
+    first = [
+        lanes * vector - op.dilation * tap for vector in range(schedule.tile_vectors) for tap in range(op.kernel_size)
+    ]
+    cut = [frame for frame in first if frame % lanes and frame + lanes > 0]
+    pairs = {frame - frame % lanes + at for frame in cut for at in (0, lanes)}
+    return len(pairs.union(set(first) - set(cut))), len(cut)
 
 
 def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelFeatures:

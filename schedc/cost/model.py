@@ -95,6 +95,7 @@ def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, 
             _mac_cycles(target, contract) * features.macs
             + target.fact("operation_cycles") * features.arithmetic
             + target.fact("divide_cycles") * features.divisions
+            + target.fact("splice_cycles") * features.splices
         ),
         memory=lines
         * width
@@ -102,8 +103,16 @@ def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, 
         + target.fact("weight_load_cycles") * features.weights,
         issue=features.instructions / target.fact("issue_width"),
         latency=target.fact("mac_latency_cycles") * max(features.depth, features.chain) / in_flight,
-        overhead=_overhead(features, target, block),
+        overhead=_overhead(features, target, block) + _forward_stall(features, target, block),
     )
+
+
+def _forward_stall(features: KernelFeatures, target: Target, block: int) -> float:
+    """A block of one tile reads what the kernel before it has only just stored: a load that straddles such a store
+    waits for the cache.  Of several tiles each was stored long enough ago.
+    """
+    just_stored = features.straddles and block <= features.frames
+    return target.fact("forward_stall_cycles") if just_stored else 0.0
 
 
 def _mac_cycles(target: Target, contract: Contract) -> float:

@@ -107,6 +107,22 @@ def test_vectors_in_skewed_order_load_samples_once_and_weights_each() -> None:
     assert (plain.chain, skewed.chain, pairs.chain) == (2 * 35, 2 * (35 + 3 * 8), 2 * (35 + 2 * 8))
 
 
+@pytest.mark.parametrize(("dilation", "loads", "splices"), [(1, 5, 8), (5, 6, 7), (8, 12, 0), (20, 11, 2), (99, 12, 0)])
+def test_aligned_taps_load_a_vector_once(dilation: int, loads: int, splices: int) -> None:
+    """Of three taps of a tile of 4 vectors of 8 frames."""
+    layer = graph_of(("layer", Conv(1, 1, 3, dilation), "x"))
+    features = kernel_features(layer, Kernel("k", ("layer",)), replace(schedule(4), align_taps=True))
+    assert (features.loads, features.splices, features.straddles) == (loads, splices, False)
+
+
+def test_a_block_of_one_tile_waits_for_what_was_just_stored() -> None:
+    target, contract = load_target("zen4"), make_options("zen4").contract
+    near, far = (graph_of(("layer", Conv(3, 3, 6, dilation), "x")) for dilation in (3, 300))
+    for block, fresh in ((16, True), (256, False)):
+        best = [rank(layer, Kernel("k", ("layer",)), target, contract, block)[0] for layer in (near, far)]
+        assert [entry.schedule.align_taps for entry in best] == [fresh, False]
+
+
 @pytest.mark.parametrize("target", ["avx512", "zen4", "avx2", "a8", "aarch64", "m33"])
 def test_a_long_filter_shares_its_taps_and_a_dilated_one_cannot(target: str) -> None:
     machine, contract = load_target(target), make_options(target).contract

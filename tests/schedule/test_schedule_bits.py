@@ -35,14 +35,20 @@ RINGS: st.SearchStrategy[dict[str, RingValue]] = st.fixed_dictionaries(
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ["a1_nano", "a2_lite", "convnet"])
 @examples_per_test(4)
-@given(values=NUMBERS, lane=st.booleans(), rings=RINGS, seed=st.integers(0, 99))
+@given(values=NUMBERS, lane=st.booleans(), align=st.booleans(), rings=RINGS, seed=st.integers(0, 99))
 def test_no_schedule_changes_a_bit(
-    target: str, name: str, values: dict[str, int | bool], lane: bool, rings: dict[str, RingValue], seed: int
+    target: str,
+    name: str,
+    values: dict[str, int | bool],
+    lane: bool,
+    align: bool,
+    rings: dict[str, RingValue],
+    seed: int,
 ) -> None:
     capture = read_capture(CAPTURES / f"{name}.nam")
     chosen: Options = make_options(target, block=48)
     route = WeightRoute.SCALAR if target == "m33" else WeightRoute.LANE if lane else WeightRoute.BROADCAST
-    forced = (("*", (*values.items(), ("weight_route", route))),)
+    forced = (("*", (*values.items(), ("weight_route", route), ("align_taps", align and target != "m33"))),)
     options = Options(chosen.target, 1, 48, chosen.contract, schedule=ScheduleOverrides(forced, tuple(rings.items())))
     compilation = compile_graph(capture.graph, options)
     x = np.random.default_rng(seed).standard_normal((1, 300)).astype(np.float32) * np.float32(0.3)

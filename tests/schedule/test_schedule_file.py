@@ -50,6 +50,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ("m33", "kernels: {array0.layr3: {tile_vectors: 2}}", "no kernel 'array0.layr3'; did you mean array0.layer3"),
         ("m33", "kernels: {'*': {weight_route: lane}}", "weight_route lane on m33; use scalar"),
         ("avx2", "kernels: {'*': {weight_route: scalar}}", "weight_route scalar on avx2; use broadcast or lane"),
+        ("m33", "kernels: {'*': {align_taps: true}}", "align_taps needs vectors of frames"),
         ("avx2", "kernels: {'*': {share_taps: true}}", "share_taps needs convolutions of dilation 1 and few channels"),
         (
             "avx2",
