@@ -7,17 +7,17 @@ same bits as the pipeline).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import VOID, Builder
 from schedc.backends.llvm.elf import finish_object
 from schedc.backends.llvm.kernels import KernelEmitter, kernel_type
-from schedc.backends.llvm.recurrent import can_pair, emit_cell, emit_cells
+from schedc.backends.llvm.recurrent import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, KernelCall, ModuleParts, StageEmitter
 from schedc.backends.llvm.target_machine import keep_order, target_machine
@@ -88,7 +88,7 @@ def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> list[K
     native = ir.IntType(pointer_bits)
     made: dict[tuple[KernelShape, ...], ir.Function] = {}
     calls = []
-    for kernels in _in_calls(layout.kernels):
+    for kernels in in_loops(layout.kernels, _paired):
         shapes = tuple(kernel.shape for kernel in kernels)
         if shapes not in made:
             arguments = [kind for shape in shapes for kind in kernel_type(shape, native).args]
@@ -102,14 +102,9 @@ def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> list[K
     return calls
 
 
-def _in_calls(kernels: Sequence[BoundKernel]) -> Iterator[tuple[BoundKernel, ...]]:
-    """One by one, but for LSTM cells that can share a loop."""
-    at = 0
-    while at < len(kernels):
-        two = kernels[at : at + 2]
-        together = len(two) == 2 and two[0].stage == two[1].stage and can_pair(two[0].shape, two[1].shape)
-        yield tuple(two if together else two[:1])
-        at += 2 if together else 1
+def _paired(first: BoundKernel, second: BoundKernel) -> bool:
+    one, two = ((kernel.shape.steps[0].op, kernel.shape.schedule) for kernel in (first, second))
+    return first.stage == second.stage and share_loop(one, two)
 
 
 def _emit_kernels(function: ir.Function, shapes: tuple[KernelShape, ...], pointer_bits: int) -> None:

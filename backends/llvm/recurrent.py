@@ -26,7 +26,6 @@ from schedc.ir.ops import LstmCell
 Chains = list[list[Value]]  # [chain][gate]
 ENTRY, FORGET, CANDIDATE, OUTPUT = GATES = range(4)
 _HELD = 2 + len(GATES)  # values that a cell of one block carries from frame to frame
-_MOST_PAIRED_COLUMNS = 16
 _UNROLLED_UNITS = 32  # more hidden units than this are written out in a loop
 
 
@@ -105,23 +104,6 @@ def _advance(cells: Sequence[_Cell], frames: Sequence[Number], carried: Sequence
     for cell, frame in zip(cells, frames, strict=True):
         cell.scatter(b.mul(frame, 4))
     return [value for h, c, sums in zip(new, states, following, strict=True) for value in (h, c, *sums)]
-
-
-def can_pair(first: KernelShape, second: KernelShape) -> bool:
-    """Whether two kernels that follow each other are cells that one loop can take.
-
-    Each must fit one vector: then it needs no scratch, which is the same memory for both.  Cores that issue
-    in order gain nothing; nor do cells of more columns, which keep a core busy alone (measured on Zen 4: two
-    layers of 8 units 79 -> 57 ns a sample, two of 16 128 -> 137).
-    """
-    return all(_is_narrow_cell(shape) for shape in (first, second)) and first.schedule.lanes == second.schedule.lanes
-
-
-def _is_narrow_cell(shape: KernelShape) -> bool:
-    op, schedule = shape.steps[0].op, shape.schedule
-    if not isinstance(op, LstmCell) or schedule.interleave:
-        return False
-    return LstmLayout(op, schedule.lanes).blocks == 1 and op.in_channels + op.hidden <= _MOST_PAIRED_COLUMNS
 
 
 class _Cell:

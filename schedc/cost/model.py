@@ -7,8 +7,10 @@ overlap them and take little more than the worst.  The numbers come from the tar
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.cost.features import KernelFeatures, kernel_features
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
@@ -137,9 +139,39 @@ def estimate_cycles(
 
 
 def predict_kernel(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
-    """The same for a kernel of a scheduled program, with the upkeep of the rings it writes."""
-    work = estimate_cycles(program.graph, kernel, program.schedules[kernel.name], target, contract, program.block)
-    return work + ring_cycles(program, kernel, target)
+    """The same for a kernel of a scheduled program, with the upkeep of the rings it writes; of a loop that it shares
+    with another, its share.
+    """
+    loop = next(kernels for kernels in in_loops(program.kernels, _paired(program)) if kernel in kernels)
+    alone = [
+        estimate_cycles(program.graph, one, program.schedules[one.name], target, contract, program.block)
+        for one in loop
+    ]
+    share = alone[loop.index(kernel)] / sum(alone)
+    work = _cycles_of_pair(program, loop, target, contract) if len(loop) == 2 else alone[0]
+    return share * work + ring_cycles(program, kernel, target)
+
+
+def _paired(program: Program) -> Callable[[Kernel, Kernel], bool]:
+    def share(first: Kernel, second: Kernel) -> bool:
+        one, two = ((program.graph[k.nodes[0]].op, program.schedules[k.name]) for k in (first, second))
+        return share_loop(one, two)
+
+    return share
+
+
+def _cycles_of_pair(program: Program, cells: Sequence[Kernel], target: Target, contract: Contract) -> float:
+    """Cycles per sample of cells in one loop: neither waits for the other, so their latencies pass together."""
+    features = [kernel_features(program.graph, cell, program.schedules[cell.name], contract) for cell in cells]
+    bounds = [kernel_bounds(each, target, contract, program.block) for each in features]
+    both = Bounds(
+        mac=sum(each.mac for each in bounds),
+        memory=sum(each.memory for each in bounds),
+        issue=sum(each.issue for each in bounds),
+        latency=max(each.latency for each in bounds),
+        overhead=max(each.overhead for each in bounds),
+    )
+    return both.cycles(target.in_order)
 
 
 def predict_program(program: Program, target: Target, contract: Contract) -> float:

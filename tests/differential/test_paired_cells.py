@@ -7,9 +7,12 @@ import pytest
 from helpers.captures import capture_of, compile_for, graph_of, interpret_core
 from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_targets
 
-from schedc.backends.llvm.recurrent import can_pair
+from schedc.analysis.paired_cells import share_loop
+from schedc.compiler import make_options
+from schedc.cost.model import predict_kernel
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, LstmCell
+from schedc.planning import plan_graph
 
 BLOCK = 24
 
@@ -50,6 +53,15 @@ def test_what_is_paired(first: tuple[int, int], second: tuple[int, int], pair: b
     if "avx2" not in native_targets():
         pytest.skip("the shapes are those of an x86 target")
     builder = graph_of(("a", LstmCell(*first), "x"), ("b", LstmCell(*second), "a"), ("head", Conv(second[1], 1), "b"))
-    kernels = compile_for(builder, "avx2").layout.kernels
-    assert can_pair(kernels[0].shape, kernels[1].shape) == pair
-    assert not can_pair(kernels[1].shape, kernels[2].shape)
+    shapes = [kernel.shape for kernel in compile_for(builder, "avx2").layout.kernels]
+    ops = [(shape.steps[0].op, shape.schedule) for shape in shapes]
+    assert share_loop(ops[0], ops[1]) == pair
+    assert not share_loop(ops[1], ops[2])
+
+
+def test_a_pair_is_predicted_to_take_less_than_its_cells() -> None:
+    options = make_options("zen4")
+    one, two = (plan_graph(stacked(*units), options).program for units in ((8,), (8, 8)))
+    cells = [predict_kernel(two, kernel, options.target, options.contract) for kernel in two.kernels[:2]]
+    alone = predict_kernel(one, one.kernels[0], options.target, options.contract)
+    assert alone < sum(cells) < 1.8 * alone
