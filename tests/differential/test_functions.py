@@ -29,7 +29,7 @@ FUSED, UNFUSED = Contract("fused"), Contract("unfused")
 FLUSHED = Contract("unfused", "flush")
 FAST = [Contract("fused", math="fast"), Contract("unfused", math="fast"), Contract("unfused", "flush", "fast")]
 PROMISED = 2.0  # ulp
-FASTTANH_ERROR = 5.91  # ulp of the fraction, not of tanh: the largest over all numbers
+FASTTANH_ERROR = 6.8  # ulp of the fraction, not of tanh: the largest over all numbers (5.5 where fused)
 EVERY = 1 if os.environ.get("SCHEDC_EXHAUSTIVE") else 61
 # The largest error of a normal result over all numbers, in ulp, rounded up.
 LARGEST = {
