@@ -8,8 +8,9 @@ ORACLE := .venv-oracle
 CAPTURE := examples/captures/a2_lite.nam
 DEMO := build/demo
 JOBS ?= 2
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint oracle toolchains clean
+.PHONY: demo test lint oracle fuzz toolchains clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,11 +43,16 @@ $(ORACLE)/.installed: examples/requirements-train.txt pyproject.toml
 oracle: $(ORACLE)/.installed
 	SCHEDC_ORACLE=1 $(ORACLE)/bin/pytest -q tests/oracle
 
-# What the tests of linking and emulated boards use, on Debian; needs root.
+# libFuzzer on the C header's checker of weight blobs; needs clang.
+fuzz: $(VENV)/.installed
+	$(BIN)/python tests/captures_as_data/fuzz_checker.py build/fuzz $(FUZZ_SECONDS)
+
+# What the tests of linking, fuzzing and emulated boards use, on Debian; needs root.
 toolchains:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends make gcc g++ libc6-dev cmake gcc-arm-none-eabi qemu-system-arm \
-	  qemu-user gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1
+	  qemu-user gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1 \
+	  clang libclang-rt-dev
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage coverage.xml

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from schedc.cli_options import MathName
+
 captures = typer.Typer(rich_markup_mode=None)
 cache = typer.Typer(rich_markup_mode=None, help="Compiled code kept on disk (SCHEDC_CACHE moves it; off disables it).")
 captures.add_typer(cache, name="cache", no_args_is_help=True)
@@ -41,6 +43,7 @@ def batch_command(
     cores: Annotated[int, typer.Option(metavar="N", help="Stages, one per core.")] = 1,
     block: Annotated[int | None, typer.Option(metavar="B", help="Samples per call.  [default: the target's]")] = None,
     slim: Slim = None,
+    math: MathName = "exact",
     verify: Annotated[bool, typer.Option("--verify", help="Also compare each capture with the interpreter.")] = False,
     render: Annotated[
         Path | None, typer.Option(metavar="IN.wav", help="Also play this through each capture, to OUT/.../NAME.wav.")
@@ -57,7 +60,7 @@ def batch_command(
     from schedc.fleet.jobs import FleetOptions
 
     samples = VERIFY_SAMPLES if verify else 0
-    options = FleetOptions(target, cores, block, slim=slim, verify_samples=samples)
+    options = FleetOptions(target, cores, block, slim=slim, verify_samples=samples, math=math)
     return batch(BatchRequest(library, output, options, render, jobs, scheduler))
 
 

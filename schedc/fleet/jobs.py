@@ -50,9 +50,10 @@ class FleetOptions:
     mac: str | None = None
     slim: float | None = None
     verify_samples: int = 0
+    math: str = "exact"
 
     def compiler_options(self) -> Options:
-        return make_options(self.target, self.cores, self.block, self.mac)
+        return make_options(self.target, self.cores, self.block, self.mac, math=self.math)
 
     def key(self, signal: bytes) -> str:
         """Two runs with equal keys give a capture the same results; ``signal``: the samples to render."""
@@ -152,7 +153,7 @@ def _render(tools: _Tools, capture: Capture, blob: bytes, rate: int, x: FloatArr
     if tools.loaded is not None:
         voice = Voice(tools.loaded, Weights(blob, None))
     else:
-        program = host_program(capture.graph, make_options("host", block=64))
+        program = host_program(capture.graph, make_options("host", block=64, math=tools.options.math))
         voice = Voice(program.code, program.pack(capture, prewarm=True))
     shape = voice.code.shape
     if len(x) != shape.in_channels:

@@ -21,7 +21,10 @@ class Line:
 
 
 class Ledger:
-    """The lines in the file at ``path`` that were made under ``key``; a cut-off last line is ignored."""
+    """The lines in the file at ``path`` that were made under ``key``; a cut-off last line is ignored.
+
+    A line whose files were written again under another key (other code in the same folder) no longer holds.
+    """
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
@@ -31,10 +34,18 @@ class Ledger:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(one_line(str(path)), f"cannot be used: {error}", "choose another -o") from error
+        last: dict[str, str] = {}  # file -> under which key it was written last
         for row in text.splitlines():
-            line = _parse(row, key)
-            if line:
+            found = _parse(row)
+            if found is None:
+                continue
+            made_under, line = found
+            last.update(dict.fromkeys(line.files, made_under))
+            if made_under == key:
                 self._lines[line.name] = line
+        self._lines = {
+            name: line for name, line in self._lines.items() if all(last[file] == key for file in line.files)
+        }
         if text and not text.endswith("\n"):
             self._write("\n")
 
@@ -66,11 +77,11 @@ class Ledger:
             raise UserError(where, f"cannot be written: {error.strerror}", "choose another -o") from error
 
 
-def _parse(row: str, key: str) -> Line | None:
+def _parse(row: str) -> tuple[str, Line] | None:
+    """(key, line), or None for what is neither."""
     try:
         data: Any = json.loads(row)
-        if data["key"] != key:
-            return None
-        return Line(str(data["name"]), str(data["hash"]), tuple(str(file) for file in data["files"]))
+        files = tuple(str(file) for file in data["files"])
+        return str(data["key"]), Line(str(data["name"]), str(data["hash"]), files)
     except (ValueError, KeyError, TypeError):
         return None

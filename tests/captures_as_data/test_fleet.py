@@ -101,6 +101,38 @@ def test_a_later_run_goes_on(
     assert "packed 5 captures with 2 compilations" in capsys.readouterr().out
 
 
+def test_other_math_is_other_code(
+    library: Path, tmp_path: Path, compilations: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where one run after the other writes into the same folder."""
+    out, path = tmp_path / "out", library / "lite1.nam"
+    for math in ("exact", "fast", "exact"):
+        run(library, out, "--math", math)
+        printed = capsys.readouterr().out
+        assert "packed 5 captures with 2 compilations" in printed
+        assert "earlier run" not in printed
+        (blob,) = out.rglob("lite1.bin")
+        assert blob.read_bytes() == schedc.compile(path, name="x", math=math).weights
+        (report,) = blob.parent.glob("*.json")
+        assert json.loads(report.read_text(encoding="utf-8"))["packing"]["contract"]["math"] == math
+    run(library, out)  # what is there is what the default makes
+    assert "5 captures done by an earlier run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", ["m33", "host"])
+def test_fast_math_is_rendered_and_verified(tmp_path: Path, compilations: list[str], target: str) -> None:
+    """For m33 by code made for this machine, for the host by the very code."""
+    x = np.random.default_rng(1).normal(0, 0.5, 500).astype(np.float32)
+    soundfile.write(tmp_path / "di.wav", x, 48000, "FLOAT")
+    path, out = write_sibling(BY_NAME["a1_nano"], tmp_path / "nano.nam", seed=1), tmp_path / "out"
+    wanted = {math: schedc.load(path, math=math).process(x) for math in ("exact", "fast")}
+    assert (wanted["exact"] != wanted["fast"]).any()
+    more = ["--render", str(tmp_path / "di.wav"), "--verify", "--math", "fast"]
+    assert main(["batch", str(path), "-t", target, "-o", str(out), "-j", "0", *more]) == 0
+    y, _ = soundfile.read(next(out.rglob("nano.wav")), dtype="float32")
+    np.testing.assert_array_equal(y, wanted["fast"])
+
+
 def test_rendering_and_verifying(
     library: Path, tmp_path: Path, compilations: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,4 +227,6 @@ def test_refusals(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
     assert run(library, tmp_path / "out", "-j", "-1") == 2
     assert capsys.readouterr().err == "schedc: --jobs: -1 processes; give 0 (work in this process) or more\n"
+    assert run(library, tmp_path / "out", "--math", "rough") == 2
+    assert capsys.readouterr().err == "schedc: --math: 'rough' is not a kind of tanh and sigmoid; use exact or fast\n"
     assert run(library, library / "notes.txt") == 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.toolchains import lack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,3 +95,14 @@ def test_the_checker_in_c_finds_all_damage(artifact: Artifact, tmp_path: Path, l
     assert ran.returncode == 0, f"step {ran.returncode} of mutate_checker.c failed\n{ran.stderr}"
     counts = [int(line.split(": ")[1]) for line in ran.stdout.splitlines()]
     assert all(counts[:5]), "every fault was met"
+
+
+def test_libfuzzer_finds_nothing(tmp_path: Path) -> None:
+    """A short form of `make fuzz`."""
+    command = [sys.executable, str(HERE / "fuzz_checker.py"), str(tmp_path), "3"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if ran.returncode == 69:  # no such clang
+        lack("clang with libFuzzer")
+    assert ran.returncode == 0, ran.stderr
+    counts = dict(re.findall(r"^result (\d): (\d+)$", ran.stderr, re.MULTILINE))
+    assert len(counts) == len(BlobFault) and "0" not in counts.values(), "every result was met"

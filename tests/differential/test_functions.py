@@ -14,20 +14,22 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
-from helpers.machines import assert_same_bits
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.machines import TARGETS, Loaded, assert_same_bits
 from helpers.native_functions import NativeFunction
 
 from schedc.backends.arithmetic import Float32, Float64
 from schedc.ir.contract import Contract
 from schedc.ir.fast_functions import SIGMOID_ERROR, TANH_ERROR
 from schedc.ir.functions import apply_activation
-from schedc.ir.ops import ActivationKind
+from schedc.ir.ops import Activation, ActivationKind
 from schedc.ir.weights import FloatArray
 
 FUSED, UNFUSED = Contract("fused"), Contract("unfused")
 FLUSHED = Contract("unfused", "flush")
 FAST = [Contract("fused", math="fast"), Contract("unfused", math="fast"), Contract("unfused", "flush", "fast")]
 PROMISED = 2.0  # ulp
+FASTTANH_ERROR = 6.8  # ulp of the fraction, not of tanh: the largest over all numbers (5.5 where fused)
 EVERY = 1 if os.environ.get("SCHEDC_EXHAUSTIVE") else 61
 # The largest error of a normal result over all numbers, in ulp, rounded up.
 LARGEST = {
@@ -149,6 +151,32 @@ def test_fast_math_changes_nothing_else(contract: Contract) -> None:
     x = x[np.abs(x) < 1e30]
     silu = evaluate(ActivationKind.SILU, contract, x) - Float64().activation(ActivationKind.SILU, x.astype(float), [])
     assert (np.abs(silu) <= 1.2 * SIGMOID_ERROR * np.maximum(np.abs(x), 1e-30)).all()
+
+
+@pytest.mark.parametrize("contract", [FUSED, UNFUSED, FLUSHED], ids=str)
+def test_fasttanh_wherever_its_fraction_is_finite(contract: Contract) -> None:
+    """Up to where the engine's x**4 overflows; without a divide instruction, of all numbers."""
+    x = grid()
+    size = np.abs(x)
+    x = x[(size >= 2.0**-126) & (size < (4.5e9 if contract.divides else np.inf))]
+    exact = Float64().activation(ActivationKind.FASTTANH, x.astype(np.float64), [])
+    error = ulps(evaluate(ActivationKind.FASTTANH, contract, x), exact)
+    assert error.max() <= FASTTANH_ERROR
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_fasttanh_of_every_exponent_on_each_machine(target: str) -> None:
+    graph = graph_of(("a", Activation(ActivationKind.FASTTANH, 1), "x"))
+    powers = np.ldexp(np.float32(1.3), np.arange(-126, 128)).astype(np.float32)
+    x = np.concatenate([powers, -powers])[None]
+    capture, compilation = capture_of(graph), compile_for(graph, target, block=x.size)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, [x.size])
+    with np.errstate(all="ignore"):
+        wanted = interpret_core(capture, x, compilation.options.contract)
+    assert_same_bits(found, wanted, target)
+    large = np.abs(x) >= 1e6
+    finite = np.abs(x) < (4.5e9 if compilation.options.contract.divides else np.inf)
+    np.testing.assert_allclose(np.abs(found[large & finite]), 1.0080820, atol=5e-7)
 
 
 def test_subnormal_sigmoids_are_rounded_to_the_last_bit() -> None:

@@ -8,14 +8,13 @@ makes that a failure.
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from helpers.toolchains import need
 
 from schedc.api import make_artifact
 from schedc.compiler import compile_graph, make_options, read_capture
@@ -38,17 +37,6 @@ LINUX = {
     ),
     "avx2": ("gcc", (), FUSED),
 }
-
-
-def need(*tools: str) -> None:
-    """Skip the test when a tool is missing, or fail it where the tools are required."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if not missing:
-        return
-    reason = f"not installed: {', '.join(missing)} (README of examples/firmware_qemu and linux_host)"
-    if os.environ.get("SCHEDC_REQUIRE_TOOLCHAINS") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def need_avx2() -> None:
