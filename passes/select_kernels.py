@@ -19,7 +19,7 @@ from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op, history
 from schedc.ir.program import Kernel, Level, Program
-from schedc.schedule import KernelSchedule, RingSchedule, ScheduleOverrides, WeightRoute
+from schedc.schedule import KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides, WeightRoute
 from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
@@ -61,14 +61,19 @@ class SelectKernels:
 
 
 def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedule:
-    """The longest spans whose rings leave a quarter of the target's memory to others (where it states any)."""
+    """The target's policy and the longest spans whose rings leave a quarter of its memory to others (where it states
+    any); rewinds, which need least, where that is too little.
+    """
     rings = RingSchedule(
         block_frames,
         target.limits.rewind_blocks,
         copy_frames=max(8, target.vectors.lanes),
+        policy=RingPolicy(target.limits.rings),
         colour="sram_bytes" not in target.facts,  # the others have caches
     )
     room = 0.75 * target.facts["sram_bytes"].value if "sram_bytes" in target.facts else math.inf
+    if ring_bytes(graph, rings) > room:
+        rings = replace(rings, policy=RingPolicy.REWIND)
     while rings.most_blocks > 2 and ring_bytes(graph, rings) > room:
         rings = replace(rings, most_blocks=rings.most_blocks // 2)
     return rings

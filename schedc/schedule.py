@@ -11,6 +11,7 @@ from schedc.errors import UserError
 
 _LINE_FRAMES = 16  # 64 bytes
 _COLLIDING_FRAMES = 256  # 1 KiB
+_LONG_BLOCKS = 4  # a history of more blocks than this is long
 
 
 class WeightRoute(StrEnum):
@@ -61,6 +62,7 @@ class RingPolicy(StrEnum):
 
     REWIND = "rewind"  # its history is copied to the front: rarely, and then all at once
     MIRROR = "mirror"  # nothing: each block near the end was copied to the front when it was written
+    MIXED = "mixed"  # long histories are mirrored, which would take longest to copy at once, short ones rewound
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,18 @@ class RingSchedule:
         and two blocks, so that no frame is both an image and in need of one.
         """
         blocks = min(self.most_blocks, max(2, -(-3 * history // self.block_frames)))
-        if self.policy is RingPolicy.MIRROR:
+        if self.mirrors(history):
             blocks = max(blocks, 2 - (-history // self.block_frames))
         return self.block_frames * blocks
 
+    def mirrors(self, history: int) -> bool:
+        """Whether a ring of so many past frames is mirrored."""
+        long = history > _LONG_BLOCKS * self.block_frames
+        return self.policy is RingPolicy.MIRROR or (self.policy is RingPolicy.MIXED and long)
+
     def mirror_distance(self, history: int) -> int:
         """Frames from a frame to its mirror image; 0 where the ring is rewound."""
-        return self.span(history) - self.block_frames if self.policy is RingPolicy.MIRROR else 0
+        return self.span(history) - self.block_frames if self.mirrors(history) else 0
 
     def copied_share(self, history: int) -> float:
         """Frames copied per frame written, in the long run and with whole blocks."""
@@ -103,7 +110,7 @@ class RingSchedule:
     def stagger(self, index: int, history: int) -> int:
         """Frames into its span at which ring number ``index`` begins; before anything that needs an image."""
         last = self.span(history) - self.block_frames
-        if self.policy is RingPolicy.MIRROR:
+        if self.mirrors(history):
             last -= history
         return index * self.block_frames % (last + 1)
 

@@ -54,11 +54,13 @@ class Limits:
     """Bounds for the kernel selection; see :class:`schedc.schedule.KernelSchedule`.
 
     ``accumulators``: registers that a tile's sums may take; the others hold operands and weights.
+    ``rewind_blocks``, ``rings``: most blocks and policy of :class:`schedc.schedule.RingSchedule`.
     """
 
     accumulators: int
     unroll_macs: int
     rewind_blocks: int
+    rings: str
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _description(name: str) -> dict[str, Any]:
 def _target(name: str, data: dict[str, object]) -> Target:
     codegen = cast(dict[str, str | int], data["codegen"])
     vectors = cast(dict[str, str | int], data["vectors"])
-    limits = cast(dict[str, int], data["limits"])
+    limits = cast(dict[str, Any], data["limits"])
     facts = cast(dict[str, dict[str, float | str]], data["facts"])
     return Target(
         name=name,
@@ -140,7 +142,7 @@ def _target(name: str, data: dict[str, object]) -> Target:
             bool(codegen["machine_scheduler"]),
         ),
         vectors=Vectors(int(vectors["lanes"]), int(vectors["registers"]), str(vectors["weights"])),
-        limits=Limits(limits["accumulators"], limits["unroll_macs"], limits["rewind_blocks"]),
+        limits=Limits(limits["accumulators"], limits["unroll_macs"], limits["rewind_blocks"], limits["rings"]),
         mac=tuple(cast(list[str], data["mac"])),
         subnormals=tuple(cast(list[str], data["subnormals"])),
         in_order=bool(data["in_order"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from helpers.captures import EXAMPLES, graph_of
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from schedc.compiler import core_graph, make_options, planning_passes, read_capture
 from schedc.ir.ops import Conv
 from schedc.ir.program import Level, Program
-from schedc.passes.select_kernels import lane_widths
+from schedc.passes.select_kernels import lane_widths, select_rings
 from schedc.pipeline import run_passes
 from schedc.schedule import RingPolicy, RingSchedule
 from schedc.targets.base import TARGET_NAMES, load_target
@@ -72,6 +73,21 @@ def test_a_ring_has_room_for_two_blocks_at_least(tile: int, tiles: int, most: in
     span = rings.span(history)
     assert 2 * rings.block_frames <= span <= most * rings.block_frames
     assert span % rings.block_frames == 0
+
+
+@pytest.mark.parametrize(("history", "mirrored"), [(4 * 48, False), (4 * 48 + 1, True)])
+def test_mixed_rings_mirror_long_histories(history: int, mirrored: bool) -> None:
+    mixed = RingSchedule(48, 16, copy_frames=8, policy=RingPolicy.MIXED)
+    alike = replace(mixed, policy=RingPolicy.MIRROR if mirrored else RingPolicy.REWIND)
+    assert mixed.mirrors(history) == mirrored
+    assert mixed.span(history) == alike.span(history)
+    assert mixed.mirror_distance(history) == alike.mirror_distance(history)
+
+
+@pytest.mark.parametrize(("channels", "policy"), [(4, RingPolicy.MIXED), (32, RingPolicy.REWIND)])
+def test_rings_that_would_fill_the_memory_are_rewound(channels: int, policy: RingPolicy) -> None:
+    layer = graph_of(("c", Conv(1, channels, 1), "x"), ("d", Conv(channels, 1, 3, 1000), "c"))
+    assert select_rings(layer, load_target("m33"), 48).policy is policy
 
 
 @examples_per_test(30)
