@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.captures import capture_of, compile_for, graph_of, interpret_core
 from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_targets
 
 from schedc.analysis.paired_cells import share_loop
-from schedc.compiler import make_options
+from schedc.compiler import compile_graph, make_options
 from schedc.cost.model import predict_kernel
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, LstmCell
 from schedc.planning import plan_graph
+from schedc.schedule import ScheduleOverrides
 
 BLOCK = 24
 
@@ -44,6 +47,20 @@ def test_bits(graph: Graph, target: str, cores: int) -> None:
     for calls in ([1] * 400, [BLOCK] * 16 + [16], cut_blocks(400, BLOCK, 3)):
         found = Loaded(compilation, compilation.pack(capture)).process(x, calls)
         assert_same_bits(found, wanted, f"{target}, {cores} cores, calls of {calls[:3]}")
+
+
+@pytest.mark.parametrize("target", [*native_targets(), "aarch64", "a8"])
+def test_input_columns_in_a_loop(target: str) -> None:
+    """A sum of inputs that is a loop of its own cannot be mixed with anything else."""
+    graph = graph_of(("in", Conv(1, 6, 1), "x"), ("a", LstmCell(6, 4), "in"), ("head", Conv(4, 1), "a"))
+    capture, options = capture_of(graph, prewarm=100), make_options(target, block=BLOCK)
+    loops = replace(options, schedule=ScheduleOverrides((("*", (("unroll_macs", 1),)),)))
+    x = np.random.default_rng(1).normal(0.0, 0.5, (1, 200)).astype(np.float32)
+    wanted = interpret_core(capture, x, options.contract)
+    for chosen in (options, loops):
+        compilation = compile_graph(capture.graph, chosen)
+        found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(200, BLOCK, 3))
+        assert_same_bits(found, wanted, target)
 
 
 @pytest.mark.parametrize(
