@@ -9,7 +9,8 @@ from helpers.captures import graph_of
 
 from schedc.autoscheduler import rank
 from schedc.compiler import make_options
-from schedc.cost.features import KernelFeatures, activation_work, kernel_features
+from schedc.cost.activations import activation_work
+from schedc.cost.features import KernelFeatures, kernel_features
 from schedc.cost.model import Bounds, kernel_bounds
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
