@@ -30,6 +30,8 @@ from schedc.schedule import WeightRoute
 # Vectors that an element-wise step is written across for machines that issue in order: more of them run out of
 # registers in the middle of a tanh.
 _TOGETHER = 4
+# Columns whose loads LLVM may move about: its scheduler would begin with all of a kernel's and run out of registers.
+_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -363,6 +365,8 @@ class _Convolution:
         if not self.layout.roll_columns:
             sample = self.samples(pointer)
             for column in range(self.op.columns):
+                if column % _AHEAD == 0:
+                    weights = self.b.opaque(weights)
                 totals = self.column(sample, column, self.b.at(weights, column * column_bytes), totals)
             return totals
 
@@ -377,13 +381,27 @@ class _Convolution:
     def column(
         self, sample: Callable[[Number, int], Value], column: Number, weights: Value, totals: list[list[Value]]
     ) -> list[list[Value]]:
-        """One multiply-accumulate per vector of the block and frame of the tile."""
-        vectors = [self.b.load(self._vector(weights, number), self.b.vector) for number in range(len(totals))]
-        result: list[list[Value]] = [[] for _ in totals]
-        for frame in self.k.tile:
-            x = sample(column, frame)
-            for number, w in enumerate(vectors):
-                result[number].append(self.k.math.mac(w, x, totals[number][frame]))
+        """One multiply-accumulate per vector of the block and frame of the tile.
+
+        Of weights and samples the fewer are held, and the others fetched one by one.
+        """
+        mac, result = self.k.math.mac, [list(row) for row in totals]
+
+        def weight(number: int) -> Value:
+            return self.b.load(self._vector(weights, number), self.b.vector)
+
+        if len(totals) < len(self.k.tile):
+            held = [weight(number) for number in range(len(totals))]
+            for frame in self.k.tile:
+                x = sample(column, frame)
+                for row, w in zip(result, held, strict=True):
+                    row[frame] = mac(w, x, row[frame])
+            return result
+        samples = [sample(column, frame) for frame in self.k.tile]
+        for number, row in enumerate(result):
+            w = weight(number)
+            for frame, x in enumerate(samples):
+                row[frame] = mac(w, x, row[frame])
         return result
 
     # -- samples ---------------------------------------------------------------------
