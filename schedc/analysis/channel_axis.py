@@ -13,6 +13,10 @@ from schedc.ir.ops import Activation, Combine, Conv, Input, Op, Scale, Slice
 from schedc.ir.program import Kernel, Stage
 from schedc.schedule import KernelSchedule, WeightRoute
 
+# Vectors that an element-wise step is written across for machines that issue in order: more of them run out of
+# registers in the middle of a tanh.
+TOGETHER = 4
+# Where samples are taken as lanes of registers; see ``reads_lanes``.
 _MOST_LANES, _MOST_FRAMES = 8, 2
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
-from schedc.analysis.channel_axis import reads_lanes, sampled_in_memory
+from schedc.analysis.channel_axis import TOGETHER, reads_lanes, sampled_in_memory
 from schedc.analysis.tap_sharing import shares_taps
 from schedc.cost.activations import activation_depth, activation_work
 from schedc.ir.contract import Contract
@@ -82,9 +82,6 @@ class KernelFeatures:
         return self.macs + self.arithmetic + self.divisions + self.moves + self.memory
 
 
-_TOGETHER = 4  # as :mod:`schedc.backends.llvm.channels` writes them
-
-
 def kernel_features(
     graph: Graph, kernel: Kernel, schedule: KernelSchedule, contract: Contract | None = None
 ) -> KernelFeatures:
@@ -121,7 +118,7 @@ def kernel_features(
         lanes=schedule.lanes,
         across_channels=schedule.across_channels,
         folded=total["folded"],
-        together=min(_TOGETHER, schedule.stream_vectors(max(graph[name].channels for name in kernel.nodes))),
+        together=min(TOGETHER, schedule.stream_vectors(max(graph[name].channels for name in kernel.nodes))),
     )
 
 
@@ -191,7 +188,7 @@ def _channel_node(
         work = activation_work(node.op.kind, contract)
         for key in ("arithmetic", "divisions"):
             counts[key] += work[key] * vectors
-        counts["dependent"] += work["arithmetic"] * -(-vectors // _TOGETHER)
+        counts["dependent"] += work["arithmetic"] * -(-vectors // TOGETHER)
         counts["weights"] += work["constants"]
     return counts
 
