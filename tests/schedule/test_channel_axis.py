@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from schedc.analysis.channel_axis import can_hold_channels
 from schedc.backends.packing import start_state
+from schedc.cli import main
 from schedc.compiler import Compilation, compile_graph, core_graph, core_weights, make_options, read_capture
 from schedc.errors import UserError
 from schedc.host.code import host_program
@@ -280,3 +281,11 @@ def test_the_written_file_reproduces_the_code(target: str) -> None:
     assert any(schedule.across_channels for schedule in chosen.program.schedules.values())
     again = parse_schedule(schedule_text(decisions(chosen.program)).encode(), "FILE")
     assert compile_graph(graph, replace(options, schedule=again)).code.elf == chosen.code.elf
+
+
+def test_explain_names_the_axis(capsys: pytest.CaptureFixture[str]) -> None:
+    for block, found in (("1", True), ("64", False)):
+        assert main(["explain", str(CAPTURES / "a2_lite.nam"), "--target", "avx2", "--block", block]) == 0
+        text = capsys.readouterr().out
+        assert ("1x4 channels" in text) is found
+        assert ("tiles of frames x lanes, with channels across the lanes" in text) is found
