@@ -14,8 +14,9 @@ from typing import cast
 
 import numpy as np
 
+from schedc.analysis.channel_axis import frame_floats
 from schedc.analysis.tap_sharing import aligns_taps
-from schedc.backends.weight_layout import ConvLayout, FloatArray, LstmLayout, conv_layout, pad
+from schedc.backends.weight_layout import ChannelLayout, ConvLayout, FloatArray, LstmLayout, convolution_layout, pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
@@ -29,15 +30,16 @@ SEGMENT_ALIGN = 16  # floats
 
 @dataclass(frozen=True)
 class Slot:
-    """Memory a kernel touches: planar rows of ``channels`` channels.
+    """Memory a kernel touches: planar rows of ``channels`` channels, or interleaved frames of ``frame_floats`` floats.
 
-    ``row_bytes`` is 0 where the distance between rows is an argument (rings).  ``scratch_offset``
+    ``row_bytes``, from one channel to the next, is 0 where it is an argument (planar rings).  ``scratch_offset``
     is the place in tile scratch, or -1 for rows of a whole block.
     """
 
     channels: int
     row_bytes: int
     scratch_offset: int = -1
+    frame_floats: int = 1
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Binding:
-    """The arguments of one kernel: streams behind the slots, dilations in frames, weight fields."""
+    """The arguments of one kernel: streams behind the slots, dilations in floats, weight fields."""
 
     places: tuple[Placement | None, ...]  # None: tile scratch
     dilations: tuple[int, ...]
@@ -171,12 +173,12 @@ class _Binder:
             aligned = aligns_taps(op, self.schedule)
             if past and not self.schedule.share_taps and not aligned:
                 dilation = len(self.dilations)
-                self.dilations.append(op.dilation)
+                self.dilations.append(op.dilation * self.rows[node.operands[0]].frame_floats)
             op = op if aligned else replace(op, dilation=1)
         weights = self.weight_fields(name, op)
         stores = self.stores(name)
         wide = not isinstance(op, Slice) and (
-            isinstance(op, LstmCell) or node.channels * self.schedule.tile_vectors > self.schedule.register_values
+            isinstance(op, LstmCell) or self.schedule.stream_vectors(node.channels) > self.schedule.register_values
         )
         return Step(op, operands, stores, wide, dilation, weights)
 
@@ -198,7 +200,8 @@ class _Binder:
     def add_slot(self, key: tuple[str, str], place: Placement) -> int:
         if key not in self.slot_of:
             self.slot_of[key] = len(self.slots)
-            self.slots.append(Slot(place.channels, 0 if place.is_ring else 4 * place.row_frames))
+            row_bytes = 4 if place.is_interleaved else 0 if place.is_ring else place.row_bytes
+            self.slots.append(Slot(place.channels, row_bytes, frame_floats=place.frame_floats))
             self.places.append(place)
         return self.slot_of[key]
 
@@ -206,8 +209,12 @@ class _Binder:
         key = ("scratch", name)
         if key not in self.slot_of:
             self.slot_of[key] = len(self.slots)
-            row_bytes = 4 * self.schedule.tile_frames
-            self.slots.append(Slot(self.stage.graph[name].channels, row_bytes, self.scratch[name]))
+            channels = self.stage.graph[name].channels
+            if self.schedule.across_channels:
+                slot = Slot(channels, 4, self.scratch[name], frame_floats(channels, self.schedule))
+            else:
+                slot = Slot(channels, 4 * self.schedule.tile_frames, self.scratch[name])
+            self.slots.append(slot)
             self.places.append(None)
         return self.slot_of[key]
 
@@ -217,7 +224,7 @@ class _Binder:
             case Conv():
                 if op.start is Start.NOTHING:
                     self.constants.use(NEGATIVE_ZERO)
-                layout = conv_layout(op, self.schedule)
+                layout = convolution_layout(op, self.schedule)
                 return self.add_field("conv", name, layout.floats, _conv_packer(layout))
             case LstmCell():
                 lstm = LstmLayout(op, self.schedule.lanes)
@@ -239,13 +246,15 @@ class _Binder:
         self, key: str, node: str, floats: int, pack: Callable[[Mapping[str, FloatArray]], FloatArray]
     ) -> tuple[tuple[str, int], ...]:
         offset = self.floats
-        # Whole groups of four, so that lane loads of the next field stay aligned with its padding.
-        self.floats += pad(floats, 4)
-        self.fields.append(Field(node, pad(floats, 4), pack))
+        # Whole groups of four, so that lane loads of the next field stay aligned with its padding; whole vectors
+        # where weights are loaded as such.
+        padded = pad(floats, self.schedule.lanes if self.schedule.across_channels else 4)
+        self.floats += padded
+        self.fields.append(Field(node, padded, pack))
         return ((key, offset),)
 
 
-def _conv_packer(layout: ConvLayout) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+def _conv_packer(layout: ConvLayout | ChannelLayout) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
     return lambda parameters: layout.pack(dict(parameters))
 
 

@@ -6,7 +6,8 @@ fills them from a capture, so the two cannot disagree; neither needs LLVM.
 A convolution is cut into *blocks* of output channels whose accumulators sit in registers together.
 A block holds its start values, then tap by tap, column by column, one weight per output of the
 block.  Weights that are fetched as lanes of a four-float vector are padded so that such a load
-never crosses into the next tap (or column, where columns are looped over).
+never crosses into the next tap (or column, where columns are looped over).  Where vectors hold channels, a block
+is whole vectors of them.
 """
 
 from __future__ import annotations
@@ -134,6 +135,74 @@ def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
     roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs and not share
     lanes = 4 if schedule.weight_route is WeightRoute.LANE else 1
     return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns, share)
+
+
+@dataclass(frozen=True)
+class ChannelLayout:
+    """A convolution's weights for vectors of ``lanes`` output channels, the last padded with zeros.  Offsets in floats.
+
+    A block is some vectors whose sums are held in registers together: their biases, then tap by tap, column by
+    column, a vector of weights each.
+    """
+
+    op: Conv
+    lanes: int
+    block_vectors: int
+    roll_taps: bool
+    roll_columns: bool
+
+    @property
+    def vectors(self) -> int:
+        return pad(self.op.out_channels, self.lanes) // self.lanes
+
+    @cached_property
+    def blocks(self) -> list[tuple[int, int]]:
+        """(first vector, vectors) of each block.  All but the last are equally long."""
+        size = -(-self.vectors // -(-self.vectors // self.block_vectors))
+        return [(first, min(size, self.vectors - first)) for first in range(0, self.vectors, size)]
+
+    def start_floats(self, vectors: int) -> int:
+        """Of a block of so many vectors, and likewise below."""
+        return vectors * self.lanes if self.op.start is Start.BIAS else 0
+
+    def column_floats(self, vectors: int) -> int:
+        return vectors * self.lanes
+
+    def tap_floats(self, vectors: int) -> int:
+        return self.op.columns * self.column_floats(vectors)
+
+    def block_floats(self, vectors: int) -> int:
+        return self.start_floats(vectors) + self.op.kernel_size * self.tap_floats(vectors)
+
+    @property
+    def floats(self) -> int:
+        return sum(self.block_floats(vectors) for _, vectors in self.blocks)
+
+    def pack(self, parameters: dict[str, FloatArray]) -> FloatArray:
+        """The field's content for one capture's weight [out, columns, taps] and bias [out]."""
+        lines = parameters["weight"].transpose(2, 1, 0).reshape(-1, self.op.out_channels)
+        if self.op.start is Start.BIAS:
+            lines = np.concatenate([parameters["bias"][None], lines])
+        padded = np.zeros((len(lines), self.vectors * self.lanes), np.float32)
+        padded[:, : self.op.out_channels] = lines
+        parts = [padded[:, at * self.lanes : (at + count) * self.lanes].reshape(-1) for at, count in self.blocks]
+        return np.concatenate(parts)
+
+
+def channel_layout(op: Conv, schedule: KernelSchedule) -> ChannelLayout:
+    """The layout that a ``schedule`` of vectors of channels asks for."""
+    outputs = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    block = schedule.channel_vectors(min(outputs, op.out_channels))
+    per_tap = block * schedule.tile_vectors * op.columns
+    # As in ``conv_layout``, a source narrow enough for registers is never looped over.
+    wide = schedule.stream_vectors(op.in_channels) > schedule.register_values
+    roll_columns = wide and per_tap > schedule.unroll_macs
+    roll_taps = op.kernel_size > 1 and per_tap * op.kernel_size > schedule.unroll_macs
+    return ChannelLayout(op, schedule.lanes, block, roll_taps, roll_columns)
+
+
+def convolution_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout | ChannelLayout:
+    return channel_layout(op, schedule) if schedule.across_channels else conv_layout(op, schedule)
 
 
 @dataclass(frozen=True)

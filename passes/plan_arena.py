@@ -4,7 +4,8 @@
 
 Rings and LSTM states live for ever.  Rows without history are shared by streams that are never
 alive together; all rows are equally long, so a tile touches the same frames in each of them and a
-stream may take over the row of one that ends in the same kernel.  Tile scratch is shared by all kernels.
+stream may take over the row of one that ends in the same kernel.  For that interleaved streams share with their
+equals only.  Tile scratch is shared by all kernels.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from schedc.analysis.channel_axis import frame_floats, interleaved_streams, sampled_in_memory
 from schedc.analysis.liveness import LiveRange, live_ranges
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
@@ -51,6 +53,9 @@ class _Planner:
     rows: dict[str, Placement] = field(default_factory=dict)
     size: int = 0
 
+    def __post_init__(self) -> None:
+        self.interleaved = interleaved_streams(self.stage, self.schedules)
+
     def take(self, bytes_needed: int) -> int:
         offset = self.size
         self.size = align(offset + bytes_needed)
@@ -68,7 +73,9 @@ class _Planner:
         self._place_rings(rings, ranges, positions)
         plain = [node for node in homed if node.name not in self.rows]
         self.rows.update({n.name: received[n.name] for n in plain if n.name in received})
-        self._place_rows([n for n in plain if n.name not in received], ranges)
+        own = [n for n in plain if n.name not in received]
+        for floats in sorted({self._frame_floats(n) for n in own}):
+            self._place_rows([n for n in own if self._frame_floats(n) == floats], ranges, floats)
         scratch, scratch_bytes = self._scratch()
         offset = self.take(scratch_bytes)
         slack = 4 * self.rings.copy_frames  # rewinds copy whole vectors
@@ -93,6 +100,9 @@ class _Planner:
             offset += align(place.bytes)
         return places
 
+    def _frame_floats(self, node: Node) -> int:
+        return self.interleaved.get(node.name, 1)
+
     def _place_lstm(self, node: Node) -> Placement:
         """h and c, each padded to whole vectors."""
         padded = align(node.channels, self._kernel_lanes(node))
@@ -103,17 +113,18 @@ class _Planner:
 
     def _place_rings(self, rings: list[Node], ranges: Mapping[str, LiveRange], positions: int) -> None:
         for index, node in enumerate(rings):
-            history = ranges[node.name].history
+            history, floats = ranges[node.name].history, self._frame_floats(node)
             span = self.rings.span(history)
             # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
-            rewound = align(history, self.rings.copy_frames)
+            rewound = history if floats > 1 else align(history, self.rings.copy_frames)
             # Each ring begins one block further into its span than the last: starting over spreads out.
             stagger = self.rings.stagger(index, history)
-            row_frames = self.rings.row_frames(align(rewound + span + self.rings.copy_frames, ALIGNMENT // 4))
-            offset = self.take(4 * node.channels * row_frames)
-            self.rows[node.name] = Placement(
+            row_frames = rewound + span + -(-self.rings.copy_frames // floats)
+            if floats == 1:
+                row_frames = self.rings.row_frames(align(row_frames, ALIGNMENT // 4))
+            place = Placement(
                 base="state",
-                offset=offset,
+                offset=self.size,
                 channels=node.channels,
                 row_frames=row_frames,
                 history=history,
@@ -122,19 +133,23 @@ class _Planner:
                 last_frame=rewound + span - self.rings.block_frames,
                 mirror_distance=self.rings.mirror_distance(history),
                 position_offset=positions + 4 * index,
+                frame_floats=floats,
             )
+            self.take(place.bytes)
+            self.rows[node.name] = place
 
-    def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange]) -> None:
-        """First fit, row by row, in order of definition."""
-        row_frames = self.rings.row_frames(self.rings.block_frames)
-        row_bytes = 4 * row_frames
+    def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange], floats: int) -> None:
+        """First fit, row by row, in order of definition; of streams of ``floats`` floats a frame (1: planar)."""
+        row_frames = self.rings.block_frames if floats > 1 else self.rings.row_frames(self.rings.block_frames)
+        row_bytes = 4 * floats * row_frames
         busy: list[tuple[int, int, LiveRange]] = []  # first row, end row, range
         for node in sorted(nodes, key=lambda n: ranges[n.name].begin):
-            first = _first_row(node.channels, ranges[node.name], busy)
-            busy.append((first, first + node.channels, ranges[node.name]))
-            self.rows[node.name] = Placement("state", first * row_bytes, node.channels, row_frames)
+            place = Placement("state", 0, node.channels, row_frames, frame_floats=floats)
+            first = _first_row(place.rows, ranges[node.name], busy)
+            busy.append((first, first + place.rows, ranges[node.name]))
+            self.rows[node.name] = replace(place, offset=first * row_bytes)
         count = max((end for _, end, _ in busy), default=0)
-        base = self.take(count * 4 * row_frames)
+        base = self.take(count * row_bytes)
         for node in nodes:
             place = self.rows[node.name]
             self.rows[node.name] = replace(place, offset=base + place.offset)
@@ -144,22 +159,25 @@ class _Planner:
         offsets: dict[str, int] = {}
         largest = 0
         for kernel in self.stage.kernels:
-            end = 0
+            end, schedule = 0, self.schedules[kernel.name]
+            sampled = sampled_in_memory(self.stage.graph, kernel, schedule)
             for node in (self.stage.graph[name] for name in kernel.nodes):
-                size = self._scratch_bytes(node, self.schedules[kernel.name])
+                size = self._scratch_bytes(node, schedule, node.name in sampled)
                 if size:
                     offsets[node.name] = end
                     end += align(size)
             largest = max(largest, end)
         return offsets, largest
 
-    def _scratch_bytes(self, node: Node, schedule: KernelSchedule) -> int:
+    def _scratch_bytes(self, node: Node, schedule: KernelSchedule, sampled: bool) -> int:
         if isinstance(node.op, LstmCell):  # the new h, until every unit has read the old one
             return 4 * align(node.channels, schedule.lanes)
         if isinstance(node.op, Slice) or node.name in self.rows:
             return 0
-        wide = node.channels * schedule.tile_vectors > schedule.register_values
-        return 4 * node.channels * schedule.tile_frames if wide else 0
+        if not sampled and schedule.stream_vectors(node.channels) <= schedule.register_values:
+            return 0
+        floats = frame_floats(node.channels, schedule) if schedule.across_channels else node.channels
+        return 4 * floats * schedule.tile_frames
 
 
 def _needs_home(node: Node, ranges: Mapping[str, LiveRange]) -> bool:
@@ -173,15 +191,15 @@ def _is_handoff(node: Node) -> bool:
     return isinstance(node.op, Input | Output) and node.op.handoff
 
 
-def _first_row(channels: int, wanted: LiveRange, busy: list[tuple[int, int, LiveRange]]) -> int:
-    """Where ``channels`` rows fit: in place of an operand that ends here, else the first gap."""
+def _first_row(rows: int, wanted: LiveRange, busy: list[tuple[int, int, LiveRange]]) -> int:
+    """Where so many rows fit: in place of an operand that ends here, else the first gap."""
     for first, end, other in busy:
-        if other.in_place and other.end == wanted.begin and end - first == channels:
+        if other.in_place and other.end == wanted.begin and end - first == rows:
             return first
     blocked = sorted((first, end) for first, end, other in busy if other.end >= wanted.begin)
     row = 0
     for first, end in blocked:
-        if row + channels <= first:
+        if row + rows <= first:
             break
         row = max(row, end)
     return row

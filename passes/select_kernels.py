@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+from schedc.analysis.channel_axis import can_hold_channels
 from schedc.analysis.tap_sharing import aligns_taps, shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op, history
 from schedc.ir.program import Kernel, Level, Program
-from schedc.schedule import KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides, WeightRoute
+from schedc.schedule import KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
@@ -49,13 +50,14 @@ class SelectKernels:
         chosen = self.choose(program.graph, kernel, program.block)
         if self.overrides.apply(kernel.name, chosen) == chosen:
             return chosen
-        # Sharing that the file does not ask for gives way to what it does.
+        # Sharing and an axis that the file does not ask for give way to what it does.
         alone = replace(chosen, weight_vectors=1)
-        for base in (chosen, alone):
+        plain = replace(alone, share_taps=False, align_taps=False)
+        for base in (chosen, alone, plain):
             forced = self.overrides.apply(kernel.name, base)
             if not _obstacle(program.graph, kernel, forced, self.target):
                 return forced
-        forced = self.overrides.apply(kernel.name, replace(alone, share_taps=False))
+        forced = self.overrides.apply(kernel.name, replace(plain, axis=VectorAxis.FRAMES))
         check_legal(program.graph, kernel, forced, self.target)
         return forced
 
@@ -64,9 +66,10 @@ def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedul
     """The target's policy and the longest spans whose rings leave a quarter of its memory to others (where it states
     any); rewinds, which need least, where that is too little.
     """
+    # Blocks of single frames are short, and rings full as soon as ever: more of them.
     rings = RingSchedule(
         block_frames,
-        target.limits.rewind_blocks,
+        target.limits.rewind_blocks * max(1, target.vectors.lanes // block_frames),
         copy_frames=max(8, target.vectors.lanes),
         policy=RingPolicy(target.limits.rings),
         colour="sram_bytes" not in target.facts,  # the others have caches
@@ -95,8 +98,8 @@ def round_up_to_tiles(block: int, schedules: Iterable[KernelSchedule]) -> int:
     return max((-(-block // tile) * tile for tile in tiles), default=block)
 
 
-def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelSchedule]:
-    """Every legal schedule that differs in cost, in a fixed order."""
+def schedule_space(graph: Graph, kernel: Kernel, target: Target, block: int) -> list[KernelSchedule]:
+    """Every legal schedule that differs in cost at blocks of ``block`` frames, in a fixed order."""
     ops = [graph[name].op for name in kernel.nodes]
     width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.limits.accumulators
@@ -120,6 +123,37 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target) -> list[KernelS
             if vectors == 1 or _fits_column(schedule, target):
                 space += [schedule, *_aligned(ops, schedule, target)]
             space += _shared(ops, schedule, target)
+    return space + _channel_space(ops, target, block)
+
+
+def _channel_space(ops: Sequence[Op], target: Target, block: int) -> list[KernelSchedule]:
+    """Schedules with channels across the lanes, where blocks are too small to fill more than a vector with frames."""
+    if block >= target.vectors.lanes:
+        return []
+    space = []
+    most = max(max(op.out_channels, *op.operand_channels) for op in ops)
+    enough = min((lanes for lanes in lane_widths(target) if lanes >= most), default=target.vectors.lanes)
+    for lanes in lane_widths(target):
+        if not 1 < lanes <= enough or not can_hold_channels(ops, lanes):
+            continue
+        vectors = -(-max((op.out_channels for op in ops if isinstance(op, Conv)), default=1) // lanes)
+        room = target.limits.accumulators
+        for frames in range(1, min(block, room) + 1):
+            counts = range(1, min(vectors, room // frames) + 1)
+            for outputs in sorted({lanes * _even_blocks(vectors, count) for count in counts}):
+                schedule = KernelSchedule(
+                    lanes=lanes,
+                    tile_vectors=frames,
+                    output_block=outputs,
+                    pointwise_block=outputs,
+                    unroll_macs=target.limits.unroll_macs,
+                    register_values=room,
+                    weight_route=WeightRoute(target.vectors.weights),
+                    interleave=target.in_order,
+                    share_taps=False,
+                    axis=VectorAxis.CHANNELS,
+                )
+                space.append(schedule)
     return space
 
 
@@ -150,12 +184,24 @@ def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Ta
     if schedule.tile_vectors % schedule.weight_vectors:
         vectors, together = schedule.tile_vectors, schedule.weight_vectors
         return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
-    if schedule.align_taps and schedule.lanes == 1:
+    if schedule.align_taps and (scalar or schedule.across_channels):
         return "align_taps needs vectors of frames", "leave it out"
-    if schedule.share_taps and not may_share([graph[name].op for name in kernel.nodes], schedule):
+    ops = [graph[name].op for name in kernel.nodes]
+    if schedule.across_channels and (scalar or schedule.share_taps or not can_hold_channels(ops, schedule.lanes)):
+        return _channel_obstacle(schedule, target)
+    if schedule.share_taps and not may_share(ops, schedule):
         needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
         return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
     return None
+
+
+def _channel_obstacle(schedule: KernelSchedule, target: Target) -> tuple[str, str]:
+    if target.vectors.lanes == 1:
+        return f"axis channels on {target.name}, which has no vectors", "leave it out"
+    if schedule.share_taps:
+        return "share_taps with axis channels", "leave one of them out"
+    needs = "convolutions without groups, element-wise steps and slices that begin at a multiple of the lanes"
+    return f"axis channels needs {needs}, no other steps", "name the kernels that can have it"
 
 
 def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:

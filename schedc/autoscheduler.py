@@ -17,7 +17,7 @@ from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.program import Kernel, Program
 from schedc.passes.select_kernels import Choose, round_up_to_tiles, schedule_space, select_rings
-from schedc.schedule import KernelSchedule, RingPolicy
+from schedc.schedule import KernelSchedule, RingPolicy, VectorAxis
 from schedc.targets.base import Target
 
 _CLOSE = 1.02  # predictions nearer than this say nothing about which is faster
@@ -33,7 +33,7 @@ class RankedSchedule:
 
 def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int) -> list[RankedSchedule]:
     """Every legal schedule of a kernel, cheapest first; ties go to wider vectors, smaller tiles, smaller blocks."""
-    space = schedule_space(graph, kernel, target)
+    space = schedule_space(graph, kernel, target, block)
     return sorted(
         (RankedSchedule(estimate_cycles(graph, kernel, s, target, contract, block), s) for s in space),
         key=lambda entry: (
@@ -77,15 +77,19 @@ def whole_schedules(program: Program, target: Target, contract: Contract) -> lis
     return sorted(priced, key=lambda entry: entry.cycles_per_sample)
 
 
-def _tile(schedule: KernelSchedule) -> tuple[int, int, int]:
-    return schedule.lanes, schedule.tile_vectors, schedule.output_block
+Tile = tuple[VectorAxis, int, int, int]
 
 
-def _nearest(ranked: list[RankedSchedule], tile: tuple[int, int, int]) -> KernelSchedule:
+def _tile(schedule: KernelSchedule) -> Tile:
+    return schedule.axis, schedule.lanes, schedule.tile_vectors, schedule.output_block
+
+
+def _nearest(ranked: list[RankedSchedule], tile: Tile) -> KernelSchedule:
     """The legal schedule with this tile or the most similar one; the cheaper of equals."""
 
     def distance(entry: RankedSchedule) -> tuple[float, ...]:
-        return tuple(abs(math.log2(a / b)) for a, b in zip(_tile(entry.schedule), tile, strict=True))
+        axis, *numbers = _tile(entry.schedule)
+        return axis != tile[0], *(abs(math.log2(a / b)) for a, b in zip(numbers, tile[1:], strict=True))
 
     return min(ranked, key=distance).schedule
 
@@ -122,10 +126,11 @@ def runner_up(program: Program, kernel: Kernel, target: Target, contract: Contra
 
 
 def choice(ranked: list[RankedSchedule], target: Target) -> RankedSchedule:
-    """The first of a ranking; out of order, of those that are as good within the model's reach, the one with the
+    """The first of a ranking; out of order, of those that are as good within the model's reach, one that may leave
+    its streams interleaved (the cost of planar ones is its neighbours'), and of these the one with the
     fewest passes over the outputs: more of them lost on every such machine (MACHINES.md section 6, item 7).
     """
     if target.in_order:
         return ranked[0]
     close = [entry for entry in ranked if entry.cycles_per_sample <= _CLOSE * ranked[0].cycles_per_sample]
-    return max(close, key=lambda entry: (entry.schedule.lanes, entry.schedule.output_block))
+    return max(close, key=lambda e: (e.schedule.across_channels, e.schedule.lanes, e.schedule.output_block))

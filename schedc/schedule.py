@@ -22,12 +22,20 @@ class WeightRoute(StrEnum):
     SCALAR = "scalar"  # a plain scalar register (no vector unit)
 
 
+class VectorAxis(StrEnum):
+    """What lies across the lanes of a vector.  (Of an LSTM cell always its hidden units.)"""
+
+    FRAMES = "frames"  # neighbouring frames of one channel
+    CHANNELS = "channels"  # neighbouring channels of one frame: no lane is wasted on a small block
+
+
 @dataclass(frozen=True)
 class KernelSchedule:
     """How one kernel's tile loop is built.
 
-    ``lanes``: floats per vector.  ``tile_vectors``: vectors of frames per tile; the tile is
-    ``lanes * tile_vectors`` frames.  ``output_block``: output channels of a convolution whose
+    ``axis``: what a vector holds.  ``lanes``: floats per vector.  ``tile_vectors``: vectors of frames per tile; the
+    tile is ``lanes * tile_vectors`` frames, or ``tile_vectors`` where a vector is channels of one frame.
+    ``output_block``: output channels of a convolution whose
     accumulators are held in registers together; ``pointwise_block`` the same for 1x1 convolutions, whose
     sources sit in registers too.  ``unroll_macs``: a tap loop of more
     multiply-accumulate instructions than this is rolled; so is a channel loop.
@@ -51,10 +59,23 @@ class KernelSchedule:
     share_taps: bool
     weight_vectors: int = 1
     align_taps: bool = False
+    axis: VectorAxis = VectorAxis.FRAMES
 
     @property
     def tile_frames(self) -> int:
-        return self.lanes * self.tile_vectors
+        return self.tile_vectors if self.across_channels else self.lanes * self.tile_vectors
+
+    @property
+    def across_channels(self) -> bool:
+        return self.axis is VectorAxis.CHANNELS
+
+    def channel_vectors(self, channels: int) -> int:
+        """Vectors of one frame of so many channels, where a vector is channels."""
+        return -(-channels // self.lanes)
+
+    def stream_vectors(self, channels: int) -> int:
+        """Vectors of a whole tile of a stream of so many channels."""
+        return (self.channel_vectors(channels) if self.across_channels else channels) * self.tile_vectors
 
 
 class RingPolicy(StrEnum):
@@ -131,6 +152,7 @@ FORCEABLE: dict[str, int] = {
     "weight_vectors": 32,
 }
 FORCEABLE_FLAGS = ("interleave", "share_taps", "align_taps")
+KernelValue = int | bool | WeightRoute | VectorAxis
 RingValue = int | bool | RingPolicy
 
 
@@ -142,7 +164,7 @@ class ScheduleOverrides:
     Values are checked when the file is read (:mod:`schedc.schedule_file`).
     """
 
-    kernels: tuple[tuple[str, tuple[tuple[str, int | bool | WeightRoute], ...]], ...] = ()
+    kernels: tuple[tuple[str, tuple[tuple[str, KernelValue], ...]], ...] = ()
     rings: tuple[tuple[str, RingValue], ...] = ()
     boundaries: tuple[str, ...] = ()
 

@@ -25,9 +25,11 @@ from schedc.ir.program import Program
 from schedc.schedule import (
     FORCEABLE,
     FORCEABLE_FLAGS,
+    KernelValue,
     RingPolicy,
     RingValue,
     ScheduleOverrides,
+    VectorAxis,
     WeightRoute,
 )
 
@@ -63,7 +65,7 @@ def parse_schedule(text: bytes, where: str) -> ScheduleOverrides:
     kernels = []
     for name, values in _mapping(f"{where}: kernels", top.get("kernels") or {}).items():
         place = f"{where}: kernels.{name}"
-        known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route")
+        known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route", "axis")
         checked = tuple((key, _value(place, key, value)) for key, value in _mapping(place, values, known).items())
         kernels.append((name, checked))
     return ScheduleOverrides(tuple(kernels), forced, tuple(begins))
@@ -100,12 +102,16 @@ def _number(where: str, value: Any, most: int, least: int = 1) -> int:
     return value
 
 
-def _value(place: str, key: str, value: Any) -> int | bool | WeightRoute:
+def _value(place: str, key: str, value: Any) -> KernelValue:
     where = f"{place}.{key}"
     if key in FORCEABLE:
         return _number(where, value, FORCEABLE[key])
     if key in FORCEABLE_FLAGS:
         return _flag(where, value)
+    if key == "axis":
+        if value not in list(VectorAxis):
+            raise UserError(where, f"{value!r} is not a vector axis", f"use one of {', '.join(VectorAxis)}")
+        return VectorAxis(value)
     if value not in list(WeightRoute):
         raise UserError(where, f"{value!r} is not a weight route", f"use one of {', '.join(WeightRoute)}")
     return WeightRoute(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from functools import cache
 
 import pytest
@@ -15,7 +16,7 @@ from helpers.machines import FOREIGN, Loaded
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import is_scalar_arithmetic
 from schedc.backends.emulator import Emulator, Machine
-from schedc.compiler import Capture, Compilation, read_capture
+from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice
 from schedc.targets.base import TARGET_NAMES
 
@@ -83,6 +84,37 @@ def test_the_stack_stays_small(model: str, target: str) -> None:
         assert isinstance(loaded.machine, Emulator)
         used = loaded.machine.stack_used_bytes
         assert 0 < used <= MOST_STACK_BYTES, f"{used} bytes of stack on {cores} cores"
+
+
+@pytest.mark.parametrize("target", ["a8", "aarch64"])
+@pytest.mark.parametrize("model", ["a1_nano", "a2", "convnet"])
+def test_the_stack_stays_small_with_channels_across_the_lanes(model: str, target: str) -> None:
+    for block in (1, 3):
+        compilation = compile_for(capture(model).graph, target, block=block)
+        assert any(schedule.across_channels for schedule in compilation.program.schedules.values())
+        loaded = Loaded(compilation, compilation.pack(capture(model)))
+        loaded.process(signal(loaded.inputs, 4, 0), [1] * 4)
+        assert isinstance(loaded.machine, Emulator)
+        assert loaded.machine.stack_used_bytes <= MOST_STACK_BYTES
+
+
+def test_tap_loops_of_channels_touch_no_stack_and_broadcast_from_memory() -> None:
+    """Four frames: each weight vector is loaded once, each sample an operand of its multiply-accumulate."""
+    graph = graph_of(("a", Conv(1, 16, 2), "x"), ("b", Conv(16, 16, 9, 3), "a"), ("c", Conv(16, 16, 9, 3), "b"))
+    code = compile_graph(graph, make_options("avx512", block=4), assembly=True).code
+    loops = [text for text in inner_loops(code.assembly) if text.count("vfmadd") == 4 * 16]
+    assert len(loops) >= 2
+    for text in loops:
+        assert "rsp" not in text
+        assert text.count("{1to16}") + text.count("vbroadcastss") == 4 * 16
+        assert text.count("vmovups") == 16
+
+
+def inner_loops(assembly: str) -> list[str]:
+    """The text between a label and a branch back to it without another label in between."""
+    return [
+        found[1] for found in re.findall(r"\n(\.LBB\d+_\d+):((?:(?!\n\.LBB).)*?)\n\s+j\w+\s+\1\b", assembly, re.DOTALL)
+    ]
 
 
 @pytest.mark.parametrize("target", ["m33", "a8"])

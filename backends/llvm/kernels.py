@@ -13,44 +13,23 @@ from typing import TypeVar
 
 from llvmlite import ir
 
-from schedc.backends.kernel_shape import NEGATIVE_ZERO, KernelShape, Operand, Step
-from schedc.backends.llvm.builder import PTR, VOID, Builder, Number, Value
+from schedc.backends.kernel_shape import KernelShape, Operand, Step
+from schedc.backends.llvm.builder import Number, Value
 from schedc.backends.llvm.convolution import emit_convolution
+from schedc.backends.llvm.kernel_function import KernelFunction
 from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
-from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
+from schedc.backends.llvm.vector_math import InterleavedMath
 from schedc.errors import InternalError
 from schedc.ir.functions import apply_activation
 from schedc.ir.ops import Activation, Combine, Conv, Elementwise, Op, Scale, Slice
 from schedc.ir.primitives import Primitives
 
 
-def kernel_type(shape: KernelShape, native: ir.IntType) -> ir.FunctionType:
-    """n, weights, scratch, then per slot a pointer (and bytes per row of rings), then dilations in bytes."""
-    arguments: list[ir.Type] = [native, PTR, PTR]
-    for slot in shape.slots:
-        if slot.scratch_offset < 0:
-            arguments += [PTR] if slot.row_bytes else [PTR, native]
-    return ir.FunctionType(VOID, [*arguments, *[native] * shape.dilations])
-
-
-class KernelEmitter:
+class KernelEmitter(KernelFunction):
     """Emits one kernel function into a module."""
 
     def __init__(self, function: ir.Function, shape: KernelShape, pointer_bits: int) -> None:
-        self.shape = shape
-        self.b = Builder(function, pointer_bits, shape.schedule.lanes)
-        arguments = iter(function.args)
-        self.frames: Value = next(arguments)
-        self.weights: Value = next(arguments)
-        scratch = next(arguments)
-        self.bases: list[Value] = []
-        self.row_bytes: list[Number] = []
-        for slot in shape.slots:
-            in_scratch = slot.scratch_offset >= 0
-            self.bases.append(self.b.at(scratch, slot.scratch_offset) if in_scratch else next(arguments))
-            self.row_bytes.append(slot.row_bytes or next(arguments))
-        self.dilations: list[Value] = list(arguments)
-        self.math = VectorMath(self.b, shape.contract, self._constant)
+        super().__init__(function, shape, pointer_bits)
         self.values: list[TileValue] = []
         self.slots: list[Memory] = []
 
@@ -107,13 +86,6 @@ class KernelEmitter:
             pointer = self.row(self.slots[slot], channel)
             for v, vector in enumerate(vectors):
                 self.b.store(vector, self.b.at(pointer, v * 4 * self.b.lanes))
-
-    def weight(self, offset: Number) -> Value:
-        """The splat of one weight, ``offset`` floats into the segment."""
-        return self.b.splat(self.b.load(self.b.at(self.weights, self.b.mul(offset, 4)), ir.FloatType()))
-
-    def _constant(self, bits: int) -> Value:
-        return self.weight(self.shape.constants_at + self.shape.constants.index(bits))
 
     # -- steps ---------------------------------------------------------------------
 
@@ -184,9 +156,6 @@ class KernelEmitter:
             else:
                 result += [self.weight(step.offset(name) + index) for index in range(count)]
         return result
-
-    def negative_zero(self) -> Value:
-        return self._constant(NEGATIVE_ZERO)
 
 
 V = TypeVar("V")

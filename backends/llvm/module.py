@@ -15,8 +15,10 @@ from llvmlite import ir
 from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import VOID, Builder
+from schedc.backends.llvm.channels import ChannelEmitter
 from schedc.backends.llvm.elf import finish_object
-from schedc.backends.llvm.kernels import KernelEmitter, kernel_type
+from schedc.backends.llvm.kernel_function import kernel_type
+from schedc.backends.llvm.kernels import KernelEmitter
 from schedc.backends.llvm.recurrent import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, KernelCall, ModuleParts, StageEmitter
@@ -112,6 +114,8 @@ def _emit_kernels(function: ir.Function, shapes: tuple[KernelShape, ...], pointe
         emit_cells(function, (shapes[0], shapes[1]), pointer_bits)
     elif isinstance(shapes[0].steps[0].op, LstmCell):
         emit_cell(function, shapes[0], pointer_bits)
+    elif shapes[0].schedule.across_channels:
+        ChannelEmitter(function, shapes[0], pointer_bits).emit()
     else:
         KernelEmitter(function, shapes[0], pointer_bits).emit()
 

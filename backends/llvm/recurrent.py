@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import I32, Builder, Number, Value
-from schedc.backends.llvm.kernels import kernel_type
+from schedc.backends.llvm.kernel_function import kernel_type
 from schedc.backends.llvm.tile_values import Memory
 from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
 from schedc.backends.weight_layout import LstmLayout

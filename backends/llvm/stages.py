@@ -104,9 +104,9 @@ class StageEmitter:
         before = b.ir.block
 
         def rewind() -> None:
-            target = b.at(self.state, place.offset + 4 * (place.rewound_frame - place.history))
-            distance = b.ir.mul(b.ir.sub(found, b.number(place.rewound_frame)), b.number(4))
-            arguments = [target, place.channels, 4 * place.row_frames, distance, place.history]
+            target = b.at(self.state, place.offset + place.frame_bytes * (place.rewound_frame - place.history))
+            distance = b.ir.mul(b.ir.sub(found, b.number(place.rewound_frame)), b.number(place.frame_bytes))
+            arguments = [target, place.rows, place.row_bytes, distance, place.history * place.frame_floats]
             self._call_support(self.parts.support.rewind, arguments)
 
         rewound = b.when(full, rewind)
@@ -122,10 +122,10 @@ class StageEmitter:
 
         def copy() -> None:
             begin = b.ir.select(b.ir.icmp_signed(">", position, zone), position, zone)
-            source = b.at(b.at(self.state, place.offset), b.ir.mul(begin, b.number(4)))
-            row_bytes, count = 4 * place.row_frames, b.ir.sub(moved, begin)
-            target = b.at(source, -4 * place.mirror_distance)
-            self._call_support(self.parts.support.copy, [target, row_bytes, source, row_bytes, place.channels, count])
+            source = b.at(b.at(self.state, place.offset), b.ir.mul(begin, b.number(place.frame_bytes)))
+            row_bytes, count = place.row_bytes, b.mul(b.ir.sub(moved, begin), place.frame_floats)
+            target = b.at(source, -place.frame_bytes * place.mirror_distance)
+            self._call_support(self.parts.support.copy, [target, row_bytes, source, row_bytes, place.rows, count])
 
         b.when(b.ir.icmp_signed(">", moved, zone), copy)
 
@@ -138,7 +138,7 @@ class StageEmitter:
         """Channel 0 of a stream at frame 0 of this block."""
         base = {"state": self.state, "handoff_in": self.source, "handoff_out": self.target}[place.base]
         pointer = self.b.at(base, place.offset)
-        return self.b.at(pointer, self.b.mul(self.positions[name], 4)) if place.is_ring else pointer
+        return self.b.at(pointer, self.b.mul(self.positions[name], place.frame_bytes)) if place.is_ring else pointer
 
     # -- inputs and outputs ------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class StageEmitter:
                 continue
             arguments.append(self.address(place, names.get(id(place), "")))
             if not slot.row_bytes:
-                arguments.append(b.number(4 * place.row_frames))
+                arguments.append(b.number(place.row_bytes))
         return [*arguments, *(b.number(4 * dilation) for dilation in kernel.binding.dilations)]
 
 
@@ -239,6 +239,9 @@ class InitEmitter:
     def _fill_ring(self, name: str, place: Placement) -> None:
         self.b.store(I32(place.first_frame), self.b.at(self.state, place.position_offset))
         begin = place.first_frame - place.history
+        if place.is_interleaved:
+            self._fill_frames(name, place, begin)
+            return
         if self.parts.layout.silence[self.number, name].per_channel > 1:
             self._copy(name, place, begin, place.history)
             return
@@ -249,6 +252,26 @@ class InitEmitter:
         arguments = [self._row(place, begin), self.b.number(place.channels), row_bytes, self.b.number(count)]
         self.b.ir.call(self.parts.support.fill, [*arguments, self._start(name)])
 
+    def _fill_frames(self, name: str, place: Placement, begin: int) -> None:
+        """The start state, a channel's constant or its whole history, into an interleaved ring."""
+        b, given = self.b, self.parts.layout.silence[self.number, name].per_channel
+        target, source = self._row(place, begin), self._start(name)
+
+        def copy(to: Value, origin: Value, origin_bytes: int, floats: int) -> None:
+            """A few floats a frame: the target's frames, the origin's lines."""
+            sizes = [b.number(value) for value in (origin_bytes, place.history, floats)]
+            b.ir.call(self.parts.support.copy, [to, b.number(place.frame_bytes), origin, *sizes])
+
+        def channel(_: Value, carried: list[Value]) -> list[Value]:
+            to, origin = carried
+            copy(to, origin, 4, 1)
+            return [b.at(to, 4), b.at(origin, 4 * given)]
+
+        if given > 1:
+            b.loop(place.channels, [target, source], channel)
+        else:
+            copy(target, source, 0, place.channels)
+
     def _copy(self, name: str, place: Placement, first_frame: int, count: int) -> None:
         """``count`` floats of every row, from the start state."""
         b, given = self.b, 4 * self.parts.layout.silence[self.number, name].per_channel
@@ -257,7 +280,7 @@ class InitEmitter:
         b.ir.call(self.parts.support.copy, [*target, self._start(name), *sizes])
 
     def _row(self, place: Placement, frame: int) -> Value:
-        return self.b.at(self.state, place.offset + 4 * frame)
+        return self.b.at(self.state, place.offset + place.frame_bytes * frame)
 
     def _start(self, name: str) -> Value:
         """Where the blob holds a start state."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from schedc.backends.llvm.builder import Number, Value
+from schedc.errors import InternalError
 
 Row = tuple[Value, ...]  # the vectors of one channel
 
@@ -41,3 +42,30 @@ class Memory:
 
 
 TileValue = Registers | Memory
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A stream in memory: where channel 0 of the tile's first frame is, bytes to the next channel and frame."""
+
+    pointer: Value
+    channel_bytes: Number
+    frame_bytes: int
+
+    @property
+    def is_interleaved(self) -> bool:
+        return self.frame_bytes > 4
+
+
+@dataclass(frozen=True)
+class ChannelValue:
+    """A step's value: ``rows``, for each vector of channels its frames, in registers; or in memory; or both."""
+
+    rows: Sequence[Row] | None
+    memory: Frames | None
+
+
+def in_memory(value: ChannelValue) -> Frames:
+    if value.memory is None:
+        raise InternalError("a stream in registers was read from memory")
+    return value.memory

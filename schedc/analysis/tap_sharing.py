@@ -49,7 +49,8 @@ def writes_out_taps(op: Conv, schedule: KernelSchedule) -> bool:
 
 def overlaps_tile(op: Conv, schedule: KernelSchedule) -> bool:
     """Whether the vectors of samples of some tap straddle the tile's own first frame, or vectors of its frames."""
-    return op.history > 0 and op.dilation < schedule.tile_frames and op.dilation % schedule.lanes != 0
+    near = op.history > 0 and op.dilation < schedule.tile_frames
+    return near and op.dilation % schedule.lanes != 0 and not schedule.across_channels
 
 
 def aligns_taps(op: Conv, schedule: KernelSchedule) -> bool:

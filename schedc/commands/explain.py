@@ -29,6 +29,7 @@ _LEGEND = (
     "predicted     cycles per sample by the cost model, not measured",
     "runner-up     the next best vectors x lanes x out, and how much more it is predicted to take",
 )
+_CHANNELS = "channels      tiles of frames x lanes, with channels across the lanes"
 
 
 def explain(
@@ -73,6 +74,10 @@ def explain(
         write_gantt(gantt, balance, heading(report))
 
 
+def _across_channels(fact: KernelFacts) -> bool:
+    return fact.tile.endswith("channels")
+
+
 def _kernels(facts: list[KernelFacts]) -> None:
     columns = ["kernel", ">stage", ">shape", ">MACs", ">act", ">tile", ">out", "taps", "bound", ">weights"]
     rows = [
@@ -82,7 +87,7 @@ def _kernels(facts: list[KernelFacts]) -> None:
             str(fact.shape),
             f"{fact.macs_per_sample:,}",
             f"{fact.activations_per_sample:,}",
-            fact.tile.split()[0],
+            fact.tile if _across_channels(fact) else fact.tile.split()[0],
             str(fact.output_block),
             fact.taps,
             fact.bound,
@@ -99,7 +104,8 @@ def _kernels(facts: list[KernelFacts]) -> None:
     rows.append(["total", "", f"{shapes}", *totals])
     print_table([*columns, ">predicted", ">runner-up"], rows)
     say()
-    for line in _LEGEND:
+    across = any(_across_channels(fact) for fact in facts)
+    for line in (*_LEGEND, _CHANNELS) if across else _LEGEND:
         say(line)
 
 

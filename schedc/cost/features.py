@@ -6,16 +6,29 @@ All counts are of vector operations (of ``lanes`` floats, or scalars without a v
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
+from schedc.analysis.channel_axis import TOGETHER, reads_lanes, sampled_in_memory
 from schedc.analysis.tap_sharing import aligns_taps, overlaps_tile, shares_taps
+from schedc.cost.activations import activation_depth, activation_work
 from schedc.ir.contract import Contract
-from schedc.ir.functions import apply_activation
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, LstmCell, Op, Output, Scale, Slice, Start, history
+from schedc.ir.ops import (
+    Activation,
+    ActivationKind,
+    Combine,
+    Conv,
+    Input,
+    LstmCell,
+    Op,
+    Output,
+    Scale,
+    Slice,
+    Start,
+    history,
+)
 from schedc.ir.program import Kernel
 from schedc.schedule import FORCEABLE, KernelSchedule, WeightRoute
 
@@ -34,6 +47,9 @@ class KernelFeatures:
     with a start and an end.  ``frames`` of the tile, ``lanes`` of a vector.  ``carried``: a tile waits for the
     one before it.  ``splices``: vectors cut out of two.  ``straddles``: some load covers a part of what the tile's
     frames were stored by.
+
+    ``across_channels``: a vector is channels of one frame.  Only then are there ``folded``: loads of samples that
+    are operands of multiply-accumulates, and ``together``: vectors whose activation is evaluated step by step.
     """
 
     macs: float
@@ -52,6 +68,14 @@ class KernelFeatures:
     carried: bool = False
     splices: float = 0.0
     straddles: bool = False
+    across_channels: bool = False
+    folded: float = 0
+    together: float = 0
+
+    @property
+    def vectors(self) -> float:
+        """Vectors whose activation is evaluated side by side."""
+        return self.together if self.across_channels else self.frames / self.lanes
 
     @property
     def memory(self) -> float:
@@ -71,11 +95,15 @@ def kernel_features(
     total: Counter[str] = Counter()
     inside = set(kernel.nodes)
     depth: dict[str, float] = {}
+    sampled = sampled_in_memory(graph, kernel, schedule)
     for name in kernel.nodes:
         node = graph[name]
         if isinstance(node.op, LstmCell):
             return _lstm(node.op, schedule, contract)
-        total.update(_node(graph, node, inside, schedule, contract))
+        count = _channel_node if schedule.across_channels else _node
+        total.update(count(graph, node, inside, schedule, contract))
+        if node.name in sampled and not _leaves(graph, node, inside) and not _is_wide(node, schedule):
+            total["stores"] += schedule.stream_vectors(node.channels)
         depth[name] = _own_depth(node.op, contract) + max(
             (depth.get(operand, 0.0) for operand in node.operands), default=0.0
         )
@@ -95,6 +123,9 @@ def kernel_features(
         lanes=schedule.lanes,
         splices=total["splices"],
         straddles=total["straddles"] > 0,
+        across_channels=schedule.across_channels,
+        folded=total["folded"],
+        together=min(TOGETHER, schedule.stream_vectors(max(graph[name].channels for name in kernel.nodes))),
     )
 
 
@@ -135,6 +166,73 @@ def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, 
     return counts
 
 
+def _channel_node(
+    graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract
+) -> Counter[str]:
+    """Where a vector is channels of one frame.  Kernels around this one are taken to be alike."""
+    vectors = schedule.stream_vectors(node.channels)
+    counts: Counter[str] = Counter()
+    if _leaves(graph, node, inside):
+        if _stays_interleaved(graph, node):
+            counts["stores"] += vectors
+        else:
+            counts.update(dict.fromkeys(("stores", "moves"), node.channels * schedule.tile_vectors))
+    elif _is_wide(node, schedule):
+        counts["stores"] += vectors
+    if isinstance(node.op, Conv):
+        counts.update(_channel_convolution(graph, node, inside, schedule))
+        return counts
+    if isinstance(node.op, Slice):
+        return counts
+    for operand in (graph[name] for name in node.operands):
+        if operand.name not in inside and not _stays_interleaved(graph, operand):
+            counts.update(dict.fromkeys(("loads", "moves"), node.channels * schedule.tile_vectors))
+        elif operand.name not in inside or _is_wide(operand, schedule):
+            counts["loads"] += vectors
+    if isinstance(node.op, Combine | Scale):
+        counts["arithmetic"] += vectors
+    if isinstance(node.op, Activation):
+        work = activation_work(node.op.kind, contract)
+        for key in ("arithmetic", "divisions"):
+            counts[key] += work[key] * vectors
+        counts["dependent"] += work["arithmetic"] * -(-vectors // TOGETHER)
+        counts["weights"] += work["constants"]
+    return counts
+
+
+def _stays_interleaved(graph: Graph, node: Node) -> bool:
+    """Whether a stream could be, as far as that does not depend on other kernels' schedules."""
+    ends = [reader.op for reader in graph.consumers(node.name)] + [node.op]
+    return node.channels > 1 and not any(isinstance(op, Input | Output | LstmCell) for op in ends)
+
+
+def _channel_convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+    op, frames = node.op, schedule.tile_vectors
+    assert isinstance(op, Conv)
+    terms = op.columns * op.kernel_size
+    vectors = schedule.channel_vectors(op.out_channels)
+    outputs = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    block = min(vectors, schedule.channel_vectors(outputs))
+    blocks = -(-vectors // block)
+    source = graph[node.operands[0]]
+    in_registers = op.kernel_size == 1 and source.name in inside and not _is_wide(source, schedule)
+    counts: Counter[str] = Counter()
+    if in_registers and reads_lanes(op.in_channels, schedule):
+        counts["moves"] = 0 if schedule.weight_route is WeightRoute.LANE else terms * frames * blocks
+    elif schedule.weight_route is WeightRoute.LANE and _stays_interleaved(graph, source):
+        counts["loads"] = schedule.channel_vectors(op.in_channels) * op.kernel_size * frames * blocks
+    else:
+        # One operand of a multiply-accumulate may be in memory: the sample, if it is of use only once.
+        once = schedule.weight_route is WeightRoute.BROADCAST and (block == 1 or frames == 1)
+        counts["folded" if once else "weights"] = terms * frames * blocks
+    counts["macs"] = vectors * terms * frames
+    counts["loads"] += vectors * (terms + (op.start is Start.BIAS))
+    counts["moves"] += vectors * (frames - 1) if op.start is Start.BIAS else 0
+    counts["chain"] = terms * blocks
+    counts["blocks"] = blocks
+    return counts
+
+
 def _leaves(graph: Graph, node: Node, inside: Container[str]) -> bool:
     """Whether a node's value is stored for others: another kernel, an output, a later block."""
     readers = graph.consumers(node.name)
@@ -154,7 +252,7 @@ def kernel_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
 
 def _is_wide(node: Node, schedule: KernelSchedule) -> bool:
     """Whether a value goes through memory inside its kernel (a view is read where its source is)."""
-    return not isinstance(node.op, Slice) and node.channels * schedule.tile_vectors > schedule.register_values
+    return not isinstance(node.op, Slice) and schedule.stream_vectors(node.channels) > schedule.register_values
 
 
 def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
@@ -234,69 +332,3 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
         lanes=schedule.lanes,
         carried=True,
     )
-
-
-def activation_work(kind: ActivationKind, contract: Contract | None = None) -> Counter[str]:
-    """Operations of one evaluation of an activation, counted by evaluating its definition."""
-    counter, _ = _evaluate(kind, contract or Contract())
-    return counter.counts + Counter({"constants": len(counter.constants) + _PARAMETERS.get(kind, 0)})
-
-
-def activation_depth(kind: ActivationKind, contract: Contract) -> float:
-    """Its longest path of dependent operations; a division counts as several."""
-    return _evaluate(kind, contract)[1]
-
-
-_PARAMETERS = {ActivationKind.LEAKY_HARDTANH: 4, ActivationKind.LEAKY_RELU: 1, ActivationKind.PRELU: 1}
-_DIVISION_DEPTH = 4.0  # of a multiply-accumulate's latency
-
-
-@functools.cache
-def _evaluate(kind: ActivationKind, contract: Contract) -> tuple[_Counting, float]:
-    counter = _Counting(contract)
-    return counter, apply_activation(counter, kind, 0.0, [0.0] * _PARAMETERS.get(kind, 0))
-
-
-class _Counting:
-    """Primitives on nothing: a value is the number of operations in a row behind it."""
-
-    def __init__(self, contract: Contract) -> None:
-        self.contract = contract
-        self.counts: Counter[str] = Counter()
-        self.constants: set[float] = set()
-
-    def constant(self, value: float) -> float:
-        self.constants.add(value)
-        return 0.0
-
-    def bits(self, value: int) -> float:
-        self.constants.add(float(value))
-        return 0.0
-
-    def add(self, a: float, b: float) -> float:
-        self.counts["arithmetic"] += 1
-        return max(a, b) + 1
-
-    sub = mul = maximum = add
-
-    def mac(self, a: float, b: float, c: float) -> float:
-        return self.add(max(a, b), c)
-
-    def div(self, a: float, b: float) -> float:
-        self.counts["divisions"] += 1
-        return max(a, b) + _DIVISION_DEPTH
-
-    def where_greater(self, a: float, b: float, yes: float, no: float) -> float:
-        self.counts["arithmetic"] += 2
-        return max(a, b, yes, no) + 1
-
-    def bits_and(self, a: float, b: float) -> float:
-        self.counts["arithmetic"] += 1
-        return max(a, b) + 0.25  # one cycle of a multiply-accumulate's four
-
-    bits_or = bits_add = bits_sub = bits_and
-
-    def shift_left(self, a: float, count: int) -> float:
-        return self.bits_and(a, 0.0)
-
-    shift_right = shift_left

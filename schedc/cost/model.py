@@ -78,8 +78,7 @@ def _waiting_cycles(features: KernelFeatures, target: Target) -> float:
     if target.pipeline is None:
         return 0.0
     operation = target.pipeline.kinds["add"]
-    vectors = features.frames / features.lanes
-    return features.dependent * max(0.0, operation.latency - vectors * operation.issue)
+    return features.dependent * max(0.0, operation.latency - features.vectors * operation.issue)
 
 
 def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, block: int) -> Bounds:
@@ -89,8 +88,6 @@ def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, 
     width = max(features.lanes / target.vectors.lanes, target.fact("narrowest_vector_cost"))
     crossing = (4 * features.lanes - 4) / _LINE_BYTES  # of vectors at any float's address
     lines = 1 + target.fact("line_crossing_cost") * crossing
-    tiles = min(-(-block // features.frames), target.fact("reorder_window") / features.instructions)
-    in_flight = 1.0 if features.carried else max(1.0, max(1.0, features.blocks) * tiles)
     return Bounds(
         mac=width
         * (
@@ -102,9 +99,9 @@ def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, 
         memory=lines
         * width
         * (target.fact("load_cycles") * features.loads + target.fact("store_cycles") * features.stores)
-        + target.fact("weight_load_cycles") * features.weights,
+        + target.fact("weight_load_cycles") * (features.weights + features.folded),
         issue=features.instructions / target.fact("issue_width"),
-        latency=target.fact("mac_latency_cycles") * max(features.depth, features.chain) / in_flight,
+        latency=target.fact("mac_latency_cycles") * _waiting_depth(features, target, block),
         overhead=_overhead(features, target, block) + _forward_stall(features, target, block),
     )
 
@@ -115,6 +112,17 @@ def _forward_stall(features: KernelFeatures, target: Target, block: int) -> floa
     """
     just_stored = features.straddles and block <= features.frames
     return target.fact("forward_stall_cycles") if just_stored else 0.0
+
+
+def _waiting_depth(features: KernelFeatures, target: Target, block: int) -> float:
+    """Dependent operations of a tile that no other work hides."""
+    reach = target.fact("reorder_window") / features.instructions
+    if features.across_channels:
+        # Only the newest tap waits for the kernel before, so that kernels that follow fill the window too.
+        return features.depth / max(1.0, reach)
+    tiles = min(-(-block // features.frames), reach)
+    in_flight = 1.0 if features.carried else max(1.0, max(1.0, features.blocks) * tiles)
+    return max(features.depth, features.chain) / in_flight
 
 
 def _mac_cycles(target: Target, contract: Contract) -> float:

@@ -34,6 +34,7 @@ class StatePlace:
 
     ``offset`` of row 0 and ``position`` (of the ring's position, -1: no ring) in bytes; ``rows`` of
     ``row_frames`` floats each; the ``history`` floats before the position are the past (an LSTM's: the first).
+    ``frame_floats``: 1, or of interleaved rows the floats from one frame to the next.
     """
 
     node: str
@@ -42,6 +43,14 @@ class StatePlace:
     row_frames: int
     history: int
     position: int
+    frame_floats: int = 1
+
+    def held(self, floats: FloatArray) -> FloatArray:
+        """All of it, [rows, frames], from the state."""
+        first, count = self.offset // 4, self.row_frames * self.frame_floats
+        if self.frame_floats > 1:
+            return floats[first : first + count].reshape(self.row_frames, self.frame_floats).T[: self.rows]
+        return floats[first : first + self.rows * count].reshape(self.rows, count)
 
 
 def state_places(program: Program, stages: Sequence[int]) -> list[StatePlace]:
@@ -56,7 +65,8 @@ def state_places(program: Program, stages: Sequence[int]) -> list[StatePlace]:
         for node, place in stage.arena.rows.items():
             if place.is_ring and place.history > (found[node].history if node in found else 0):
                 sizes = (place.channels, place.row_frames, place.history)
-                found[node] = StatePlace(node, begin + place.offset, *sizes, begin + place.position_offset)
+                position = begin + place.position_offset
+                found[node] = StatePlace(node, begin + place.offset, *sizes, position, place.frame_floats)
         for node, place in stage.arena.lstm.items():
             sizes = (place.channels, place.row_frames, stage.graph[node].channels)
             found[cells_of(node)] = StatePlace(cells_of(node), begin + place.offset, *sizes, -1)
@@ -77,8 +87,6 @@ def silent_rows(code: LoadedCode, weights: Weights, places: Sequence[StatePlace]
     floats, words = state.view(np.float32), state.view(np.int32)
     rows: dict[str, FloatArray] = {}
     for place in places:
-        first = place.offset // 4
-        held = floats[first : first + place.rows * place.row_frames].reshape(place.rows, place.row_frames)
         end = int(words[place.position // 4]) if place.position >= 0 else place.history
-        rows[place.node] = held[:, end - place.history : end].copy()
+        rows[place.node] = place.held(floats)[:, end - place.history : end].copy()
     return rows

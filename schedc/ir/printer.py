@@ -71,6 +71,7 @@ def _kernels(graph: Graph, kernels: Iterable[Kernel], program: Program) -> Itera
         chosen = ""
         if schedule:
             chosen = f" tile={schedule.tile_vectors}x{schedule.lanes} block={schedule.output_block}"
+            chosen += " of channels" if schedule.across_channels else ""
         yield f"  kernel {kernel.name}{chosen}"
         for name in kernel.nodes:
             yield f"    {describe_node(graph[name])}"
@@ -90,7 +91,8 @@ def print_arena(arena: Arena) -> Iterator[str]:
     rows += [(place.base, place.offset, f"%{name}", place) for name, place in arena.sent.items()]
     for base, offset, name, place in sorted(rows, key=lambda row: row[:3]):
         ring = f" history={place.history} position@{place.position_offset}" if place.is_ring else ""
-        yield f"{base}+{offset:#08x} {place.channels}x{place.row_frames} frames{ring} {name}"
+        form = " interleaved" if place.is_interleaved else ""
+        yield f"{base}+{offset:#08x} {place.channels}x{place.row_frames} frames{form}{ring} {name}"
     for name, place in arena.lstm.items():
         yield f"state+{place.offset:#08x} h and c of %{name}"
     yield f"state+{arena.scratch_offset:#08x} tile scratch, {arena.scratch_bytes} bytes"

@@ -33,9 +33,12 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a stream lives in its stage's memory: planar rows, one per channel.
+    """Where a stream lives in its stage's memory: planar rows, one per channel; or interleaved, one row in which the
+    channels of a frame lie beside each other.
 
-    ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  A ring has
+    ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  ``frame_floats``: floats from
+    one frame to the next, 1 in planar rows, all channels and what fills their last vector in an interleaved one.
+    A ring has
     ``history`` > 0 past frames kept in front of the current block; its position (frame 0 of the next
     block) moves on by each block and, once it is past ``last_frame``, is rewound to ``rewound_frame``,
     the history with it; or it is put back by ``mirror_distance`` frames, where the history has been
@@ -52,14 +55,31 @@ class Placement:
     last_frame: int = 0
     mirror_distance: int = 0  # 0: the ring is rewound
     position_offset: int = -1  # where in the state the ring's position is kept
+    frame_floats: int = 1
 
     @property
     def is_ring(self) -> bool:
         return self.history > 0
 
     @property
+    def is_interleaved(self) -> bool:
+        return self.frame_floats > 1
+
+    @property
+    def frame_bytes(self) -> int:
+        return 4 * self.frame_floats
+
+    @property
+    def rows(self) -> int:
+        return 1 if self.is_interleaved else self.channels
+
+    @property
+    def row_bytes(self) -> int:
+        return self.frame_bytes * self.row_frames
+
+    @property
     def bytes(self) -> int:
-        return 4 * self.channels * self.row_frames
+        return self.rows * self.row_bytes
 
 
 @dataclass(frozen=True)

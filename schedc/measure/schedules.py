@@ -77,6 +77,9 @@ def _count(loops: NativeLoops, loaded: Loaded) -> int:
 def _label(whole: WholeSchedule) -> str:
     """The tile that most kernels have, as vectors x lanes x outputs, and the rings."""
     schedules, rings = whole.program.schedules, whole.program.rings
-    tiles = [f"{s.tile_vectors}x{s.lanes}x{s.output_block}" for s in schedules.values()]
+    tiles = [
+        f"{s.tile_vectors}x{s.lanes}x{s.output_block}" + (" channels" if s.across_channels else "")
+        for s in schedules.values()
+    ]
     common = max(dict.fromkeys(tiles), key=tiles.count)
     return f"{common} {rings.policy} {rings.most_blocks}" if rings else common

@@ -64,7 +64,7 @@ def _facts(compilation: Compilation, bound: BoundKernel, shape: int, other: str)
         shape=shape,
         macs_per_sample=sum(macs(op) for op in ops),
         activations_per_sample=sum(_activations(op) for op in ops),
-        tile=f"1x{schedule.lanes} units" if recurrent else f"{schedule.tile_vectors}x{schedule.lanes} frames",
+        tile=f"1x{schedule.lanes} units" if recurrent else f"{schedule.tile_vectors}x{schedule.lanes} {schedule.axis}",
         output_block=schedule.output_block,
         taps=_taps(bound),
         bound=_deciding_bound(compilation, bound),
@@ -87,6 +87,9 @@ def _runner_up(compilation: Compilation, bound: BoundKernel) -> str:
     if other is None:
         return "-"
     tile = f"{other.schedule.tile_vectors}x{other.schedule.lanes}x{other.schedule.output_block}"
+    mine = compilation.program.schedules[bound.name]
+    if other.schedule.axis is not mine.axis:
+        tile += f" {other.schedule.axis}"
     return f"{tile} {100 * other.loses_by:+.1f} %"
 
 
@@ -97,14 +100,14 @@ def _activations(op: object) -> int:
 
 
 def _taps(bound: BoundKernel) -> str:
-    from schedc.backends.weight_layout import conv_layout
+    from schedc.backends.weight_layout import convolution_layout
 
     convolutions = [step.op for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
     if not convolutions:
         return "-"
     if bound.shape.schedule.share_taps:
         return "shared"
-    rolled = any(conv_layout(op, bound.shape.schedule).roll_taps for op in convolutions)
+    rolled = any(convolution_layout(op, bound.shape.schedule).roll_taps for op in convolutions)
     return "looped" if rolled else "unrolled"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.backends.weight_layout import ConvLayout, LstmLayout, block_channels
+from schedc.backends.weight_layout import ChannelLayout, ConvLayout, LstmLayout, block_channels
 from schedc.ir.ops import Conv, LstmCell, Start
 
 
@@ -83,3 +83,28 @@ def test_lstm_weights_by_unit_block_column_and_gate(inputs: int, hidden: int, la
         units = unpacked[:, :, gate].transpose(0, 2, 1).reshape(-1, columns)
         assert np.array_equal(units[:hidden], table[gate * hidden : (gate + 1) * hidden])
         assert not units[hidden:].any()
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 4), st.sampled_from(Start), st.integers(1, 5))
+def test_vectors_of_channels_hold_zeros_beyond_the_last(
+    columns: int, outputs: int, taps: int, start: Start, block: int
+) -> None:
+    op = Conv(columns, outputs, taps, start=start)
+    layout = ChannelLayout(op, 4, min(block, -(-outputs // 4)), False, False)
+    shapes = op.parameters()
+    rng = np.random.default_rng(1)
+    parameters = {key: rng.normal(size=shape).astype(np.float32) for key, shape in shapes.items()}
+    packed = layout.pack(parameters)
+    assert packed.size == layout.floats
+    at, seen = 0, 0
+    for first, vectors in layout.blocks:
+        assert first == seen and vectors <= layout.block_vectors
+        channels = slice(4 * first, 4 * (first + vectors))
+        lines = [parameters["bias"]] if start is Start.BIAS else []
+        lines += [parameters["weight"][:, column, tap] for tap in range(taps) for column in range(columns)]
+        for line in lines:
+            wanted = np.pad(line[channels], (0, 4 * vectors - line[channels].size))
+            assert np.array_equal(packed[at : at + 4 * vectors], wanted)
+            at += 4 * vectors
+        seen += vectors
+    assert (at, seen) == (layout.floats, layout.vectors)

@@ -53,7 +53,7 @@ def spans(stage: Stage, block_frames: int) -> Iterator[Span]:
     for name, place in arena.rows.items():
         if place.base != "state":
             continue
-        begin, size = place.offset, 4 * place.channels * place.row_frames
+        begin, size = place.offset, place.bytes
         if place.is_ring:
             yield Span(f"ring {name}", begin, begin + size, -2, end)
             yield Span(f"position {name}", place.position_offset, place.position_offset + 4, -2, end)

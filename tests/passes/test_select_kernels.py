@@ -36,7 +36,7 @@ def check(program: Program, target: str) -> None:
         schedule = program.schedules[kernel.name]
         assert schedule.lanes in lane_widths(load_target(target))
         assert schedule.tile_vectors >= 1 and schedule.output_block >= 1
-        assert schedule.output_block * schedule.tile_vectors < registers
+        assert schedule.stream_vectors(schedule.output_block) < registers
         # Every kernel's last tile ends inside what a row holds.
         tiles = -(-program.block // schedule.tile_frames)
         assert tiles * schedule.tile_frames <= program.rings.block_frames

@@ -9,13 +9,14 @@ from helpers.captures import graph_of
 
 from schedc.autoscheduler import rank
 from schedc.compiler import make_options
-from schedc.cost.features import KernelFeatures, activation_work, kernel_features
+from schedc.cost.activations import activation_work
+from schedc.cost.features import KernelFeatures, kernel_features
 from schedc.cost.model import Bounds, kernel_bounds
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output, Start
 from schedc.ir.program import Kernel
-from schedc.schedule import KernelSchedule, WeightRoute
+from schedc.schedule import KernelSchedule, VectorAxis, WeightRoute
 from schedc.targets.base import load_target
 
 KERNEL = Kernel("k", ("conv", "act", "mix"))
@@ -130,6 +131,22 @@ def test_a_long_filter_shares_its_taps_and_a_dilated_one_cannot(target: str) -> 
         fir = graph_of(("fir", Conv(1, 1, 2048, dilation), "x"))
         ranked = rank(fir, Kernel("k", ("fir",)), machine, contract, 64)
         assert ranked[0].schedule.share_taps == (dilation == 1)
+
+
+def test_counts_with_channels_across_the_lanes() -> None:
+    """Two frames a tile; both widths fit a vector of 8, whose lanes a 1x1 convolution reads from registers."""
+    across = replace(schedule(2), axis=VectorAxis.CHANNELS)
+    features = kernel_features(graph(), KERNEL, across)
+    assert features.macs == 2 * (2 * 3 + 2)
+    assert features.loads == 6 + 1 + 2 + 1  # vectors of weights and biases
+    assert features.folded == 2 * 6  # samples of the convolution
+    assert features.moves == 2 * 2 + 1 + 1 + 2  # lanes of the 1x1's source; second start values; the scattered output
+    assert features.stores == 2  # the caller reads it, so it is planar
+    assert features.arithmetic == 2 * 2
+    assert (features.chain, features.depth, features.frames) == (6 + 2, 6 + 2 + 2, 2)
+    four = kernel_features(graph(), KERNEL, replace(across, tile_vectors=4))
+    assert four.stores == 4 + 4  # of more frames the 1x1's samples are read from tile scratch
+    assert four.folded == 4 * (6 + 2)
 
 
 def test_activation_work_counts_the_definition() -> None:
