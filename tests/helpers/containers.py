@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import lief
 
-RUN = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4, ctypes.c_int)
-
 
 @dataclass(frozen=True)
 class Contents:
