@@ -52,7 +52,7 @@ toolchains:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends make gcc g++ libc6-dev cmake gcc-arm-none-eabi qemu-system-arm \
 	  qemu-user gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1 \
-	  clang libclang-rt-dev
+	  clang libclang-rt-dev lld
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage coverage.xml

@@ -39,6 +39,7 @@ def compile_capture(
     core_speeds: Sequence[float] = (),
     schedule: ModelPath | None = None,
     math: str = "exact",
+    object_format: str = "elf",
     name: str | None = None,
     prewarm: bool = True,
     core_0_5_5_layer1x1_post_film: bool = False,
@@ -52,13 +53,14 @@ def compile_capture(
     the kernels that begin stages 1, 2, ....  ``mac``: ``"fused"`` or ``"unfused"``.  ``math``:
     ``"exact"`` or ``"fast"`` (tanh and sigmoid within 6e-7).  ``name``: what symbols and files are called
     (default: from the file's name).  ``schedule``: a schedule file.
+    ``object_format``: ``"elf"``, ``"coff"`` (Windows) or ``"macho"`` (macOS).
     ``prewarm``: the blob's start state is silence, else zero.  ``with_texts`` adds LLVM IR and assembly.
     Raises UserError for anything the caller can mend.
     """
     chosen = name or c_identifier(chain_name(path))
     if name is not None and c_identifier(name) != name.lower():
         raise UserError("--name", f"{name!r} is not a C identifier")
-    options = make_options(target, cores, block, mac, split, core_speeds, schedule, math)
+    options = make_options(target, cores, block, mac, split, core_speeds, schedule, math, object_format)
     capture = read_source(path, slim, BuildOptions(core_0_5_5_layer1x1_post_film))
     if observers or with_texts:
         compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)
@@ -89,10 +91,11 @@ def make_artifact(
         shared[RUNTIME_NAME] = runtime_header()
     return Artifact(
         compilation.name,
-        compilation.code.elf,
+        compilation.object_file,
         pack_from_silence(compilation.packing, compilation.program.graph, capture, prewarm),
         c_header(compilation.program, facts),
         make_report(compilation, capture),
         extras,
         shared,
+        options.object_format,
     )

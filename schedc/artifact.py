@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schedc.backends.object_format import ObjectFormat
 from schedc.errors import UserError
 
 
@@ -17,7 +18,7 @@ from schedc.errors import UserError
 class Artifact:
     """The results of :func:`schedc.compile`.
 
-    ``code``: the ELF relocatable; ``weights``: the blob of the capture; ``header``: C99;
+    ``code``: the object, a file of ``object_format``; ``weights``: the blob of the capture; ``header``: C99;
     ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...);
     ``shared``: texts by whole file name, the same for every capture.
     """
@@ -29,6 +30,7 @@ class Artifact:
     report: Mapping[str, object]
     extras: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
+    object_format: ObjectFormat = ObjectFormat.ELF
 
     def files(self) -> dict[str, bytes]:
         """File name -> content of everything ``write`` writes."""
@@ -36,12 +38,12 @@ class Artifact:
             f"{self.name}.h": self.header,
             f"{self.name}.json": json.dumps(self.report, indent=2) + "\n",
             f"{self.name}_weights.c": weights_as_c(self.name, self.weights),
-            f"{self.name}_weights.S": weights_as_assembly(self.name),
+            f"{self.name}_weights.S": weights_as_assembly(self.name, self.object_format),
             **{f"{self.name}{ending}": text for ending, text in self.extras.items()},
             **self.shared,
         }
         return {
-            f"{self.name}.o": self.code,
+            f"{self.name}{self.object_format.ending}": self.code,
             f"{self.name}_weights.bin": self.weights,
             **{name: text.encode() for name, text in texts.items()},
         }
@@ -77,16 +79,25 @@ def weights_as_c(name: str, weights: bytes) -> str:
     body = ",\n".join("  " + ", ".join(f"0x{byte:02x}" for byte in row) for row in rows)
     return (
         f"/* The weight blob of {name}; see {name}.h. */\n"
-        "#if defined(__GNUC__)\n__attribute__((aligned(64)))\n#endif\n"
+        "#if defined(__GNUC__)\n__attribute__((aligned(64)))\n"
+        "#elif defined(_MSC_VER)\n__declspec(align(64))\n#endif\n"
         f"const unsigned char {name}_weights[{len(weights)}] = {{\n{body}\n}};\n"
     )
 
 
-def weights_as_assembly(name: str) -> str:
-    """A GNU assembler file that includes ``NAME_weights.bin``."""
+_CONSTANTS = {
+    ObjectFormat.ELF: '.rodata, "a"',
+    ObjectFormat.COFF: '.rdata, "dr"',
+    ObjectFormat.MACHO: "__TEXT, __const",
+}
+
+
+def weights_as_assembly(name: str, object_format: ObjectFormat = ObjectFormat.ELF) -> str:
+    """A file for the assembler of GNU or Clang that includes ``NAME_weights.bin``."""
+    symbol = f"_{name}_weights" if object_format is ObjectFormat.MACHO else f"{name}_weights"
     return (
         f"/* The weight blob of {name}; assemble with -I pointing at {name}_weights.bin. */\n"
-        '    .section .rodata, "a"\n    .balign 64\n'
-        f"    .global {name}_weights\n{name}_weights:\n"
+        f"    .section {_CONSTANTS[object_format]}\n    .balign 64\n"
+        f"    .global {symbol}\n{symbol}:\n"
         f'    .incbin "{name}_weights.bin"\n'
     )

@@ -45,6 +45,12 @@ def compile_command(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of symbols and files.  [default: from the file's name]")
     ] = None,
+    object_format: Annotated[
+        str,
+        typer.Option(
+            "--object", metavar="elf|coff|macho", help="The object's format; coff for Windows, macho for macOS."
+        ),
+    ] = "elf",
     dump_passes: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write NN-pass-name.txt and .dot after every pass.")
     ] = None,
@@ -74,6 +80,7 @@ def compile_command(
             schedule=schedule,
             name=name,
             prewarm=not no_prewarm,
+            object_format=object_format,
             texts=emit_texts,
             old_film=core_0_5_5_film,
             dump_folder=dump_passes,

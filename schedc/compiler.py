@@ -16,9 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from schedc.backends.llvm.containers import contained
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
 from schedc.backends.llvm.reschedule import reschedule
+from schedc.backends.object_format import convention_of
 from schedc.ir.graph import Graph
 from schedc.pipeline import Observer
 from schedc.planning import (
@@ -69,6 +72,11 @@ class Compilation(Plan):
     def state_bytes(self) -> int:
         return state_layout(self.program).total_bytes
 
+    @cached_property
+    def object_file(self) -> bytes:
+        """The code in the container that was asked for."""
+        return contained(self.code.elf, self.options.object_format)
+
 
 def compile_graph(
     graph: Graph, options: Options, name: str = "capture", observers: Sequence[Observer] = (), assembly: bool = False
@@ -80,8 +88,10 @@ def compile_graph(
 
 def emit_plan(plan: Plan, name: str, assembly: bool = False) -> ObjectCode:
     """A plan to an object whose symbols begin with ``name``; the texts show LLVM's order."""
-    module = lower_program(plan.program, plan.layout, plan.options.target, name)
-    code = emit_object(module, plan.options.target, assembly)
+    convention = convention_of(plan.options.target, plan.options.object_format)
+    target = convention.applied_to(plan.options.target)
+    module = lower_program(plan.program, plan.layout, target, name, convention)
+    code = emit_object(module, target, assembly)
     return replace(code, elf=reschedule(code.elf, plan.options.target))
 
 

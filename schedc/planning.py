@@ -16,6 +16,7 @@ from pathlib import Path
 
 from schedc.analysis.stage_costs import HandoffCost
 from schedc.autoscheduler import cheapest
+from schedc.backends.object_format import ObjectFormat, convention_of, format_named
 from schedc.backends.packing import PackingList, packing_list
 from schedc.backends.weight_blob import BlobLayout, plan_blob
 from schedc.cost.model import predict_kernel
@@ -80,6 +81,7 @@ class Options:
     core_speeds: tuple[float, ...] = ()  # relative, one per core; empty: equal cores
     schedule: ScheduleOverrides = field(default_factory=ScheduleOverrides)  # what a schedule file forces
     tuned: bool = False  # the schedule was measured here, not asked for
+    object_format: ObjectFormat = ObjectFormat.ELF
 
     @property
     def frames(self) -> int:
@@ -191,6 +193,7 @@ def check_options(options: Options) -> None:
         )
     if contract.subnormals not in target.subnormals:
         raise UserError("contract", f"{target.name} cannot {contract.subnormals} subnormals")
+    convention_of(target, options.object_format)
 
 
 def make_options(
@@ -202,6 +205,7 @@ def make_options(
     core_speeds: Sequence[float] = (),
     schedule: ModelPath | None = None,
     math: str = "exact",
+    object_format: str = "elf",
 ) -> Options:
     """Options from names; ``mac`` None takes the target's default, no ``core_speeds`` mean equal cores.
 
@@ -217,7 +221,10 @@ def make_options(
         math=math_named(math),
     )
     forced = ScheduleOverrides() if schedule is None else read_schedule(schedule)
-    return Options(description, cores, block, contract, tuple(split), tuple(core_speeds), forced)
+    container = format_named(object_format)
+    return Options(
+        description, cores, block, contract, tuple(split), tuple(core_speeds), forced, object_format=container
+    )
 
 
 def math_named(name: str) -> Math:

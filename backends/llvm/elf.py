@@ -24,7 +24,8 @@ from elftools.elf.elffile import ELFFile
 
 from schedc.backends.llvm.elf_attributes import neutral_float_abi
 from schedc.backends.llvm.elf_relocations import Relocation, apply_relocations
-from schedc.backends.llvm.elf_writer import Symbol, write_object
+from schedc.backends.llvm.elf_writer import write_elf
+from schedc.backends.llvm.object_image import Image, Symbol
 from schedc.errors import InternalError
 
 _SHF_WRITE, _SHF_ALLOC = 0x1, 0x2
@@ -33,7 +34,7 @@ _MACHINES = ("EM_ARM", "EM_AARCH64", "EM_X86_64")
 
 
 @dataclass(frozen=True)
-class _Image:
+class _Sections:
     """All kept sections back to back; ``offsets``: section index in the input -> place in ``data``."""
 
     data: bytearray
@@ -48,6 +49,22 @@ def finish_object(elf: bytes, names: Mapping[str, str] | None = None) -> bytes:
     Raises ``InternalError`` with the name of the offending symbol or section when the object refers to
     anything outside itself, owns writable data, or uses a relocation that has no meaning inside one section.
     """
+    file = _open(elf)
+    attributes = file.get_section_by_name(".ARM.attributes")
+    return write_elf(
+        _image(file, names or {}),
+        file.header,
+        None if attributes is None else neutral_float_abi(attributes.data()),
+        stack_note=attributes is None or not _is_microcontroller(attributes),
+    )
+
+
+def read_image(elf: bytes) -> Image:
+    """What is in an object of ours.  Raises as ``finish_object``."""
+    return _image(_open(elf), {})
+
+
+def _open(elf: bytes) -> Any:
     try:
         file = ELFFile(io.BytesIO(elf))
         file_type, machine = file["e_type"], file["e_machine"]
@@ -57,20 +74,20 @@ def finish_object(elf: bytes, names: Mapping[str, str] | None = None) -> bytes:
         raise InternalError(
             f"the emitted object is {file_type} for {machine}, not a little-endian ET_REL of {_MACHINES}"
         )
-    image = _gather(file)
+    return file
+
+
+def _image(file: Any, names: Mapping[str, str]) -> Image:
+    """Sections put together, references resolved; undefined symbols, which nothing refers to then, left out."""
+    sections = _gather(file)
     table = _symbol_table(file)
-    symbols = [_read_symbol(entry, image) for entry in table.iter_symbols()]
-    relocations = _read_relocations(file, image, symbols)
-    apply_relocations(machine, image.data, relocations)
-    attributes = file.get_section_by_name(".ARM.attributes")
-    return write_object(
-        file.header,
-        bytes(image.data),
-        image.alignment,
-        [_renamed(s, names or {}) for s in symbols if s is not None and s.name and not s.name.startswith(".L")],
-        None if attributes is None else neutral_float_abi(attributes.data()),
-        stack_note=attributes is None or not _is_microcontroller(attributes),
-    )
+    symbols = [_read_symbol(entry, sections) for entry in table.iter_symbols()]
+    relocations = _read_relocations(file, sections, symbols)
+    apply_relocations(file["e_machine"], sections.data, relocations)
+    kept = [s for s in symbols if s and s.value is not None and s.name and not s.name.startswith(".L")]
+    kept.sort(key=lambda s: s.binding != "STB_LOCAL")  # stable otherwise
+    renamed = tuple(_renamed(symbol, names) for symbol in kept)
+    return Image(file["e_machine"], bytes(sections.data), sections.alignment, renamed)
 
 
 def rename_exports(elf: bytes, old: str, new: str) -> bytes:
@@ -101,7 +118,7 @@ def _is_microcontroller(attributes: Any) -> bool:
     )
 
 
-def _gather(file: Any) -> _Image:
+def _gather(file: Any) -> _Sections:
     """Concatenate code first, then read-only constants, each at its own alignment."""
     kept = []
     for index, section in enumerate(file.iter_sections()):
@@ -119,7 +136,7 @@ def _gather(file: Any) -> _Image:
         offsets[index] = len(data)
         data += section.data()
         alignment = max(alignment, align)
-    return _Image(data, offsets, alignment)
+    return _Sections(data, offsets, alignment)
 
 
 def _symbol_table(file: Any) -> Any:
@@ -129,26 +146,26 @@ def _symbol_table(file: Any) -> Any:
     return table
 
 
-def _read_symbol(entry: Any, image: _Image) -> Symbol | None:
+def _read_symbol(entry: Any, sections: _Sections) -> Symbol | None:
     """Translate one symbol to image coordinates; None for file names and symbols of dropped sections."""
     index, kind = entry["st_shndx"], entry["st_info"]["type"]
     if index == "SHN_UNDEF" and entry.name:
         # A name that only the dropped unwind tables use stays listed as undefined; it is forgotten with them.
         return Symbol(entry.name, None, 0, "STT_NOTYPE", entry["st_info"]["bind"])
-    if not isinstance(index, int) or index not in image.offsets:
+    if not isinstance(index, int) or index not in sections.offsets:
         return None
-    value = image.offsets[index] + entry["st_value"]
+    value = sections.offsets[index] + entry["st_value"]
     name = "" if kind == "STT_SECTION" else entry.name
     return Symbol(name, value, entry["st_size"], kind, entry["st_info"]["bind"])
 
 
-def _read_relocations(file: Any, image: _Image, symbols: list[Symbol | None]) -> list[Relocation]:
+def _read_relocations(file: Any, sections: _Sections, symbols: list[Symbol | None]) -> list[Relocation]:
     """Relocations that patch kept sections, in image coordinates."""
     found = []
     for section in file.iter_sections():
-        if section["sh_type"] not in ("SHT_REL", "SHT_RELA") or section["sh_info"] not in image.offsets:
+        if section["sh_type"] not in ("SHT_REL", "SHT_RELA") or section["sh_info"] not in sections.offsets:
             continue
-        base = image.offsets[section["sh_info"]]
+        base = sections.offsets[section["sh_info"]]
         for entry in section.iter_relocations():
             symbol = symbols[entry["r_info_sym"]]
             if symbol is None or symbol.value is None:

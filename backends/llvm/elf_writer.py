@@ -6,22 +6,13 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from schedc.backends.llvm.object_image import Image, Symbol
+
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_ARM_ATTRIBUTES = 1, 2, 3, 0x70000003
 _SHF_ALLOC_EXEC = 0x6
 _TYPES = {"STT_NOTYPE": 0, "STT_OBJECT": 1, "STT_FUNC": 2}
 _BINDINGS = {"STB_LOCAL": 0, "STB_GLOBAL": 1, "STB_WEAK": 2}
 _STV_DEFAULT = 0
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """A symbol; ``value`` is its offset in bytes inside the image (bit 0 set: Thumb), None when undefined."""
-
-    name: str
-    value: int | None
-    size: int
-    kind: str
-    binding: str
 
 
 @dataclass(frozen=True)
@@ -36,27 +27,16 @@ class _Section:
     entry_size: int = 0
 
 
-def write_object(
-    header: Any,
-    text: bytes,
-    alignment: int,
-    symbols: list[Symbol],
-    attributes: bytes | None,
-    *,
-    stack_note: bool,
-) -> bytes:
-    """Return an ELF relocatable with ``text`` and ``symbols``; class and machine come from ``header``.
+def write_elf(image: Image, header: Any, attributes: bytes | None, *, stack_note: bool) -> bytes:
+    """Return an ELF relocatable with ``image``; class, machine and flags come from ``header``.
 
     ``stack_note`` adds ``.note.GNU-stack``: "needs no executable stack".
-    Undefined symbols are left out: the caller has proved that nothing in ``text`` refers to them.
     """
     wide = header["e_ident"]["EI_CLASS"] == "ELFCLASS64"
-    defined = [s for s in symbols if s.value is not None]
-    defined.sort(key=lambda s: s.binding != "STB_LOCAL")  # ELF wants local symbols first; stable otherwise
-    locals_count = 1 + sum(s.binding == "STB_LOCAL" for s in defined)
+    locals_count = 1 + sum(s.binding == "STB_LOCAL" for s in image.symbols)
     names = _StringTable()
-    table = bytes(24 if wide else 16) + b"".join(_pack_symbol(s, names.add(s.name), wide) for s in defined)
-    sections = [_Section(".text", _SHT_PROGBITS, _SHF_ALLOC_EXEC, text, alignment)]
+    table = bytes(24 if wide else 16) + b"".join(_pack_symbol(s, names.add(s.name), wide) for s in image.symbols)
+    sections = [_Section(".text", _SHT_PROGBITS, _SHF_ALLOC_EXEC, image.text, image.alignment)]
     if attributes is not None:
         sections.append(_Section(".ARM.attributes", _SHT_ARM_ATTRIBUTES, 0, attributes, 1))
     if stack_note:

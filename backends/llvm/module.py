@@ -23,6 +23,7 @@ from schedc.backends.llvm.recurrent import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, KernelCall, ModuleParts, StageEmitter
 from schedc.backends.llvm.target_machine import keep_order, target_machine
+from schedc.backends.object_format import Convention
 from schedc.backends.weight_blob import BlobLayout, BoundKernel
 from schedc.errors import InternalError
 from schedc.ir.ops import LstmCell
@@ -58,8 +59,11 @@ def stage_symbol(name: str, stage: int, count: int) -> str:
     return f"{name}_process" if count == 1 else f"{name}_stage{stage}"
 
 
-def lower_program(program: Program, layout: BlobLayout, target: Target, name: str) -> ir.Module:
+def lower_program(
+    program: Program, layout: BlobLayout, target: Target, name: str, convention: Convention | None = None
+) -> ir.Module:
     """The whole module; symbols begin with ``name``."""
+    convention = convention or Convention()
     module = ir.Module(name=name)
     module.triple = target.codegen.triple
     bits, lanes = target.codegen.pointer_bits, target.vectors.lanes
@@ -69,18 +73,22 @@ def lower_program(program: Program, layout: BlobLayout, target: Target, name: st
     count = len(program.stages)
     processes, inits = [], []
     for number in range(count):
-        processes.append(_exported(module, STAGE_TYPE, stage_symbol(name, number, count)))
+        processes.append(_exported(module, STAGE_TYPE, stage_symbol(name, number, count), convention))
         StageEmitter(processes[-1], parts, number).emit()
         init = f"{name}_init" if count == 1 else f"{name}_stage{number}_init"
-        inits.append(_exported(module, INIT_TYPE, init))
+        inits.append(_exported(module, INIT_TYPE, init, convention))
         InitEmitter(inits[-1], parts, number).emit()
     if count > 1:
-        _single_core(module, name, program, processes, inits, bits)
+        _single_core(module, name, program, processes, inits, bits, convention)
+    for function in module.functions:
+        if not function.is_declaration:
+            set.update(function.attributes, convention.attributes)  # llvmlite's own method knows plain words only
     return module
 
 
-def _exported(module: ir.Module, kind: ir.FunctionType, name: str) -> ir.Function:
+def _exported(module: ir.Module, kind: ir.FunctionType, name: str, convention: Convention) -> ir.Function:
     function = ir.Function(module, kind, name)
+    function.calling_convention = convention.calls
     function.attributes.add("nounwind")
     return function
 
@@ -127,10 +135,11 @@ def _single_core(
     processes: list[ir.Function],
     inits: list[ir.Function],
     pointer_bits: int,
+    convention: Convention,
 ) -> None:
     """``NAME_process`` and ``NAME_init`` of a program with several stages."""
     layout = state_layout(program)
-    function = _exported(module, STAGE_TYPE, f"{name}_process")
+    function = _exported(module, STAGE_TYPE, f"{name}_process", convention)
     state, weights, source, target, frames = function.args
     b = Builder(function, pointer_bits, 1)
     handoffs = [b.at(state, offset) for offset in layout.handoffs]
@@ -138,7 +147,7 @@ def _single_core(
     for number, process in enumerate(processes):
         b.ir.call(process, [b.at(state, layout.stages[number]), weights, ends[number], ends[number + 1], frames])
     b.ir.ret_void()
-    function = _exported(module, INIT_TYPE, f"{name}_init")
+    function = _exported(module, INIT_TYPE, f"{name}_init", convention)
     state, weights = function.args
     b = Builder(function, pointer_bits, 1)
     pairs = zip(inits, layout.stages, strict=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from schedc.backends.llvm.elf import rename_exports
 from schedc.backends.llvm.module import ObjectCode
+from schedc.backends.object_format import ObjectFormat, convention_of
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
@@ -15,9 +18,14 @@ _ANY_NAME = "code"  # what functions are called in the cache: captures differ in
 
 
 def compile_cached(graph: Graph, options: Options, name: str = "capture") -> Compilation:
-    """As :func:`schedc.compiler.compile_graph`, with the same bytes; no texts of the code are kept."""
+    """As :func:`schedc.compiler.compile_graph`, with the same bytes; no texts of the code are kept.
+
+    An entry is ELF whatever container is asked for, so formats share it where their code is the same.
+    """
     plan = plan_graph(graph, with_tuned(graph, options))
-    key = cache_key("object", repr(plan.options), plan.layout.digest.hex())
+    convention = convention_of(plan.options.target, plan.options.object_format)
+    options = replace(plan.options, object_format=ObjectFormat.ELF)
+    key = cache_key("object", repr(options), repr(convention), plan.layout.digest.hex())
     cache = default_cache()
     elf = cache.get(key)
     if elf is None:

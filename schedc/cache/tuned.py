@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from schedc.backends.object_format import ObjectFormat
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import UserError
@@ -37,4 +38,5 @@ def with_tuned(graph: Graph, options: Options) -> Options:
 
 
 def _key(graph: Graph, options: Options) -> str:
-    return cache_key("tuned", repr(replace(options, schedule=ScheduleOverrides(), tuned=False)), graph.digest())
+    general = replace(options, schedule=ScheduleOverrides(), tuned=False, object_format=ObjectFormat.ELF)
+    return cache_key("tuned", repr(general), graph.digest())

@@ -34,6 +34,7 @@ class CompileRequest:
     schedule: Path | None
     name: str | None
     prewarm: bool
+    object_format: str
     texts: bool
     old_film: bool
     dump_folder: Path | None
@@ -65,6 +66,7 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
             split=request.split,
             core_speeds=request.core_speeds,
             schedule=request.schedule,
+            object_format=request.object_format,
             name=request.name,
             prewarm=request.prewarm,
             core_0_5_5_layer1x1_post_film=request.old_film,

@@ -146,6 +146,8 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "layout_digest": compilation.layout.digest.hex(),
         "target": options.target.name,
         "target_full_name": options.target.full_name,
+        "object_format": options.object_format.value,
+        "object_file": compilation.name + options.object_format.ending,
         "contract": asdict(options.contract),
         "sample_rate_hz": capture.rate,
         "max_block_frames": options.frames,
@@ -155,7 +157,7 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "pipeline_latency_samples": (options.cores - 1) * options.frames,
         "bytes": {
             "code": loaded_bytes(compilation.code.elf),
-            "object": len(compilation.code.elf),
+            "object": len(compilation.object_file),
             "weights": compilation.layout.total_bytes,
             "state": compilation.state_bytes,
             "stage_states": [arena.state_bytes for arena in arenas],

@@ -66,8 +66,11 @@ class Native:
         memory, begin, _ = self._blocks[address]
         return memory[begin : begin + size].tobytes()
 
+    def address(self, symbol: str) -> int:
+        return int(self._engine.get_function_address(symbol))
+
     def call(self, symbol: str, *arguments: int) -> int:
-        address = self._engine.get_function_address(symbol)
+        address = self.address(symbol)
         assert address, f"no symbol {symbol}"
         pointers = [ctypes.c_void_p] * min(len(arguments), 4) + [ctypes.c_int] * (len(arguments) - 4)
         result = ctypes.CFUNCTYPE(ctypes.c_int, *pointers)(address)(*arguments)

@@ -1,0 +1,34 @@
+"""What every object of ours is, whatever file it comes in: one image of code and constants, and names in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A symbol; ``value`` is its offset in bytes inside the image (bit 0 set: Thumb), None when undefined."""
+
+    name: str
+    value: int | None
+    size: int
+    kind: str
+    binding: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """Position-independent code that refers to nothing outside itself.
+
+    ``machine`` is pyelftools' ``e_machine``; all ``symbols`` are defined, local ones first.
+    """
+
+    machine: str
+    text: bytes
+    alignment: int
+    symbols: tuple[Symbol, ...]
+
+    def functions(self) -> list[tuple[str, int, bool]]:
+        """(name, offset, exported) of the functions; ELF for Arm has further symbols, which mark code and data."""
+        kept = [s for s in self.symbols if s.kind == "STT_FUNC"]
+        return [(s.name, s.value, s.binding != "STB_LOCAL") for s in kept if s.value is not None]
