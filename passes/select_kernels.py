@@ -83,7 +83,7 @@ def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedul
 
 
 def ring_bytes(graph: Graph, rings: RingSchedule) -> int:
-    """Bytes of all rings under a policy, alignment left out."""
+    """Bytes of all rings under a policy, planar and not aligned: targets that state their memory have no vectors."""
     total = 0
     for node in graph:
         past = max((history(reader.op) for reader in graph.consumers(node.name)), default=0)
@@ -181,9 +181,11 @@ def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Ta
     if schedule.lanes not in lane_widths(target):
         widths = " or ".join(str(lanes) for lanes in lane_widths(target))
         return f"{schedule.lanes} lanes on {target.name}", f"use {widths}"
-    if schedule.tile_vectors % schedule.weight_vectors:
+    if schedule.tile_vectors % schedule.weight_vectors and not schedule.across_channels:
         vectors, together = schedule.tile_vectors, schedule.weight_vectors
         return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
+    if schedule.weight_vectors > 1 and schedule.across_channels:
+        return "weight_vectors needs vectors of frames", "leave it out"
     if schedule.align_taps and (scalar or schedule.across_channels):
         return "align_taps needs vectors of frames", "leave it out"
     ops = [graph[name].op for name in kernel.nodes]

@@ -19,7 +19,7 @@ from schedc.autoscheduler import cheapest
 from schedc.backends.object_format import ObjectFormat, convention_of, format_named
 from schedc.backends.packing import PackingList, packing_list
 from schedc.backends.weight_blob import BlobLayout, plan_blob
-from schedc.cost.model import predict_kernel
+from schedc.cost.model import predict_alone, predict_kernel
 from schedc.errors import InternalError, UserError
 from schedc.frontend.build_graph import BuildOptions, build_graph
 from schedc.frontend.history import prewarm_samples
@@ -145,14 +145,17 @@ def planning_passes(options: Options) -> list[Pass]:
 
 
 def partition_pass(options: Options) -> PartitionCores:
-    """How the options' target cuts a program."""
+    """How the options' target cuts a program.  A cut may separate kernels that would share a loop: each is priced
+    as if it had one of its own.
+    """
     target, facts = options.target, options.target.facts
+    predict = predict_alone if options.cores > 1 else predict_kernel
     return PartitionCores(
         cores=options.cores,
         split=options.split,
         core_speeds=options.core_speeds,
         handoff=HandoffCost(target.fact("handoff_cycles_per_float"), target.fact("synchronisation_cycles")),
-        kernel_cycles=functools.partial(predict_kernel, target=target, contract=options.contract),
+        kernel_cycles=functools.partial(predict, target=target, contract=options.contract),
         bytes_per_core=facts["bytes_per_core"].value if "bytes_per_core" in facts else math.inf,
     )
 

@@ -32,7 +32,7 @@ from schedc.ir.ops import (
 from schedc.ir.program import Kernel
 from schedc.schedule import FORCEABLE, KernelSchedule, WeightRoute
 
-_LONGEST_TILE = 16 * FORCEABLE["tile_vectors"]  # frames
+_LONGEST_TILE = FORCEABLE["lanes"] * FORCEABLE["tile_vectors"]  # frames
 
 
 @dataclass(frozen=True)

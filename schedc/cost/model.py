@@ -146,18 +146,26 @@ def estimate_cycles(
     return per_tile * tiles / block
 
 
+def predict_alone(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
+    """The same for a kernel of a scheduled program in a loop of its own, with the upkeep of the rings it writes."""
+    return _work(program, kernel, target, contract) + ring_cycles(program, kernel, target)
+
+
+def _work(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
+    schedule = program.schedules[kernel.name]
+    return estimate_cycles(program.graph, kernel, schedule, target, contract, program.block)
+
+
 def predict_kernel(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
-    """The same for a kernel of a scheduled program, with the upkeep of the rings it writes; of a loop that it shares
-    with another, its share.
-    """
-    loop = next(kernels for kernels in in_loops(program.kernels, _paired(program)) if kernel in kernels)
-    alone = [
-        estimate_cycles(program.graph, one, program.schedules[one.name], target, contract, program.block)
-        for one in loop
-    ]
-    share = alone[loop.index(kernel)] / sum(alone)
-    work = _cycles_of_pair(program, loop, target, contract) if len(loop) == 2 else alone[0]
-    return share * work + ring_cycles(program, kernel, target)
+    """The same where it may share its loop with another kernel of its stage (of the program, before it is cut)."""
+    stages = [stage.kernels for stage in program.stages] or [program.kernels]
+    loops = (loop for kernels in stages for loop in in_loops(kernels, _paired(program)))
+    loop = next(loop for loop in loops if kernel.name in [one.name for one in loop])
+    work = _work(program, kernel, target, contract)
+    if len(loop) == 2:
+        share = work / sum(_work(program, one, target, contract) for one in loop)
+        work = share * _cycles_of_pair(program, loop, target, contract)
+    return work + ring_cycles(program, kernel, target)
 
 
 def _paired(program: Program) -> Callable[[Kernel, Kernel], bool]:

@@ -178,10 +178,11 @@ class _Fleet:
             elif result.verified is False:
                 self._fail(task.source.name, "verify: the code's bits differ from the interpreter's")
             else:
-                self._keep(task, builts[task.scan.digest].name, result)
+                self._keep(task, builts[task.scan.digest], result)
 
-    def _keep(self, task: _Task, architecture: str, result: Treated) -> None:
+    def _keep(self, task: _Task, built: Built, result: Treated) -> None:
         assert task.scan is not None
+        architecture = built.name
         place = self.folder / architecture / task.name
         try:
             write_files(place.parent, {f"{place.name}.bin": result.blob})
@@ -193,6 +194,8 @@ class _Fleet:
         except UserError as error:
             self._fail(task.source.name, str(error))
             return
+        # A blob is worth as much as the code beside it: who writes that anew takes this line with it.
+        names += [f"{architecture}/{file}" for file in sorted(built.files)]
         self.ledger.add(Line(str(task.name), task.content_hash, tuple(names)))
         row = self.summary.rows[task.scan.digest]
         row.captures += 1

@@ -16,12 +16,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from schedc.backends.blob_reader import check_blob
+from schedc.backends.object_format import ObjectFormat
 from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
-from schedc.errors import ArchitectureMismatch
+from schedc.errors import ArchitectureMismatch, InternalError
 from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
 from schedc.host.silence import StatePlace, is_recurrent, silent_rows, state_places
@@ -130,7 +131,9 @@ class _Entry:
 
 
 def load_compilation(compilation: Compilation) -> LoadedCode:
-    """The code of a compilation for this machine, ready to be called."""
+    """The code of a compilation for this machine, ready to be called; its object format must be this system's."""
+    if compilation.options.object_format is not ObjectFormat.ELF:
+        raise InternalError(f"{compilation.options.object_format} code follows another system's conventions")
     entry = _entry(compilation)
     return LoadedCode(entry.objects, entry.shape, compilation.options.target)
 

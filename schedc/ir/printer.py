@@ -72,6 +72,7 @@ def _kernels(graph: Graph, kernels: Iterable[Kernel], program: Program) -> Itera
         if schedule:
             chosen = f" tile={schedule.tile_vectors}x{schedule.lanes} block={schedule.output_block}"
             chosen += " of channels" if schedule.across_channels else ""
+            chosen += " taps aligned" if schedule.align_taps else ""
         yield f"  kernel {kernel.name}{chosen}"
         for name in kernel.nodes:
             yield f"    {describe_node(graph[name])}"

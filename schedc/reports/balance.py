@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schedc.analysis.stage_costs import RankedCut
+from schedc.cost.model import predict_program
 from schedc.ir.program import Program
 from schedc.planning import Options, partition_pass
 
@@ -89,6 +90,6 @@ def balance_of(program: Program, options: Options, sample_rate: float, alternati
         block=program.block,
         latency_samples=latency,
         latency_ms=1e3 * latency / sample_rate,
-        single_core_cycles=sum(costs.kernel_cycles),
+        single_core_cycles=predict_program(replace(program, stages=()), options.target, options.contract),
         alternatives=tuple(step.ranked(program, alternatives)),
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
+from schedc.analysis.tap_sharing import aligns_taps
 from schedc.autoscheduler import runner_up
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
@@ -32,7 +33,7 @@ class KernelFacts:
     activations_per_sample: int
     tile: str
     output_block: int
-    taps: str  # "unrolled", "looped", "shared" or "-"
+    taps: str  # "unrolled", "looped", "shared", "aligned" or "-"
     bound: str  # the named bound of the cost model that decides
     runner_up: str  # the next best tile, and what it would take more
     weight_bytes: int
@@ -102,12 +103,15 @@ def _activations(op: object) -> int:
 def _taps(bound: BoundKernel) -> str:
     from schedc.backends.weight_layout import convolution_layout
 
-    convolutions = [step.op for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
+    steps = [step for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
+    convolutions = [(step.op, step.dilation) for step in steps if isinstance(step.op, Conv)]
     if not convolutions:
         return "-"
     if bound.shape.schedule.share_taps:
         return "shared"
-    rolled = any(convolution_layout(op, bound.shape.schedule).roll_taps for op in convolutions)
+    if any(aligns_taps(op, bound.shape.schedule) for op, dilation in convolutions if dilation < 0):
+        return "aligned"
+    rolled = any(convolution_layout(op, bound.shape.schedule).roll_taps for op, _ in convolutions)
     return "looped" if rolled else "unrolled"
 
 

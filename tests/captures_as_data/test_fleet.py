@@ -119,6 +119,20 @@ def test_other_math_is_other_code(
     assert "5 captures done by an earlier run" in capsys.readouterr().out
 
 
+def test_code_that_a_failed_run_wrote_is_not_taken_for_an_earlier_ones(
+    library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, slow = tmp_path / "out", tmp_path / "slow.wav"
+    soundfile.write(slow, np.zeros(100, np.float32), 22050)
+    run(library, out)
+    run(library, out, "--block", 32, "--render", slow)  # compiles, then refuses each capture for its rate
+    assert "7 captures failed" in capsys.readouterr().out  # two files are broken anyway
+    run(library, out)
+    assert "packed 5 captures with 2 compilations" in capsys.readouterr().out
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in out.glob("*/*.json")]
+    assert {report["max_block_frames"] for report in reports} == {64}
+
+
 @pytest.mark.parametrize("target", ["m33", "host"])
 def test_fast_math_is_rendered_and_verified(tmp_path: Path, compilations: list[str], target: str) -> None:
     """For m33 by code made for this machine, for the host by the very code."""

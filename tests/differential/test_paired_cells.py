@@ -11,7 +11,7 @@ from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_target
 
 from schedc.analysis.paired_cells import share_loop
 from schedc.compiler import compile_graph, make_options
-from schedc.cost.model import predict_kernel
+from schedc.cost.model import predict_alone, predict_kernel
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, LstmCell
 from schedc.planning import plan_graph
@@ -82,3 +82,11 @@ def test_a_pair_is_predicted_to_take_less_than_its_cells() -> None:
     cells = [predict_kernel(two, kernel, options.target, options.contract) for kernel in two.kernels[:2]]
     alone = predict_kernel(one, one.kernels[0], options.target, options.contract)
     assert alone < sum(cells) < 1.8 * alone
+
+
+def test_cells_on_different_cores_are_priced_alone() -> None:
+    options = make_options("zen4", cores=2, split=(1,))
+    program = plan_graph(stacked(8, 8), options).program
+    for kernel in program.kernels[:2]:
+        given = (program, kernel, options.target, options.contract)
+        assert predict_kernel(*given) == pytest.approx(predict_alone(*given))
