@@ -18,7 +18,7 @@ from schedc.analysis.channel_axis import can_hold_channels
 from schedc.analysis.tap_sharing import aligns_taps, shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
-from schedc.ir.ops import Conv, LstmCell, Op, history
+from schedc.ir.ops import Conv, Op, history
 from schedc.ir.program import Kernel, Level, Program
 from schedc.schedule import KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.targets.base import Target
@@ -103,11 +103,9 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target, block: int) -> 
     ops = [graph[name].op for name in kernel.nodes]
     width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.limits.accumulators
-    units = next((op.hidden for op in ops if isinstance(op, LstmCell)), 0)
     space: list[KernelSchedule] = []
     blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
-    widths = [_unit_lanes(units, target.vectors.lanes)] if units else lane_widths(target)
-    for lanes, output_block in product(widths, blocks):
+    for lanes, output_block in product(lane_widths(target), blocks):
         for vectors in range(1, max(1, room // output_block) + 1):
             schedule = KernelSchedule(
                 lanes=lanes,
@@ -256,14 +254,8 @@ def _shared_registers(op: Conv, schedule: KernelSchedule) -> float:
     return outputs * vectors + weights + 2 * schedule.weight_vectors  # samples are loaded one tap ahead
 
 
-def _unit_lanes(units: int, most: int) -> int:
-    """Lanes for a recurrent kernel: as wide as the target allows without padding more units than needed."""
-    widths = [lanes for lanes in (16, 8, 4) if lanes <= most] or [most]
-    return min(widths, key=lambda lanes: (-(-units // lanes) * lanes, -lanes))
-
-
 def lane_widths(target: Target) -> list[int]:
-    """Vectors the machine has, widest first: narrower ones waste less of a small block."""
+    """Vectors the machine has, widest first: narrower ones waste less of a small block, or of a cell's units."""
     return [lanes for lanes in (16, 8, 4, 1) if lanes == target.vectors.lanes or 4 <= lanes < target.vectors.lanes]
 
 
