@@ -15,8 +15,9 @@ from typing import cast
 import numpy as np
 
 from schedc.analysis.channel_axis import frame_floats
+from schedc.analysis.tap_parts import splits_taps
 from schedc.analysis.tap_sharing import aligns_taps
-from schedc.backends.weight_layout import ChannelLayout, ConvLayout, FloatArray, LstmLayout, convolution_layout, pad
+from schedc.backends.weight_layout import FloatArray, LstmLayout, convolution_layout, pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
@@ -56,7 +57,8 @@ class Step:
     -1: it does not matter, or the code is made for the one that ``op`` states.
 
     ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
-    read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.
+    read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.  ``sums``: the slot
+    of a convolution's partial sums, or -1.
     """
 
     op: Op
@@ -65,6 +67,7 @@ class Step:
     wide: bool
     dilation: int
     weights: tuple[tuple[str, int], ...]
+    sums: int = -1
 
     def offset(self, name: str) -> int:
         return dict(self.weights)[name]
@@ -139,6 +142,7 @@ class _Binder:
         if arena is None:
             raise InternalError("kernels are bound after plan-arena")
         self.rows, self.sent, self.scratch, self.lstm = arena.rows, arena.sent, arena.scratch, arena.lstm
+        self.sums = arena.sums
         step_of: dict[str, int] = {}
         steps: list[Step] = []
         for name in self.kernel.nodes:
@@ -171,7 +175,7 @@ class _Binder:
         dilation = -1
         if isinstance(op, Conv):
             aligned = aligns_taps(op, self.schedule)
-            if past and not self.schedule.share_taps and not aligned:
+            if past and not (self.schedule.share_taps or aligned or splits_taps(op, self.schedule)):
                 dilation = len(self.dilations)
                 self.dilations.append(op.dilation * self.rows[node.operands[0]].frame_floats)
             op = op if aligned else replace(op, dilation=1)
@@ -180,7 +184,8 @@ class _Binder:
         wide = not isinstance(op, Slice) and (
             isinstance(op, LstmCell) or self.schedule.stream_vectors(node.channels) > self.schedule.register_values
         )
-        return Step(op, operands, stores, wide, dilation, weights)
+        sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else -1
+        return Step(op, operands, stores, wide, dilation, weights, sums)
 
     def stores(self, name: str) -> tuple[int, ...]:
         slots = []
@@ -225,12 +230,12 @@ class _Binder:
                 if op.start is Start.NOTHING:
                     self.constants.use(NEGATIVE_ZERO)
                 layout = convolution_layout(op, self.schedule)
-                return self.add_field("conv", name, layout.floats, _conv_packer(layout))
+                return self.add_field("conv", name, layout.floats, _layout_packer(layout.pack))
             case LstmCell():
                 lstm = LstmLayout(op, self.schedule.lanes)
                 for kind in (ActivationKind.SIGMOID, ActivationKind.TANH):
                     self.constants.record(kind, 0)
-                return self.add_field("lstm", name, lstm.floats, _lstm_packer(lstm))
+                return self.add_field("lstm", name, lstm.floats, _layout_packer(lstm.pack))
             case Activation():
                 self.constants.record(op.kind, 4 if "limits" in op.parameters() else 1)
                 added: tuple[tuple[str, int], ...] = ()
@@ -254,12 +259,10 @@ class _Binder:
         return ((key, offset),)
 
 
-def _conv_packer(layout: ConvLayout | ChannelLayout) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
-    return lambda parameters: layout.pack(dict(parameters))
-
-
-def _lstm_packer(layout: LstmLayout) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
-    return lambda parameters: layout.pack(dict(parameters))
+def _layout_packer(
+    pack: Callable[[dict[str, FloatArray]], FloatArray],
+) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+    return lambda parameters: pack(dict(parameters))
 
 
 def _plain_packer(key: str) -> Callable[[Mapping[str, FloatArray]], FloatArray]:

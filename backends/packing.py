@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from schedc.backends.interpreter import Interpreter
 from schedc.backends.kernel_shape import pack_segment
+from schedc.backends.partial_sums import partial_sums
 from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, SilenceField, cells_of
 from schedc.backends.weight_layout import FloatArray
 from schedc.ir.architecture import Architecture, describe_architecture
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.ops import LstmCell
+from schedc.ir.ops import Conv, LstmCell
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable
 
@@ -71,10 +72,18 @@ class PackingList:
             at = item.offset // 4
             data[at : at + len(item.bits)] = np.array(item.bits, np.uint32).view(np.float32)
         for field in self.start:
-            data[field.offset // 4 : field.offset // 4 + field.floats] = _state_field(field, state[field.node])
+            rows = self._partial_sums(graph, weights, state, field) if field.parts > 1 else state[field.node]
+            data[field.offset // 4 : field.offset // 4 + field.floats] = _state_field(field, rows)
         body = data.tobytes()[HEADER_BYTES:]
         header = HEADER.pack(MAGIC, FORMAT_VERSION, self.digest, self.total_bytes, zlib.crc32(body))
         return header.ljust(HEADER_BYTES, b"\0") + body
+
+    def _partial_sums(self, graph: Graph, weights: WeightTable, state: StartRows, field: SilenceField) -> FloatArray:
+        """What the parts of a convolution's taps had summed over the last ``per_channel`` samples, from its past."""
+        node = graph[field.node]
+        assert isinstance(node.op, Conv)
+        past = state[node.operands[0]]
+        return partial_sums(node.op, field.parts, weights[node.name], past, field.per_channel, self.contract)
 
 
 def flat_weights(graph: Graph, weights: WeightTable) -> FloatArray:

@@ -34,7 +34,7 @@ def packing_to_json(packing: PackingList) -> dict[str, Any]:
         "architecture": list(packing.architecture),
         "sources": base64.b64encode(zlib.compress(steps.tobytes(), 9)).decode("ascii"),
         "constants": [[item.offset, list(item.bits)] for item in packing.constants],
-        "start_state": [[item.node, item.offset, item.floats, item.per_channel] for item in packing.start],
+        "start_state": [[item.node, item.offset, item.floats, item.per_channel, item.parts] for item in packing.start],
     }
 
 
@@ -73,7 +73,7 @@ def _read(data: Mapping[str, Any]) -> PackingList:
         sources=sources,
         constants=tuple(Constants(int(at), tuple(int(bits) for bits in row)) for at, row in data["constants"]),
         start=tuple(
-            SilenceField(str(node), int(at), int(floats), int(per)) for node, at, floats, per in data["start_state"]
+            SilenceField(str(node), *(int(number) for number in numbers)) for node, *numbers in data["start_state"]
         ),
     )
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schedc.backends.kernel_shape import Binding, KernelShape, bind_kernel
 from schedc.backends.weight_layout import pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.ops import LstmCell
-from schedc.ir.program import Program, Stage
+from schedc.ir.program import Program, Stage, sums_of
 
 MAGIC = b"SCDW"
 FORMAT_VERSION = 1
@@ -41,6 +41,7 @@ class SilenceField:
     offset: int  # bytes
     floats: int
     per_channel: int  # floats per channel: 1 for a constant column, the history, or the padded size
+    parts: int = 1  # more: the partial sums of convolution ``node``, whose taps run in so many parts
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class BlobLayout:
     """Where everything is; a function of the planned program and contract, never of a capture."""
 
     kernels: tuple[BoundKernel, ...]
-    silence: Mapping[tuple[int, str], SilenceField]  # by stage number and node
+    silence: Mapping[tuple[int, str], SilenceField]  # by stage number and name
     total_bytes: int
     digest: bytes  # 16 bytes
 
@@ -64,9 +65,9 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
             at += 4 * shape.segment_floats
     silence: dict[tuple[int, str], SilenceField] = {}
     for number, stage in enumerate(program.stages):
-        for node, channels, per_channel in _silent_streams(program, stage):
-            silence[number, node] = SilenceField(node, at, channels * per_channel, per_channel)
-            at += 4 * channels * per_channel
+        for name, field in _silent_streams(program, stage):
+            silence[number, name] = replace(field, offset=at)
+            at += 4 * field.floats
     total = pad(at, 64)
     return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total))
 
@@ -76,17 +77,22 @@ def cells_of(lstm: str) -> str:
     return f"{lstm}.cells"
 
 
-def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, int, int]]:
-    """(node, channels, floats per channel) of every ring and LSTM of a stage."""
+def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, SilenceField]]:
+    """The start state of every ring and LSTM of a stage, by its name; nothing is placed yet."""
     if stage.arena is None:
         raise InternalError("the blob is planned after plan-arena")
     recurrent = {node.name for node in program.graph if isinstance(node.op, LstmCell)}
+    made_by = {sums_of(name): name for name in stage.arena.sums}
     result = []
-    for name, place in stage.arena.rows.items():
-        if place.is_ring:
-            unsettled = recurrent & (program.graph.ancestors(name) | {name})
-            result.append((name, place.channels, place.history if unsettled else 1))
-    result += [(cells_of(name), place.channels, place.row_frames) for name, place in stage.arena.lstm.items()]
+    for name, place in stage.arena.rings.items():
+        node = made_by.get(name, name)
+        parts = 1 + place.channels // program.graph[node].channels if name in made_by else 1
+        unsettled = recurrent & (program.graph.ancestors(node) | {node})
+        per_channel = place.history if unsettled else 1
+        result.append((name, SilenceField(node, 0, place.channels * per_channel, per_channel, parts)))
+    for name, place in stage.arena.lstm.items():
+        cells = cells_of(name)
+        result.append((cells, SilenceField(cells, 0, place.channels * place.row_frames, place.row_frames)))
     return result
 
 

@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from schedc.analysis.tap_parts import newest_taps, part_taps, splits_taps
 from schedc.analysis.tap_sharing import shares_taps, writes_out_taps
 from schedc.ir.ops import Conv, LstmCell, Start
 from schedc.schedule import KernelSchedule, WeightRoute
@@ -138,6 +139,58 @@ def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
 
 
 @dataclass(frozen=True)
+class SplitLayout:
+    """A convolution's weights where its taps run in parts.  Offsets in floats.
+
+    Biases; then for each tap of a part, column by column, part by part (oldest first), one weight per output; then
+    the newest taps, column by column.  All taps padded for lane loads.
+    """
+
+    op: Conv
+    parts: int
+    lanes_of_weights: int
+    roll_taps: bool = True
+
+    @staticmethod
+    def of(op: Conv, schedule: KernelSchedule) -> SplitLayout:
+        return SplitLayout(op, schedule.tap_parts, 4 if schedule.weight_route is WeightRoute.LANE else 1)
+
+    @property
+    def start_floats(self) -> int:
+        return pad(self.op.out_channels, self.lanes_of_weights) if self.op.start is Start.BIAS else 0
+
+    @property
+    def tap_floats(self) -> int:
+        return pad(self.op.columns * self.parts * self.op.out_channels, self.lanes_of_weights)
+
+    @property
+    def newest_floats(self) -> int:
+        """Of one of the newest taps."""
+        return pad(self.op.columns * self.op.out_channels, self.lanes_of_weights)
+
+    @property
+    def floats(self) -> int:
+        newest = newest_taps(self.op, self.parts) * self.newest_floats
+        return self.start_floats + part_taps(self.op, self.parts) * self.tap_floats + newest
+
+    def pack(self, parameters: dict[str, FloatArray]) -> FloatArray:
+        """The field's content for one capture's weight [out, columns, taps] and bias [out]."""
+        op, taps = self.op, part_taps(self.op, self.parts)
+        start = np.zeros((1, self.start_floats), np.float32)
+        if self.op.start is Start.BIAS:
+            start[0, : op.out_channels] = parameters["bias"]
+        by_tap = parameters["weight"].transpose(2, 1, 0)  # [taps, columns, out]
+        parts = by_tap[: self.parts * taps].reshape(self.parts, taps, op.columns, op.out_channels)
+        lines = [
+            parts.transpose(1, 2, 0, 3).reshape(taps, -1),
+            by_tap[self.parts * taps :].reshape(-1, op.columns * op.out_channels),
+        ]
+        widths = (self.tap_floats, self.newest_floats)
+        padded = [np.pad(line, ((0, 0), (0, width - line.shape[1]))) for line, width in zip(lines, widths, strict=True)]
+        return np.concatenate([part.reshape(-1) for part in (start, *padded)]).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
 class ChannelLayout:
     """A convolution's weights for vectors of ``lanes`` output channels, the last padded with zeros.  Offsets in floats.
 
@@ -201,7 +254,10 @@ def channel_layout(op: Conv, schedule: KernelSchedule) -> ChannelLayout:
     return ChannelLayout(op, schedule.lanes, block, roll_taps, roll_columns)
 
 
-def convolution_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout | ChannelLayout:
+def convolution_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout | ChannelLayout | SplitLayout:
+    """The layout of a convolution under ``schedule``."""
+    if splits_taps(op, schedule):
+        return SplitLayout.of(op, schedule)
     return channel_layout(op, schedule) if schedule.across_channels else conv_layout(op, schedule)
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 
 from schedc.analysis.channel_axis import frame_floats, interleaved_streams, sampled_in_memory
 from schedc.analysis.liveness import LiveRange, live_ranges
+from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolution
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
-from schedc.ir.ops import Input, LstmCell, Output, Slice
+from schedc.ir.ops import Conv, Input, LstmCell, Output, Slice
 from schedc.ir.program import Arena, Level, Placement, Program, Stage
 from schedc.schedule import KernelSchedule, RingSchedule
 
@@ -51,6 +52,7 @@ class _Planner:
     schedules: Mapping[str, KernelSchedule]
     rings: RingSchedule
     rows: dict[str, Placement] = field(default_factory=dict)
+    sums: dict[str, Placement] = field(default_factory=dict)
     size: int = 0
 
     def __post_init__(self) -> None:
@@ -65,12 +67,19 @@ class _Planner:
         ranges = live_ranges(self.stage)
         homed = [node for node in self.stage.graph if _needs_home(node, ranges)]
         rings = [node for node in homed if ranges[node.name].history]
-        positions = self.take(4 * len(rings))
+        split = self._split_convolutions()
+        positions = self.take(4 * (len(rings) + len(split)))
         received = self._handoff("handoff_in", [n for n in self.stage.graph.inputs if _is_handoff(n)])
         sends = [self.stage.graph[n.operands[0]] for n in self.stage.graph.outputs if _is_handoff(n)]
         sent = self._handoff("handoff_out", sends)
         lstm = {n.name: self._place_lstm(n) for n in self.stage.graph if isinstance(n.op, LstmCell)}
-        self._place_rings(rings, ranges, positions)
+        for index, node in enumerate(rings):
+            place = Placement(
+                "state", 0, node.channels, 0, ranges[node.name].history, frame_floats=self._frame_floats(node)
+            )
+            self.rows[node.name] = self._place_ring(place, index, positions)
+        for index, (name, channels, history) in enumerate(split, len(rings)):
+            self.sums[name] = self._place_ring(Placement("state", 0, channels, 0, history), index, positions)
         plain = [node for node in homed if node.name not in self.rows]
         self.rows.update({n.name: received[n.name] for n in plain if n.name in received})
         own = [n for n in plain if n.name not in received]
@@ -84,6 +93,7 @@ class _Planner:
             sent=sent,
             received=received,
             lstm=lstm,
+            sums=self.sums,
             scratch=scratch,
             scratch_offset=offset,
             scratch_bytes=scratch_bytes,
@@ -111,32 +121,41 @@ class _Planner:
     def _kernel_lanes(self, node: Node) -> int:
         return next(self.schedules[k.name].lanes for k in self.stage.kernels if node.name in k.nodes)
 
-    def _place_rings(self, rings: list[Node], ranges: Mapping[str, LiveRange], positions: int) -> None:
-        for index, node in enumerate(rings):
-            history, floats = ranges[node.name].history, self._frame_floats(node)
-            span = self.rings.span(history)
-            # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
-            rewound = history if floats > 1 else align(history, self.rings.copy_frames)
-            # Each ring begins one block further into its span than the last: starting over spreads out.
-            stagger = self.rings.stagger(index, history)
-            row_frames = rewound + span + -(-self.rings.copy_frames // floats)
-            if floats == 1:
-                row_frames = self.rings.row_frames(align(row_frames, ALIGNMENT // 4))
-            place = Placement(
-                base="state",
-                offset=self.size,
-                channels=node.channels,
-                row_frames=row_frames,
-                history=history,
-                first_frame=rewound + stagger,
-                rewound_frame=rewound,
-                last_frame=rewound + span - self.rings.block_frames,
-                mirror_distance=self.rings.mirror_distance(history),
-                position_offset=positions + 4 * index,
-                frame_floats=floats,
-            )
-            self.take(place.bytes)
-            self.rows[node.name] = place
+    def _split_convolutions(self) -> list[tuple[str, int, int]]:
+        """(node, channels of partial sums, frames of them that are kept) of convolutions whose taps run in parts."""
+        result = []
+        for kernel in self.stage.kernels:
+            schedule = self.schedules[kernel.name]
+            name = split_convolution(self.stage.graph, kernel, schedule)
+            if name is not None:
+                op = self.stage.graph[name].op
+                assert isinstance(op, Conv)
+                result.append((name, kept_sums(op, schedule.tap_parts), part_taps(op, schedule.tap_parts)))
+        return result
+
+    def _place_ring(self, ring: Placement, index: int, positions: int) -> Placement:
+        """Ring number ``index`` of the stage, given its channels, history and form."""
+        history, floats = ring.history, ring.frame_floats
+        span = self.rings.span(history)
+        # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
+        rewound = history if floats > 1 else align(history, self.rings.copy_frames)
+        # Each ring begins one block further into its span than the last: starting over spreads out.
+        stagger = self.rings.stagger(index, history)
+        row_frames = rewound + span + -(-self.rings.copy_frames // floats)
+        if floats == 1:
+            row_frames = self.rings.row_frames(align(row_frames, ALIGNMENT // 4))
+        place = replace(
+            ring,
+            offset=self.size,
+            row_frames=row_frames,
+            first_frame=rewound + stagger,
+            rewound_frame=rewound,
+            last_frame=rewound + span - self.rings.block_frames,
+            mirror_distance=self.rings.mirror_distance(history),
+            position_offset=positions + 4 * index,
+        )
+        self.take(place.bytes)
+        return place
 
     def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange], floats: int) -> None:
         """First fit, row by row, in order of definition; of streams of ``floats`` floats a frame (1: planar)."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from schedc.analysis.channel_axis import can_hold_channels
+from schedc.analysis.tap_parts import may_split
 from schedc.analysis.tap_sharing import aligns_taps, shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
@@ -25,6 +26,7 @@ from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
+_TAP_PARTS = (2, 4, 8, 16)
 
 # Picks one schedule for a kernel at blocks of so many frames.
 Choose = Callable[[Graph, Kernel, int], KernelSchedule]
@@ -52,13 +54,13 @@ class SelectKernels:
             return chosen
         # Sharing and an axis that the file does not ask for give way to what it does.
         alone = replace(chosen, weight_vectors=1)
-        plain = replace(alone, share_taps=False, align_taps=False)
+        plain = replace(alone, share_taps=False, align_taps=False, tap_parts=1)
         for base in (chosen, alone, plain):
             forced = self.overrides.apply(kernel.name, base)
-            if not _obstacle(program.graph, kernel, forced, self.target):
+            if not _obstacle(program, kernel, forced, self.target):
                 return forced
         forced = self.overrides.apply(kernel.name, replace(plain, axis=VectorAxis.FRAMES))
-        check_legal(program.graph, kernel, forced, self.target)
+        check_legal(program, kernel, forced, self.target)
         return forced
 
 
@@ -121,6 +123,7 @@ def schedule_space(graph: Graph, kernel: Kernel, target: Target, block: int) -> 
             if vectors == 1 or _fits_column(schedule, target):
                 space += [schedule, *_aligned(ops, schedule, target)]
             space += _shared(ops, schedule, target)
+            space += _split(ops, schedule, target, block)
     return space + _channel_space(ops, target, block)
 
 
@@ -163,14 +166,14 @@ def _fits_column(schedule: KernelSchedule, target: Target) -> bool:
     return not lane_weights or (schedule.output_block + 1) * schedule.tile_vectors < target.vectors.registers
 
 
-def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
+def check_legal(program: Program, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
     """Raise UserError for a forced schedule that cannot be lowered."""
-    obstacle = _obstacle(graph, kernel, schedule, target)
+    obstacle = _obstacle(program, kernel, schedule, target)
     if obstacle:
         raise UserError(f"--schedule, kernel {kernel.name}", *obstacle)
 
 
-def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> tuple[str, str] | None:
+def _obstacle(program: Program, kernel: Kernel, schedule: KernelSchedule, target: Target) -> tuple[str, str] | None:
     """Why a schedule cannot be lowered, and the remedy."""
     scalar = target.vectors.lanes == 1
     if scalar != (schedule.weight_route is WeightRoute.SCALAR):
@@ -186,12 +189,23 @@ def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Ta
         return "weight_vectors needs vectors of frames", "leave it out"
     if schedule.align_taps and (scalar or schedule.across_channels):
         return "align_taps needs vectors of frames", "leave it out"
-    ops = [graph[name].op for name in kernel.nodes]
+    ops = [program.graph[name].op for name in kernel.nodes]
     if schedule.across_channels and (scalar or schedule.share_taps or not can_hold_channels(ops, schedule.lanes)):
         return _channel_obstacle(schedule, target)
     if schedule.share_taps and not may_share(ops, schedule):
         needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
         return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
+    if schedule.tap_parts > 1:
+        return _parts_obstacle(ops, schedule, program.block)
+    return None
+
+
+def _parts_obstacle(ops: Sequence[Op], schedule: KernelSchedule, block: int) -> tuple[str, str] | None:
+    if schedule.share_taps or schedule.align_taps or schedule.across_channels:
+        return "tap_parts with share_taps, align_taps or axis channels", "leave one of them out"
+    if not all(may_split(op, schedule, block) for op in ops if isinstance(op, Conv) and op.history):
+        needs = f"a convolution of dilation 1, without groups, of few channels and with {block} taps a part or more"
+        return f"tap_parts needs {needs}", "leave it out, or make it or tile_vectors smaller"
     return None
 
 
@@ -227,6 +241,18 @@ def _aligned(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> lis
     aligned = replace(schedule, align_taps=True)
     convolutions = [op for op in ops if isinstance(op, Conv)]
     return [aligned] if not target.in_order and any(aligns_taps(op, aligned) for op in convolutions) else []
+
+
+def _split(ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int) -> list[KernelSchedule]:
+    """The same with taps in parts, where a processor can run several chains but the tiles of a block are too few."""
+    if target.in_order or block > schedule.tile_frames:
+        return []
+    op = next((op for op in ops if isinstance(op, Conv) and op.history), None)  # never more than one
+    if op is None or schedule.output_block < op.out_channels:
+        return []
+    room = target.limits.accumulators // (op.out_channels * schedule.tile_vectors)
+    split = [replace(schedule, tap_parts=parts) for parts in _TAP_PARTS if parts <= room]
+    return [entry for entry in split if may_split(op, entry, block)]
 
 
 def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:

@@ -105,11 +105,10 @@ def zero_blob(compilation: Compilation) -> bytes:
 
 def ring_period(compilation: Compilation, frames: int) -> int:
     """Calls of ``frames`` samples after which every ring has been rewound at least once."""
-    rings = compilation.program.rings
-    if rings is None:
+    if compilation.program.rings is None:
         raise InternalError("a compilation has no ring schedule")
-    rows = [row for stage in compilation.program.stages if stage.arena for row in stage.arena.rows.values()]
-    room = [row.row_frames - row.history for row in rows if row.is_ring]
+    rings = [ring for stage in compilation.program.stages if stage.arena for ring in stage.arena.rings.values()]
+    room = [ring.row_frames - ring.history for ring in rings]
     return max((-(-frames_free // frames) for frames_free in room), default=1)
 
 

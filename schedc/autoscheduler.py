@@ -41,6 +41,7 @@ def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block
             -entry.schedule.lanes,
             entry.schedule.tile_vectors,
             entry.schedule.output_block,
+            entry.schedule.tap_parts,
             entry.schedule.share_taps,
             entry.schedule.align_taps,
             entry.schedule.weight_vectors,
@@ -77,11 +78,11 @@ def whole_schedules(program: Program, target: Target, contract: Contract) -> lis
     return sorted(priced, key=lambda entry: entry.cycles_per_sample)
 
 
-Tile = tuple[VectorAxis, int, int, int]
+Tile = tuple[VectorAxis, int, int, int, int]
 
 
 def _tile(schedule: KernelSchedule) -> Tile:
-    return schedule.axis, schedule.lanes, schedule.tile_vectors, schedule.output_block
+    return schedule.axis, schedule.lanes, schedule.tile_vectors, schedule.output_block, schedule.tap_parts
 
 
 def _nearest(ranked: list[RankedSchedule], tile: Tile) -> KernelSchedule:
@@ -128,9 +129,15 @@ def runner_up(program: Program, kernel: Kernel, target: Target, contract: Contra
 def choice(ranked: list[RankedSchedule], target: Target) -> RankedSchedule:
     """The first of a ranking; out of order, of those that are as good within the model's reach, one that may leave
     its streams interleaved (the cost of planar ones is its neighbours'), and of these the one with the
-    fewest passes over the outputs: more of them lost on every such machine (MACHINES.md section 6, item 7).
+    fewest passes over the outputs: more of them lost on every such machine (MACHINES.md section 6, item 7); then
+    the one with the fewest parts of taps, which keeps the least state.
     """
     if target.in_order:
         return ranked[0]
     close = [entry for entry in ranked if entry.cycles_per_sample <= _CLOSE * ranked[0].cycles_per_sample]
-    return max(close, key=lambda e: (e.schedule.across_channels, e.schedule.lanes, e.schedule.output_block))
+
+    def merits(entry: RankedSchedule) -> tuple[int, ...]:
+        schedule = entry.schedule
+        return schedule.across_channels, schedule.lanes, schedule.output_block, -schedule.tap_parts
+
+    return max(close, key=merits)

@@ -45,7 +45,8 @@ class KernelSchedule:
     samples; load each once for several taps.  ``weight_vectors``: where they do, and lanes are frames, so many
     neighbouring vectors share a weight.  ``align_taps``: where a tap's samples overlap the tile's own frames, cut
     them out of vectors loaded as those were stored: a processor can pass on what it has just stored to a load of
-    the same bytes, but not to one that straddles them.
+    the same bytes, but not to one that straddles them.  ``tap_parts``: cut the taps of a long convolution of
+    dilation 1 into so many parts that run at the same time, each for frames further ahead.
     """
 
     lanes: int
@@ -59,6 +60,7 @@ class KernelSchedule:
     share_taps: bool
     weight_vectors: int = 1
     align_taps: bool = False
+    tap_parts: int = 1
     axis: VectorAxis = VectorAxis.FRAMES
 
     @property
@@ -150,6 +152,7 @@ FORCEABLE: dict[str, int] = {
     "unroll_macs": 4096,
     "register_values": 256,
     "weight_vectors": 32,
+    "tap_parts": 32,
 }
 FORCEABLE_FLAGS = ("interleave", "share_taps", "align_taps")
 KernelValue = int | bool | WeightRoute | VectorAxis

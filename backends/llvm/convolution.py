@@ -13,10 +13,12 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
+from schedc.analysis.tap_parts import splits_taps
 from schedc.analysis.tap_sharing import aligns_taps
 from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Number, Value
 from schedc.backends.llvm.shared_taps import SampleWindow, SharedTaps, WeightReader, flatten, unflatten
+from schedc.backends.llvm.split_taps import emit_split_convolution
 from schedc.backends.llvm.tile_values import Memory, Registers, Row, TileValue
 from schedc.backends.weight_layout import Block, ConvLayout, conv_layout
 from schedc.errors import InternalError
@@ -34,6 +36,8 @@ def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
     """The step's value; stored to its slots, and left in registers unless it is wide."""
     if not isinstance(step.op, Conv):
         raise InternalError(f"{step.op} is not a convolution")
+    if splits_taps(step.op, kernel.shape.schedule):
+        return emit_split_convolution(kernel, step, step.op)
     emitter = _Convolution(kernel, step, step.op)
     if step.wide and (isinstance(emitter.source, Memory) or step.op.groups == 1):
         emitter.rolled()

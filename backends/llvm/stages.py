@@ -64,9 +64,9 @@ class StageEmitter:
         self.positions: dict[str, Value] = {}
 
     def emit(self) -> None:
-        for name, place in self.arena.rows.items():
-            if place.is_ring:
-                self.positions[name] = self._position(place)
+        self.rings = self.arena.rings
+        for name, place in self.rings.items():
+            self.positions[name] = self._position(place)
         self._receive()
         for call in self.parts.calls:
             if call.kernels[0].stage == self.number:
@@ -74,9 +74,9 @@ class StageEmitter:
         self._send()
         for name, position in self.positions.items():
             moved = self.b.ir.add(position, self.frames)
-            if self.arena.rows[name].mirror_distance:
-                self._mirror(self.arena.rows[name], position, moved)
-            self.b.store(self._narrow(moved), self._position_pointer(self.arena.rows[name]))
+            if self.rings[name].mirror_distance:
+                self._mirror(self.rings[name], position, moved)
+            self.b.store(self._narrow(moved), self._position_pointer(self.rings[name]))
         self.b.ir.ret_void()
 
     # -- rings -----------------------------------------------------------------------
@@ -190,7 +190,7 @@ class StageEmitter:
             b.at(self.weights, kernel.segment),
             b.at(self.state, self.arena.scratch_offset),
         ]
-        names = {id(place): name for name, place in self.arena.rows.items()}
+        names = {id(place): name for name, place in self.rings.items()}
         for slot, place in zip(kernel.shape.slots, kernel.binding.places, strict=True):
             if place is None:
                 continue
@@ -216,9 +216,8 @@ class InitEmitter:
         self._refuse_unless([(8 + 4 * i, word) for i, word in enumerate(words)], INIT_WRONG_ARCHITECTURE)
         arena = self.stage.arena
         assert arena is not None
-        for name, place in arena.rows.items():
-            if place.is_ring:
-                self._fill_ring(name, place)
+        for name, place in arena.rings.items():
+            self._fill_ring(name, place)
         for node in self.stage.graph:
             if isinstance(node.op, LstmCell):
                 place = arena.lstm[node.name]

@@ -24,7 +24,7 @@ _LEGEND = (
     "shape         kernels of one shape share their code (total: how many shapes)",
     "tile          vectors x lanes, in frames (an LSTM's in units)",
     "out           output channels accumulated together",
-    "taps          written out, in a loop, sharing their samples, or cut out of aligned vectors",
+    "taps          written out, in a loop, sharing their samples, cut out of aligned vectors, or in parts side by side",
     "bound         what decides the prediction: mac, memory, issue, latency or overhead",
     "weights       bytes",
     "predicted     cycles per sample by the cost model, not measured",

@@ -11,6 +11,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from schedc.analysis.channel_axis import TOGETHER, reads_lanes, sampled_in_memory
+from schedc.analysis.tap_parts import kept_sums, newest_taps, part_taps, splits_taps
 from schedc.analysis.tap_sharing import aligns_taps, overlaps_tile, shares_taps
 from schedc.cost.activations import activation_depth, activation_work
 from schedc.ir.contract import Contract
@@ -104,7 +105,7 @@ def kernel_features(
         total.update(count(graph, node, inside, schedule, contract))
         if node.name in sampled and not _leaves(graph, node, inside) and not _is_wide(node, schedule):
             total["stores"] += schedule.stream_vectors(node.channels)
-        depth[name] = _own_depth(node.op, contract) + max(
+        depth[name] = _own_depth(node.op, schedule, contract) + max(
             (depth.get(operand, 0.0) for operand in node.operands), default=0.0
         )
     return KernelFeatures(
@@ -129,17 +130,24 @@ def kernel_features(
     )
 
 
-def _own_depth(op: Op, contract: Contract) -> float:
+def _own_depth(op: Op, schedule: KernelSchedule, contract: Contract) -> float:
     """Dependent operations from a node's operands to its value."""
     match op:
         case Conv():
-            return op.columns * op.kernel_size
+            return op.columns * _taps_in_a_row(op, schedule)
         case Activation():
             return activation_depth(op.kind, contract)
         case Combine() | Scale():
             return 1
         case _:
             return 0
+
+
+def _taps_in_a_row(op: Conv, schedule: KernelSchedule) -> int:
+    """Taps that a call adds to one sum."""
+    if not splits_taps(op, schedule):
+        return op.kernel_size
+    return part_taps(op, schedule.tap_parts) + newest_taps(op, schedule.tap_parts)
 
 
 def _node(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract) -> Counter[str]:
@@ -263,8 +271,8 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
     source = node.operands[0]
     in_registers = op.kernel_size == 1 and source in inside and not _is_wide(graph[source], schedule)
-    samples = 0 if in_registers else op.in_channels * op.kernel_size * vectors * passes
-    steps = op.kernel_size  # taps one after the other
+    steps = _taps_in_a_row(op, schedule)
+    samples = 0 if in_registers else op.in_channels * steps * vectors * passes
     weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
     if shares_taps(op, schedule):
         together, skew, rest = 1, vectors - 1, 0
@@ -281,6 +289,9 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
         samples = vectors_read
     elif overlaps_tile(op, schedule) and not shares_taps(op, schedule):
         counts["straddles"] = 1
+    if splits_taps(op, schedule):
+        kept = kept_sums(op, schedule.tap_parts) * vectors
+        samples, counts["stores"] = samples + kept, kept
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts["macs"] = op.out_channels * terms * vectors
     counts["loads"], counts["weights"] = samples, int(weights + starts)

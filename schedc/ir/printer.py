@@ -73,6 +73,7 @@ def _kernels(graph: Graph, kernels: Iterable[Kernel], program: Program) -> Itera
             chosen = f" tile={schedule.tile_vectors}x{schedule.lanes} block={schedule.output_block}"
             chosen += " of channels" if schedule.across_channels else ""
             chosen += " taps aligned" if schedule.align_taps else ""
+            chosen += f" taps in {schedule.tap_parts} parts" if schedule.tap_parts > 1 else ""
         yield f"  kernel {kernel.name}{chosen}"
         for name in kernel.nodes:
             yield f"    {describe_node(graph[name])}"
@@ -90,6 +91,7 @@ def print_arena(arena: Arena) -> Iterator[str]:
     yield f"state {arena.state_bytes} bytes, handoff {arena.handoff_bytes} bytes"
     rows = [(place.base, place.offset, f"%{name}", place) for name, place in arena.rows.items()]
     rows += [(place.base, place.offset, f"%{name}", place) for name, place in arena.sent.items()]
+    rows += [(place.base, place.offset, f"sums of %{name}", place) for name, place in arena.sums.items()]
     for base, offset, name, place in sorted(rows, key=lambda row: row[:3]):
         ring = f" history={place.history} position@{place.position_offset}" if place.is_ring else ""
         form = " interleaved" if place.is_interleaved else ""

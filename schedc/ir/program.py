@@ -82,13 +82,19 @@ class Placement:
         return self.rows * self.row_bytes
 
 
+def sums_of(convolution: str) -> str:
+    """What the partial sums of a convolution are called; its output stream may have a past of its own."""
+    return f"{convolution}.sums"
+
+
 @dataclass(frozen=True)
 class Arena:
     """A stage's memory map.  Offsets and sizes in bytes.
 
     ``rows``: the home of each stream that outlives its tile, in the stage's own state or in the
     handoff it arrived in.  ``received`` and ``sent``: the streams of the handoffs, in and out.
-    ``lstm``: per LSTM node, two rows: h and c, padded to whole vectors of the target.
+    ``lstm``: per LSTM node, two rows: h and c, padded to whole vectors of the target.  ``sums``: per convolution
+    whose taps are cut into parts, the ring of its partial sums (:mod:`schedc.analysis.tap_parts`).
     ``scratch``: offset in tile scratch of each stream too wide for registers; tile scratch itself
     is at ``scratch_offset`` and is shared by all kernels of the stage.
     """
@@ -97,11 +103,18 @@ class Arena:
     sent: Mapping[str, Placement]
     received: Mapping[str, Placement]
     lstm: Mapping[str, Placement]
+    sums: Mapping[str, Placement]
     scratch: Mapping[str, int]
     scratch_offset: int
     scratch_bytes: int
     state_bytes: int
     handoff_bytes: int  # of the handoff to the next stage; 0 for the last
+
+    @property
+    def rings(self) -> dict[str, Placement]:
+        """All rings, by what they are called among the start states."""
+        streams = {name: place for name, place in self.rows.items() if place.is_ring}
+        return {**streams, **{sums_of(name): place for name, place in self.sums.items()}}
 
 
 @dataclass(frozen=True)

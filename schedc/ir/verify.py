@@ -143,7 +143,7 @@ def check_placements_disjoint(stage: Stage) -> None:
     arena = stage.arena
     if arena is None:
         raise InternalError("a planned stage has no arena")
-    rings = {name: place for name, place in arena.rows.items() if place.is_ring}
+    rings = arena.rings
     held = {**rings, **{f"h and c of {name}": place for name, place in arena.lstm.items()}}
     spans = [(place.offset, place.offset + place.bytes, name) for name, place in held.items()]
     spans += [(p.position_offset, p.position_offset + 4, f"{name} position") for name, p in rings.items()]
@@ -151,6 +151,6 @@ def check_placements_disjoint(stage: Stage) -> None:
     for (_, end, name), (begin, _, other) in pairwise(spans):
         if begin < end:
             raise InternalError(f"{name} and {other} overlap in the arena")
-    for place in (*arena.rows.values(), *arena.lstm.values()):
+    for place in (*arena.rows.values(), *arena.lstm.values(), *arena.sums.values()):
         if place.base == "state" and place.offset + place.bytes > arena.state_bytes:
             raise InternalError("a stream lies outside the state")

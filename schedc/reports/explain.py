@@ -28,7 +28,7 @@ class StageMemory:
 
 def stage_memory(arena: Arena) -> StageMemory:
     """The memory of a planned stage."""
-    rings = sum(p.bytes for p in arena.rows.values() if p.is_ring and p.base == "state")
+    rings = sum(p.bytes for p in arena.rings.values() if p.base == "state")
     other = arena.state_bytes - rings - arena.scratch_bytes
     return StageMemory(arena.state_bytes, rings, arena.scratch_bytes, other, arena.handoff_bytes)
 

@@ -33,7 +33,7 @@ class KernelFacts:
     activations_per_sample: int
     tile: str
     output_block: int
-    taps: str  # "unrolled", "looped", "shared", "aligned" or "-"
+    taps: str  # "unrolled", "looped", "shared", "aligned", "in parts" or "-"
     bound: str  # the named bound of the cost model that decides
     runner_up: str  # the next best tile, and what it would take more
     weight_bytes: int
@@ -109,6 +109,8 @@ def _taps(bound: BoundKernel) -> str:
         return "-"
     if bound.shape.schedule.share_taps:
         return "shared"
+    if bound.shape.schedule.tap_parts > 1:
+        return "in parts"
     if any(aligns_taps(op, bound.shape.schedule) for op, dilation in convolutions if dilation < 0):
         return "aligned"
     rolled = any(convolution_layout(op, bound.shape.schedule).roll_taps for op, _ in convolutions)

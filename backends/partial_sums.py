@@ -1,0 +1,42 @@
+"""The start state of a convolution whose taps run in parts (:mod:`schedc.analysis.tap_parts`).
+
+What a stream of silence, or any other past, has left in its partial sums follows from the past samples alone, by the
+arithmetic of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from schedc.analysis.tap_parts import kept_sums, part_taps
+from schedc.backends.arithmetic import Float32
+from schedc.backends.weight_layout import FloatArray
+from schedc.ir.contract import Contract
+from schedc.ir.ops import Conv, Start
+
+
+def partial_sums(
+    op: Conv, parts: int, parameters: Mapping[str, FloatArray], past: FloatArray, frames: int, contract: Contract
+) -> FloatArray:
+    """[kept channels, frames]: what parts 0 to ``parts`` - 2 had summed at the newest ``frames`` samples of ``past``.
+
+    ``past``: [in_channels, at least the convolution's history], the newest last.
+    """
+    arithmetic, taps = Float32(contract), part_taps(op, parts)
+    weight = parameters["weight"][:, :, :, None]  # [out, column, tap, 1]
+    # The sums of part p are those of frames that lie this far ahead of the sample at which they were kept.
+    ahead = [(parts - 1 - part) * taps for part in range(parts - 1)]
+    sums = np.full((parts - 1, op.out_channels, frames), -0.0, np.float32)
+    if op.start is Start.BIAS:
+        sums[:] = parameters["bias"][:, None]
+    with np.errstate(all="ignore"):
+        for tap in range((parts - 1) * taps):
+            begun = tap // taps  # parts before this one are through
+            oldest = [past.shape[1] - frames + distance - op.history + tap for distance in ahead[begun:]]
+            samples = np.stack([past[:, first : first + frames] for first in oldest])  # [part, column, frame]
+            for column in range(op.columns):
+                x = samples[:, None, column]
+                sums[begun:] = arithmetic.mac(weight[:, column, tap], x, sums[begun:])
+    return sums.reshape(kept_sums(op, parts), frames)
