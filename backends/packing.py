@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from schedc.analysis.tap_parts import kept_sums, part_taps
 from schedc.backends.interpreter import Interpreter
 from schedc.backends.kernel_shape import pack_segment
 from schedc.backends.partial_sums import partial_sums
@@ -23,7 +24,7 @@ from schedc.backends.weight_layout import FloatArray
 from schedc.ir.architecture import Architecture, describe_architecture
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.ops import Conv, LstmCell
+from schedc.ir.ops import Conv, LstmCell, history
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable
 
@@ -127,6 +128,23 @@ def _numbered(graph: Graph) -> WeightTable:
             number += count
         table[node.name] = parameters
     return table
+
+
+def starts(field: SilenceField, graph: Graph) -> bool:
+    """Whether ``field`` is the start state of something in ``graph``, of its size: reports may be edited."""
+    if field.per_channel < 1 or field.floats % field.per_channel:
+        return False
+    rows = field.floats // field.per_channel
+    node = next((node for node in graph if field.node in (node.name, cells_of(node.name))), None)
+    if node is None:
+        return False
+    if field.node != node.name:
+        return isinstance(node.op, LstmCell) and rows == 2 and field.per_channel >= node.channels
+    if field.parts != 1:
+        if not isinstance(node.op, Conv) or node.op.dilation != 1 or not 1 < field.parts <= node.op.kernel_size:
+            return False
+        return rows == kept_sums(node.op, field.parts) and field.per_channel <= part_taps(node.op, field.parts)
+    return rows == node.channels and any(history(reader.op) for reader in graph.consumers(node.name))
 
 
 def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:

@@ -34,8 +34,13 @@ def packing_to_json(packing: PackingList) -> dict[str, Any]:
         "architecture": list(packing.architecture),
         "sources": base64.b64encode(zlib.compress(steps.tobytes(), 9)).decode("ascii"),
         "constants": [[item.offset, list(item.bits)] for item in packing.constants],
-        "start_state": [[item.node, item.offset, item.floats, item.per_channel, item.parts] for item in packing.start],
+        "start_state": [_start_to_json(item) for item in packing.start],
     }
+
+
+def _start_to_json(field: SilenceField) -> list[str | int]:
+    parts = [field.parts] if field.parts > 1 else []
+    return [field.node, field.offset, field.floats, field.per_channel, *parts]
 
 
 def packing_from_json(data: object, where: str) -> PackingList:

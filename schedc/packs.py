@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from schedc.artifact import Artifact
-from schedc.backends.packing import PackingList
+from schedc.backends.packing import PackingList, starts
 from schedc.backends.packing_json import packing_from_json
 from schedc.chains import ModelPaths, read_source
 from schedc.errors import ArchitectureMismatch, UserError
@@ -69,6 +69,10 @@ def check_architecture(graph: Graph, code: CompiledCode, name: str) -> None:
     known = 1 + sum(prod(shape) for node in graph for shape in node.op.parameters().values())
     if int(code.packing.sources.max(initial=0)) >= known:
         raise UserError(code.where, "has a damaged packing list (a weight that does not exist)", "compile again")
+    for field in code.packing.start:
+        if not starts(field, graph):
+            what = f"has a damaged packing list (no start state like that of {one_line(field.node)})"
+            raise UserError(code.where, what, "compile again")
 
 
 def read_compiled(compiled: Compiled) -> CompiledCode:

@@ -1,0 +1,184 @@
+"""Taps in parts that run side by side: the interpreter's bits for every shape, block and past on every target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from helpers.captures import capture_of, graph_of, interpret_core
+from helpers.documents import capture_from_text
+from helpers.effort import examples_per_test
+from helpers.linear_capture import linear_text
+from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks, native_targets
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schedc.analysis.tap_parts import kept_sums
+from schedc.autoscheduler import cheapest
+from schedc.backends.packing import start_state
+from schedc.compiler import Compilation, compile_graph, core_graph, core_weights, make_options
+from schedc.errors import UserError
+from schedc.ir.graph import Graph
+from schedc.ir.ops import Activation, ActivationKind, Conv, Input, LstmCell, Scale, Start
+from schedc.ir.program import Kernel
+from schedc.planning import plan_graph
+from schedc.schedule import KernelSchedule, RingPolicy, ScheduleOverrides, WeightRoute
+from schedc.targets.base import load_target
+
+
+@dataclass(frozen=True)
+class Case:
+    """A convolution and how to cut it; ``taps`` are those beyond the fewest that the block and the parts need."""
+
+    rows: int
+    columns: int
+    vectors: int
+    parts: int
+    taps: int
+    start: Start
+    lane: bool
+    block: int
+    most_blocks: int
+    policy: RingPolicy
+    prewarmed: bool
+
+    @property
+    def graph(self) -> Graph:
+        op = Conv(self.columns, self.rows, self.parts * self.block + 1 + self.taps, start=self.start)
+        return graph_of(
+            ("x", Input(self.columns), ""),
+            ("conv", op, "x"),
+            ("act", Activation(ActivationKind.LEAKY_RELU, self.rows), "conv"),
+            ("scaled", Scale(self.rows), "act"),
+        )
+
+    def compile(self, target: str) -> Compilation:
+        chosen = make_options(target, block=self.block)
+        route = WeightRoute.LANE if self.lane else WeightRoute.BROADCAST
+        forced = (
+            ("tile_vectors", self.vectors),
+            ("tap_parts", self.parts),
+            ("unroll_macs", 4096),
+            ("register_values", 40),
+            ("weight_route", WeightRoute.SCALAR if target == "m33" else route),
+        )
+        rings = (("most_blocks", self.most_blocks), ("policy", self.policy))
+        return compile_graph(self.graph, replace(chosen, schedule=ScheduleOverrides((("conv", forced),), rings)))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    return Case(
+        rows=draw(st.sampled_from((1, 1, 2, 3))),
+        columns=draw(st.sampled_from((1, 1, 2))),
+        vectors=draw(st.integers(1, 4)),
+        parts=draw(st.integers(2, 9)),
+        taps=draw(st.integers(0, 40)),
+        start=draw(st.sampled_from((Start.BIAS, Start.NOTHING))),
+        lane=draw(st.booleans()),
+        block=draw(st.integers(1, 24)),
+        most_blocks=draw(st.sampled_from((1, 2, 5, 16))),
+        policy=draw(st.sampled_from(RingPolicy)),
+        prewarmed=draw(st.booleans()),
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@examples_per_test(12)
+@given(case=cases(), seed=st.integers(0, 99))
+def test_any_shape(target: str, case: Case, seed: int) -> None:
+    compilation = case.compile(target)
+    (kernel,) = compilation.program.stages[0].kernels
+    assert compilation.program.schedules[kernel.name].tap_parts == case.parts
+    capture = capture_of(case.graph, prewarm=None if case.prewarmed else 0)
+    x = np.random.default_rng(seed).standard_normal((case.columns, 500)).astype(np.float32)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(500, case.block, seed))
+    wanted = interpret_core(capture, x, compilation.options.contract, case.prewarmed)
+    assert_same_bits(found, wanted, f"{case} on {target}")
+
+
+# A past that does not settle, of two channels; and two filters in a row, which two cores can share.
+AFTER_LSTM = graph_of(
+    ("l", LstmCell(1, 2), "x"),
+    ("first", Conv(2, 2, 75), "l"),
+    ("second", Conv(2, 1, 40), "first"),
+)
+IN_PARTS = ScheduleOverrides(tuple((name, (("tap_parts", 3), ("tile_vectors", 1))) for name in ("first", "second")))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_past_that_does_not_settle(target: str, cores: int) -> None:
+    """60 samples of silence through an LSTM leave partial sums that differ from sample to sample."""
+    capture = capture_of(AFTER_LSTM, prewarm=60)
+    options = replace(make_options(target, cores, block=8), schedule=IN_PARTS)
+    compilation = compile_graph(AFTER_LSTM, options)
+    x = np.random.default_rng(1).standard_normal((1, 300)).astype(np.float32)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(300, 8, 1))
+    assert_same_bits(found, interpret_core(capture, x, options.contract), target)
+
+
+def test_the_partial_sums_of_a_start_state_are_kept_where_a_report_says() -> None:
+    """Packing reads the number of parts from the packing list: the code of every number of parts gets its own."""
+    capture = capture_of(AFTER_LSTM, prewarm=200)
+    graph = core_graph(AFTER_LSTM)
+    state = start_state(graph, core_weights(graph, capture.weights), make_options("host").contract, 200)
+    assert set(state) == {"l.cells", "l", "first"}  # of streams only, whatever the parts
+    compilation = compile_graph(AFTER_LSTM, replace(make_options("host", block=8), schedule=IN_PARTS))
+    parts = {field.node: (field.parts, field.floats, field.per_channel) for field in compilation.packing.start}
+    op = graph["first"].op
+    assert isinstance(op, Conv)
+    assert parts["second"] == (3, 2 * 13, 13) and parts["first"][0] == 3
+    assert kept_sums(op, 3) == 4
+
+
+def chosen(graph: Graph, target: str, block: int) -> KernelSchedule:
+    """The schedule of the kernel named ``fir``."""
+    options = make_options(target, block=block)
+    return cheapest(options.target, options.contract)(core_graph(graph), Kernel("fir", ("fir",)), block)
+
+
+@pytest.mark.parametrize("target", ["avx2", "avx512", "zen4", "aarch64"])
+@pytest.mark.parametrize("block", [1, 16, 64])
+def test_a_long_filter_has_as_many_chains_as_the_machine_wants(target: str, block: int) -> None:
+    """Sums of vectors x parts wait for none of the others; 4 cycles of latency want 4 to 8 of them."""
+    schedule = chosen(graph_of(("fir", Conv(1, 1, 2048), "x")), target, block)
+    assert schedule.tile_vectors * schedule.tap_parts >= 4
+    assert schedule.tile_vectors * schedule.tap_parts <= load_target(target).limits.accumulators
+
+
+@pytest.mark.parametrize("op", [Conv(1, 1, 16), Conv(1, 1, 2048, 2), Conv(2, 2, 2048, groups=2)])
+def test_what_is_too_short_dilated_or_grouped_stays_whole(op: Conv) -> None:
+    graph = graph_of(("x", Input(op.in_channels), ""), ("fir", op, "x"))
+    assert chosen(graph, "avx512", 16).tap_parts == 1
+
+
+def test_boards_keep_their_memory() -> None:
+    for target in ("m33", "a8"):
+        assert chosen(graph_of(("fir", Conv(1, 1, 2048), "x")), target, 16).tap_parts == 1
+
+
+@pytest.mark.parametrize("block", [1, 16, 64])
+@pytest.mark.parametrize("target", native_targets())
+def test_a_long_linear_capture_as_it_is_compiled(target: str, block: int) -> None:
+    capture = capture_from_text(linear_text(2048))
+    compilation = compile_graph(capture.graph, make_options(target, block=block))
+    x = np.random.default_rng(1).standard_normal((1, 3000)).astype(np.float32)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(3000, block, 1))
+    assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"tap_parts": 100}, "with 16 taps a part or more"),
+        ({"tap_parts": 4, "share_taps": True, "tile_vectors": 1}, "tap_parts with share_taps"),
+        ({"tap_parts": 4, "align_taps": True}, "tap_parts with share_taps, align_taps"),
+        ({"tap_parts": 16, "tile_vectors": 8}, "leave it out, or make it or tile_vectors smaller"),
+    ],
+)
+def test_what_cannot_be_cut_is_said(values: dict[str, int | bool], words: str) -> None:
+    forced = ScheduleOverrides((("fir", tuple(values.items())),))
+    with pytest.raises(UserError, match=words):
+        plan_graph(graph_of(("fir", Conv(1, 1, 400), "x")), replace(make_options("avx2", block=16), schedule=forced))
