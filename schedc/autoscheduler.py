@@ -16,7 +16,8 @@ from schedc.cost.model import estimate_cycles, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.program import Kernel, Program
-from schedc.passes.select_kernels import Choose, round_up_to_tiles, schedule_space, select_rings
+from schedc.passes.schedule_space import schedule_space
+from schedc.passes.select_kernels import Choose, round_up_to_tiles, select_rings
 from schedc.schedule import KernelSchedule, RingPolicy, VectorAxis
 from schedc.targets.base import Target
 

@@ -27,7 +27,7 @@ from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice, Start
 from schedc.ir.program import Placement, Stage
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.passes.select_kernels import lane_widths, schedule_space
+from schedc.passes.schedule_space import lane_widths, schedule_space
 from schedc.planning import Capture, Options, plan_graph
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
