@@ -1,7 +1,8 @@
 """Which schedules of a kernel are legal.
 
 ``schedule_space`` lists them: sums and a column's operands of every tile fit the registers, so a tile that
-spills is not in it.  A schedule file may force more than that; ``check_legal`` refuses what cannot be lowered.
+spills is not in it.  A schedule file leaves those of them that have the values it names; where it asks for more
+than that, what it asks for counts, unless it cannot be lowered.
 """
 
 from __future__ import annotations
@@ -17,68 +18,111 @@ from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, Op
 from schedc.ir.program import Kernel
-from schedc.schedule import KernelSchedule, VectorAxis, WeightRoute
+from schedc.schedule import NOTHING_FORCED, Forced, KernelSchedule, VectorAxis, WeightRoute
 from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
+# What schedules of a kernel differ in; the other fields follow from the target, or are given by a schedule file.
+_SEARCHED = ("axis", "lanes", "tile_vectors", "output_block", "share_taps", "align_taps", "weight_vectors")
 
 
-def schedule_space(graph: Graph, kernel: Kernel, target: Target, block: int) -> list[KernelSchedule]:
-    """Every legal schedule that differs in cost at blocks of ``block`` frames, in a fixed order."""
+def schedule_space(
+    graph: Graph, kernel: Kernel, target: Target, block: int, forced: Forced = NOTHING_FORCED
+) -> list[KernelSchedule]:
+    """Every legal schedule that differs in cost at blocks of ``block`` frames and has what is ``forced``, in a fixed
+    order.  What the search would not take (sums that spill, an axis at long blocks) is in it only where it is forced.
+
+    UserError for what cannot be lowered.
+    """
     ops = [graph[name].op for name in kernel.nodes]
+    given = {key: value for key, value in forced.items() if key not in _SEARCHED}
+    space = _frame_space(ops, target, forced, given)
+    # Longer blocks fill vectors with frames.
+    if block < target.vectors.lanes or forced.get("axis") is VectorAxis.CHANNELS:
+        space += _channel_space(ops, target, block, forced, given)
+    if not forced:
+        return space
+    found = [schedule for schedule in space if schedule.agrees_with(forced)]
+    # Nothing that the search knows of is like that: force it on what it does know.
+    found = found or list(dict.fromkeys(schedule.forced_to(forced) for schedule in space))
+    obstacles = [_obstacle(graph, kernel, schedule, target) for schedule in found]
+    first = obstacles[0]
+    if first and all(obstacles):
+        raise UserError(f"--schedule, kernel {kernel.name}", *first)
+    return [schedule for schedule, obstacle in zip(found, obstacles, strict=True) if not obstacle]
+
+
+def _frame_space(ops: Sequence[Op], target: Target, forced: Forced, given: Forced) -> list[KernelSchedule]:
+    """Schedules with frames across the lanes; of an LSTM cell, whose vectors are units, all there are."""
     width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
     room = target.limits.accumulators
     space: list[KernelSchedule] = []
     blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
-    for lanes, output_block in product(lane_widths(target), blocks):
-        for vectors in range(1, max(1, room // output_block) + 1):
+    tiles = _tiles(range(1, room + 1), blocks, 1, room, forced)
+    for lanes, (vectors, output_block) in product(_numbers(forced, "lanes", lane_widths(target)), tiles):
+        schedule = KernelSchedule(
+            lanes=lanes,
+            tile_vectors=vectors,
+            output_block=output_block,
+            pointwise_block=_pointwise_block(ops, target, vectors),
+            unroll_macs=target.limits.unroll_macs,
+            register_values=room,
+            weight_route=WeightRoute(target.vectors.weights),
+            interleave=target.in_order,
+            share_taps=False,
+        ).forced_to(given)
+        if vectors == 1 or "tile_vectors" in forced or _fits_column(schedule, target):
+            space += [schedule, *_aligned(ops, schedule, target)]
+        space += _shared(ops, schedule, target)
+    return space
+
+
+def _channel_space(
+    ops: Sequence[Op], target: Target, block: int, forced: Forced, given: Forced
+) -> list[KernelSchedule]:
+    """Schedules with channels across the lanes."""
+    space = []
+    room = target.limits.accumulators
+    most = max(max(op.out_channels, *op.operand_channels) for op in ops)
+    enough = min((lanes for lanes in lane_widths(target) if lanes >= most), default=target.vectors.lanes)
+    widths = [lanes for lanes in lane_widths(target) if 1 < lanes <= enough]
+    for lanes in _numbers(forced, "lanes", widths):
+        if not can_hold_channels(ops, lanes):
+            continue
+        vectors = -(-max((op.out_channels for op in ops if isinstance(op, Conv)), default=1) // lanes)
+        blocks = sorted({lanes * _even_blocks(vectors, count) for count in range(1, min(vectors, room) + 1)})
+        for frames, outputs in _tiles(range(1, min(block, room) + 1), blocks, lanes, room, forced):
             schedule = KernelSchedule(
                 lanes=lanes,
-                tile_vectors=vectors,
-                output_block=output_block,
-                pointwise_block=_pointwise_block(ops, target, vectors),
+                tile_vectors=frames,
+                output_block=outputs,
+                pointwise_block=outputs,
                 unroll_macs=target.limits.unroll_macs,
                 register_values=room,
                 weight_route=WeightRoute(target.vectors.weights),
                 interleave=target.in_order,
                 share_taps=False,
+                axis=VectorAxis.CHANNELS,
             )
-            if vectors == 1 or _fits_column(schedule, target):
-                space += [schedule, *_aligned(ops, schedule, target)]
-            space += _shared(ops, schedule, target)
-    return space + _channel_space(ops, target, block)
-
-
-def _channel_space(ops: Sequence[Op], target: Target, block: int) -> list[KernelSchedule]:
-    """Schedules with channels across the lanes, where blocks are too small to fill more than a vector with frames."""
-    if block >= target.vectors.lanes:
-        return []
-    space = []
-    most = max(max(op.out_channels, *op.operand_channels) for op in ops)
-    enough = min((lanes for lanes in lane_widths(target) if lanes >= most), default=target.vectors.lanes)
-    for lanes in lane_widths(target):
-        if not 1 < lanes <= enough or not can_hold_channels(ops, lanes):
-            continue
-        vectors = -(-max((op.out_channels for op in ops if isinstance(op, Conv)), default=1) // lanes)
-        room = target.limits.accumulators
-        for frames in range(1, min(block, room) + 1):
-            counts = range(1, min(vectors, room // frames) + 1)
-            for outputs in sorted({lanes * _even_blocks(vectors, count) for count in counts}):
-                schedule = KernelSchedule(
-                    lanes=lanes,
-                    tile_vectors=frames,
-                    output_block=outputs,
-                    pointwise_block=outputs,
-                    unroll_macs=target.limits.unroll_macs,
-                    register_values=room,
-                    weight_route=WeightRoute(target.vectors.weights),
-                    interleave=target.in_order,
-                    share_taps=False,
-                    axis=VectorAxis.CHANNELS,
-                )
-                space.append(schedule)
+            space.append(schedule.forced_to(given))
     return space
+
+
+def _tiles(
+    counts: Sequence[int], blocks: Sequence[int], outputs_per_vector: int, room: int, forced: Forced
+) -> list[tuple[int, int]]:
+    """(vectors, outputs) whose sums fit the registers; the smallest of what is forced where none do."""
+    free = product(_numbers(forced, "tile_vectors", counts), _numbers(forced, "output_block", blocks))
+    tiles = [(vectors, outputs) for vectors, outputs in free]
+    fitting = [(vectors, outputs) for vectors, outputs in tiles if vectors * -(-outputs // outputs_per_vector) <= room]
+    return fitting or tiles[:1]
+
+
+def _numbers(forced: Forced, key: str, free: Sequence[int]) -> Sequence[int]:
+    """What a number may be: what is forced, or one of ``free``."""
+    value = forced.get(key)
+    return [value] if isinstance(value, int) else free
 
 
 def _fits_column(schedule: KernelSchedule, target: Target) -> bool:
@@ -89,14 +133,7 @@ def _fits_column(schedule: KernelSchedule, target: Target) -> bool:
     return not lane_weights or (schedule.output_block + 1) * schedule.tile_vectors < target.vectors.registers
 
 
-def check_legal(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> None:
-    """Raise UserError for a forced schedule that cannot be lowered."""
-    obstacle = obstacle_to(graph, kernel, schedule, target)
-    if obstacle:
-        raise UserError(f"--schedule, kernel {kernel.name}", *obstacle)
-
-
-def obstacle_to(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> tuple[str, str] | None:
+def _obstacle(graph: Graph, kernel: Kernel, schedule: KernelSchedule, target: Target) -> tuple[str, str] | None:
     """Why a schedule cannot be lowered, and the remedy."""
     scalar = target.vectors.lanes == 1
     if scalar != (schedule.weight_route is WeightRoute.SCALAR):
@@ -130,7 +167,7 @@ def _channel_obstacle(schedule: KernelSchedule, target: Target) -> tuple[str, st
     return f"axis channels needs {needs}, no other steps", "name the kernels that can have it"
 
 
-def _pointwise_block(ops: list[Op], target: Target, vectors: int) -> int:
+def _pointwise_block(ops: Sequence[Op], target: Target, vectors: int) -> int:
     """Outputs of a 1x1 convolution that fit into registers beside the source's vectors."""
     pointwise = [op for op in ops if isinstance(op, Conv) and op.kernel_size == 1]
     narrow = [op for op in pointwise if op.in_channels * vectors <= target.limits.accumulators]

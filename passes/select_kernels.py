@@ -2,8 +2,8 @@
 
     kernel array0.layer3   -->   kernel array0.layer3 tile=4x16 block=3
 
-What is legal :mod:`schedc.passes.schedule_space` lists.  Which one is taken is the autoscheduler's decision (a
-field of the pass), or a schedule file's.
+What is legal, and has what a schedule file forces, :mod:`schedc.passes.schedule_space` lists.  Which one is taken
+is the autoscheduler's decision (a field of the pass).
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from dataclasses import dataclass, field, replace
 from schedc.ir.graph import Graph
 from schedc.ir.ops import history
 from schedc.ir.program import Kernel, Level, Program
-from schedc.passes.schedule_space import check_legal, obstacle_to
-from schedc.schedule import KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides, VectorAxis
+from schedc.schedule import Forced, KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides
 from schedc.targets.base import Target
 
-# Picks one schedule for a kernel at blocks of so many frames.
-Choose = Callable[[Graph, Kernel, int], KernelSchedule]
+# Picks one schedule for a kernel at blocks of so many frames, among those that have what is forced.
+Choose = Callable[[Graph, Kernel, int, Forced], KernelSchedule]
 
 
 @dataclass(frozen=True)
 class SelectKernels:
-    """``choose``: one of the space; ``overrides``: what a schedule file forces on top."""
+    """``choose``: one of the space; ``overrides``: what a schedule file leaves of the space."""
 
     target: Target
     choose: Choose
@@ -34,25 +33,12 @@ class SelectKernels:
 
     def __call__(self, program: Program) -> Program:
         self.overrides.check_names([kernel.name for kernel in program.kernels])
-        schedules = {k.name: self._schedule(program, k) for k in program.kernels}
+        schedules = {
+            k.name: self.choose(program.graph, k, program.block, self.overrides.forced(k.name)) for k in program.kernels
+        }
         frames = round_up_to_tiles(program.block, schedules.values())
         rings = self.overrides.apply_rings(select_rings(program.graph, self.target, frames))
         return replace(program, schedules=schedules, rings=rings, level=Level.SCHEDULED)
-
-    def _schedule(self, program: Program, kernel: Kernel) -> KernelSchedule:
-        chosen = self.choose(program.graph, kernel, program.block)
-        if self.overrides.apply(kernel.name, chosen) == chosen:
-            return chosen
-        # Sharing and an axis that the file does not ask for give way to what it does.
-        alone = replace(chosen, weight_vectors=1)
-        plain = replace(alone, share_taps=False, align_taps=False)
-        for base in (chosen, alone, plain):
-            forced = self.overrides.apply(kernel.name, base)
-            if not obstacle_to(program.graph, kernel, forced, self.target):
-                return forced
-        forced = self.overrides.apply(kernel.name, replace(plain, axis=VectorAxis.FRAMES))
-        check_legal(program.graph, kernel, forced, self.target)
-        return forced
 
 
 def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedule:
