@@ -131,6 +131,16 @@ def test_captures(target: str, name: str, values: Forced, rings: dict[str, RingV
     check(capture, compilation, 200, seed)
 
 
+@pytest.mark.parametrize("target", VECTOR_TARGETS)
+@pytest.mark.parametrize(("block", "axis"), [(2, VectorAxis.FRAMES), (48, VectorAxis.CHANNELS)])
+def test_the_other_axis_with_tiles_of_its_own(target: str, block: int, axis: VectorAxis) -> None:
+    """A file that names nothing else: longer tiles than the search tries by itself."""
+    capture = read_capture(CAPTURES / "a2_lite.nam")
+    compilation = compiled(capture.graph, target, block, ScheduleOverrides((("*", (("axis", axis),)),)))
+    assert {schedule.axis for schedule in compilation.program.schedules.values()} == {axis}
+    check(capture, compilation, 150, 1)
+
+
 # An LSTM, then what reads a whole history of it: planar from the cell, interleaved from layer to layer.
 AFTER_LSTM = graph_of(
     ("l", LstmCell(1, 5), "x"),
