@@ -16,8 +16,9 @@ from schedc.cost.model import estimate_cycles, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.program import Kernel, Program
-from schedc.passes.select_kernels import Choose, round_up_to_tiles, schedule_space, select_rings
-from schedc.schedule import KernelSchedule, RingPolicy, VectorAxis
+from schedc.passes.schedule_space import schedule_space
+from schedc.passes.select_kernels import Choose, round_up_to_tiles, select_rings
+from schedc.schedule import NOTHING_FORCED, Forced, KernelSchedule, RingPolicy, VectorAxis
 from schedc.targets.base import Target
 
 _CLOSE = 1.02  # predictions nearer than this say nothing about which is faster
@@ -31,9 +32,13 @@ class RankedSchedule:
     schedule: KernelSchedule
 
 
-def rank(graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int) -> list[RankedSchedule]:
-    """Every legal schedule of a kernel, cheapest first; ties go to wider vectors, smaller tiles, smaller blocks."""
-    space = schedule_space(graph, kernel, target, block)
+def rank(
+    graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int, forced: Forced = NOTHING_FORCED
+) -> list[RankedSchedule]:
+    """Every legal schedule of a kernel that has what is ``forced``, cheapest first; ties go to wider vectors, smaller
+    tiles, smaller blocks.  UserError if there is none.
+    """
+    space = schedule_space(graph, kernel, target, block, forced)
     return sorted(
         (RankedSchedule(estimate_cycles(graph, kernel, s, target, contract, block), s) for s in space),
         key=lambda entry: (
@@ -100,10 +105,10 @@ def cheapest(target: Target, contract: Contract) -> Choose:
 
     known: dict[object, KernelSchedule] = {}
 
-    def choose(graph: Graph, kernel: Kernel, block: int) -> KernelSchedule:
-        key = kernel_signature(graph, kernel), block
+    def choose(graph: Graph, kernel: Kernel, block: int, forced: Forced) -> KernelSchedule:
+        key = kernel_signature(graph, kernel), block, frozenset(forced.items())
         if key not in known:
-            known[key] = choice(rank(graph, kernel, target, contract, block), target).schedule
+            known[key] = choice(rank(graph, kernel, target, contract, block, forced), target).schedule
         return known[key]
 
     return choose

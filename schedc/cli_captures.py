@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from schedc.cli_options import MathName
+from schedc.cli_options import MathName, Models, NoPrewarm, TargetName
 
 captures = typer.Typer(rich_markup_mode=None)
 cache = typer.Typer(rich_markup_mode=None, help="Compiled code kept on disk (SCHEDC_CACHE moves it; off disables it).")
@@ -15,12 +15,11 @@ captures.add_typer(cache, name="cache", no_args_is_help=True)
 VERIFY_SAMPLES = 2000
 
 Slim = Annotated[float | None, typer.Option(metavar="V", help="Size of the capture.  [default: as compiled]")]
-NoPrewarm = Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")]
 
 
 @captures.command("pack")
 def pack_command(
-    model: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam or .namb capture; several: a chain.")],
+    model: Models,
     report: Annotated[Path, typer.Option("--for", metavar="REPORT.json", help="The report beside the compiled code.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.bin", help="The weight blob to write.")],
     slim: Slim = None,
@@ -38,7 +37,7 @@ def batch_command(
     library: Annotated[
         str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for .nam files, or a pattern.")
     ],
-    target: Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")],
+    target: TargetName,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder per architecture goes here.")],
     cores: Annotated[int, typer.Option(metavar="N", help="Stages, one per core.")] = 1,
     block: Annotated[int | None, typer.Option(metavar="B", help="Samples per call.  [default: the target's]")] = None,

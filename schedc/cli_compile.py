@@ -14,6 +14,7 @@ from schedc.cli_options import (
     Mac,
     MathName,
     Models,
+    NoPrewarm,
     ScheduleFile,
     Slim,
     Split,
@@ -54,7 +55,7 @@ def compile_command(
     dump_passes: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write NN-pass-name.txt and .dot after every pass.")
     ] = None,
-    no_prewarm: Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")] = False,
+    no_prewarm: NoPrewarm = False,
     emit_texts: Annotated[bool, typer.Option("--emit-texts", help="Also write LLVM's IR and assembly.")] = False,
     core_0_5_5_film: Annotated[
         bool, typer.Option("--core-0-5-5-film", help="Leave layer1x1_post_film out as the C++ engine up to 0.5.5 does.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from schedc.cli_options import MathName, Models, Slim, TargetName, check_numbers
+from schedc.cli_options import AsJson, MathName, Models, Slim, TargetName, check_numbers
 
 measuring = typer.Typer(rich_markup_mode=None)
 
@@ -25,7 +25,7 @@ def bench_command(
     target: Annotated[
         str, typer.Option("--target", "-t", metavar="T", help="Code that this machine runs too, such as avx2.")
     ] = "host",
-    json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
+    json: AsJson = False,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Blocks at the audio rate instead: response times, missed deadlines.")
     ] = False,
@@ -73,7 +73,7 @@ def analyze_command(
         list[str] | None,
         typer.Option(metavar="ADDR=COUNT", help="Instead: how often the loop that branches back at ADDR runs; repeat."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print numbers for programs.")] = False,
+    json: AsJson = False,
 ) -> int:
     """Predict the cycles of machine code from its instructions and the target's pipeline."""
     from schedc.commands.analyze import AnalyzeRequest, analyze

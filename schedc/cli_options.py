@@ -1,4 +1,7 @@
-"""The options that several commands share, and what they mean to the compiler."""
+"""The options that several commands share, and what they mean to the compiler.
+
+Typer reads a command's options from the command's own signature, so each of them lists those it has.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,8 @@ CoreSpeed = Annotated[
 ScheduleFile = Annotated[
     Path | None, typer.Option("--schedule", metavar="FILE.yaml", help="Force schedule decisions; no bit changes.")
 ]
+NoPrewarm = Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print numbers for programs.")]
 
 
 def options(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
+from types import MappingProxyType
 
 from schedc.errors import UserError
 
@@ -78,6 +79,14 @@ class KernelSchedule:
     def stream_vectors(self, channels: int) -> int:
         """Vectors of a whole tile of a stream of so many channels."""
         return (self.channel_vectors(channels) if self.across_channels else channels) * self.tile_vectors
+
+    def forced_to(self, values: Forced) -> KernelSchedule:
+        """The same with some values forced."""
+        return replace(self, **values)  # type: ignore[arg-type]
+
+    def agrees_with(self, values: Forced) -> bool:
+        """Whether it has these values already."""
+        return all(getattr(self, key) == value for key, value in values.items())
 
 
 class RingPolicy(StrEnum):
@@ -156,6 +165,8 @@ FORCEABLE: dict[str, int] = {
 }
 FORCEABLE_FLAGS = ("interleave", "share_taps", "align_taps")
 KernelValue = int | bool | WeightRoute | VectorAxis
+Forced = Mapping[str, KernelValue]  # what fields of a KernelSchedule have to be
+NOTHING_FORCED: Forced = MappingProxyType({})
 RingValue = int | bool | RingPolicy
 
 
@@ -182,14 +193,13 @@ class ScheduleOverrides:
         for name in self.boundaries:
             _check_name("node", name, names)
 
-    def apply(self, kernel: str, schedule: KernelSchedule) -> KernelSchedule:
-        """``schedule`` with what is forced for ``kernel``."""
-        known = {field.name for field in fields(schedule)}
-        for name, values in self.kernels:
+    def forced(self, kernel: str) -> Forced:
+        """What ``kernel``'s schedule has to be; nothing is said of the fields left out."""
+        values: dict[str, KernelValue] = {}
+        for name, entries in self.kernels:
             if name in (ALL_KERNELS, kernel):
-                changes = {key: value for key, value in values if key in known}
-                schedule = replace(schedule, **changes)  # type: ignore[arg-type]
-        return schedule
+                values.update(entries)
+        return values
 
     def apply_rings(self, rings: RingSchedule) -> RingSchedule:
         """``rings`` with what is forced for all of them."""

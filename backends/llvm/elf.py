@@ -42,6 +42,13 @@ class _Sections:
     alignment: int
 
 
+@dataclass(frozen=True)
+class _Missing:
+    """A symbol of the input that has no place in the image; ``what`` tells an error's reader which."""
+
+    what: str
+
+
 def finish_object(elf: bytes, names: Mapping[str, str] | None = None) -> bytes:
     """Return ``elf`` as one relocation-free ``.text`` section plus symbols.
 
@@ -84,7 +91,7 @@ def _image(file: Any, names: Mapping[str, str]) -> Image:
     symbols = [_read_symbol(entry, sections) for entry in table.iter_symbols()]
     relocations = _read_relocations(file, sections, symbols)
     apply_relocations(file["e_machine"], sections.data, relocations)
-    kept = [s for s in symbols if s and s.value is not None and s.name and not s.name.startswith(".L")]
+    kept = [s for s in symbols if isinstance(s, Symbol) and s.name and not s.name.startswith(".L")]
     kept.sort(key=lambda s: s.binding != "STB_LOCAL")  # stable otherwise
     renamed = tuple(_renamed(symbol, names) for symbol in kept)
     return Image(file["e_machine"], bytes(sections.data), sections.alignment, renamed)
@@ -146,20 +153,20 @@ def _symbol_table(file: Any) -> Any:
     return table
 
 
-def _read_symbol(entry: Any, sections: _Sections) -> Symbol | None:
-    """Translate one symbol to image coordinates; None for file names and symbols of dropped sections."""
+def _read_symbol(entry: Any, sections: _Sections) -> Symbol | _Missing:
+    """Translate one symbol to image coordinates; file names and symbols of dropped sections have none."""
     index, kind = entry["st_shndx"], entry["st_info"]["type"]
     if index == "SHN_UNDEF" and entry.name:
         # A name that only the dropped unwind tables use stays listed as undefined; it is forgotten with them.
-        return Symbol(entry.name, None, 0, "STT_NOTYPE", entry["st_info"]["bind"])
+        return _Missing(repr(entry.name))
     if not isinstance(index, int) or index not in sections.offsets:
-        return None
+        return _Missing("of a dropped section")
     value = sections.offsets[index] + entry["st_value"]
     name = "" if kind == "STT_SECTION" else entry.name
     return Symbol(name, value, entry["st_size"], kind, entry["st_info"]["bind"])
 
 
-def _read_relocations(file: Any, sections: _Sections, symbols: list[Symbol | None]) -> list[Relocation]:
+def _read_relocations(file: Any, sections: _Sections, symbols: list[Symbol | _Missing]) -> list[Relocation]:
     """Relocations that patch kept sections, in image coordinates."""
     found = []
     for section in file.iter_sections():
@@ -168,10 +175,9 @@ def _read_relocations(file: Any, sections: _Sections, symbols: list[Symbol | Non
         base = sections.offsets[section["sh_info"]]
         for entry in section.iter_relocations():
             symbol = symbols[entry["r_info_sym"]]
-            if symbol is None or symbol.value is None:
-                name = "of a dropped section" if symbol is None else repr(symbol.name)
+            if isinstance(symbol, _Missing):
                 raise InternalError(
-                    f"the emitted object needs the undefined symbol {name} (relocation in {section.name})"
+                    f"the emitted object needs the undefined symbol {symbol.what} (relocation in {section.name})"
                 )
             addend = entry["r_addend"] if entry.is_RELA() else None
             found.append(Relocation(base + entry["r_offset"], entry["r_info_type"], symbol.value, addend, symbol.name))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from schedc.backends.kernel_shape import NEGATIVE_ZERO, KernelShape
+from schedc.backends.constant_table import NEGATIVE_ZERO
+from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import F32, PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.vector_math import VectorMath
 

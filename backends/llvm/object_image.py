@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Symbol:
-    """A symbol; ``value`` is its offset in bytes inside the image (bit 0 set: Thumb), None when undefined."""
+    """A name for a place: ``value`` is its offset in bytes inside the image (bit 0 set: Thumb)."""
 
     name: str
-    value: int | None
+    value: int
     size: int
     kind: str
     binding: str
@@ -20,7 +20,7 @@ class Symbol:
 class Image:
     """Position-independent code that refers to nothing outside itself.
 
-    ``machine`` is pyelftools' ``e_machine``; all ``symbols`` are defined, local ones first.
+    ``machine`` is pyelftools' ``e_machine``; of ``symbols`` local ones come first.
     """
 
     machine: str
@@ -30,5 +30,4 @@ class Image:
 
     def functions(self) -> list[tuple[str, int, bool]]:
         """(name, offset, exported) of the functions; ELF for Arm has further symbols, which mark code and data."""
-        kept = [s for s in self.symbols if s.kind == "STT_FUNC"]
-        return [(s.name, s.value, s.binding != "STB_LOCAL") for s in kept if s.value is not None]
+        return [(s.name, s.value, s.binding != "STB_LOCAL") for s in self.symbols if s.kind == "STT_FUNC"]

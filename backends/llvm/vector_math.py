@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from schedc.backends.kernel_shape import float_bits
+from schedc.backends.constant_table import float_bits
 from schedc.backends.llvm.builder import I32, Builder, Value
 from schedc.ir.contract import Contract
 

@@ -17,6 +17,7 @@ from schedc.compiler import Compilation, Options, c_identifier
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
+from schedc.schedule import VectorAxis
 from schedc.schedule_file import decisions, schedule_text
 
 _LEGEND = (
@@ -75,10 +76,6 @@ def explain(
         write_gantt(gantt, balance, heading(report))
 
 
-def _across_channels(fact: KernelFacts) -> bool:
-    return fact.tile.endswith("channels")
-
-
 def _kernels(facts: list[KernelFacts]) -> None:
     columns = ["kernel", ">stage", ">shape", ">MACs", ">act", ">tile", ">out", "taps", "bound", ">weights"]
     rows = [
@@ -88,7 +85,7 @@ def _kernels(facts: list[KernelFacts]) -> None:
             str(fact.shape),
             f"{fact.macs_per_sample:,}",
             f"{fact.activations_per_sample:,}",
-            fact.tile if _across_channels(fact) else fact.tile.split()[0],
+            f"{fact.tile} {fact.axis}" if fact.axis == VectorAxis.CHANNELS else fact.tile,
             str(fact.output_block),
             fact.taps,
             fact.bound,
@@ -105,7 +102,7 @@ def _kernels(facts: list[KernelFacts]) -> None:
     rows.append(["total", "", f"{shapes}", *totals])
     print_table([*columns, ">predicted", ">runner-up"], rows)
     say()
-    across = any(_across_channels(fact) for fact in facts)
+    across = any(fact.axis == VectorAxis.CHANNELS for fact in facts)
     for line in (*_LEGEND, _CHANNELS) if across else _LEGEND:
         say(line)
 

@@ -31,7 +31,8 @@ class KernelFacts:
     shape: int  # kernels with equal numbers share their code
     macs_per_sample: int
     activations_per_sample: int
-    tile: str
+    tile: str  # vectors x lanes
+    axis: str  # what is across the lanes: "frames", "channels" or, of an LSTM cell, "units"
     output_block: int
     taps: str  # "unrolled", "looped", "shared", "aligned", "in parts" or "-"
     bound: str  # the named bound of the cost model that decides
@@ -65,7 +66,8 @@ def _facts(compilation: Compilation, bound: BoundKernel, shape: int, other: str)
         shape=shape,
         macs_per_sample=sum(macs(op) for op in ops),
         activations_per_sample=sum(_activations(op) for op in ops),
-        tile=f"1x{schedule.lanes} units" if recurrent else f"{schedule.tile_vectors}x{schedule.lanes} {schedule.axis}",
+        tile=f"{1 if recurrent else schedule.tile_vectors}x{schedule.lanes}",
+        axis="units" if recurrent else schedule.axis.value,
         output_block=schedule.output_block,
         taps=_taps(bound),
         bound=_deciding_bound(compilation, bound),

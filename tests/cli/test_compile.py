@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,16 @@ def test_explain_json_is_the_report(run: Run, wavenet: Path, tmp_path: Path) -> 
     printed = json.loads(run("explain", wavenet, "-t", "aarch64", "--json").out)
     run("compile", wavenet, "-t", "aarch64", "-o", tmp_path / "b")
     assert printed == json.loads((tmp_path / "b" / "small_amp.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "axes"),
+    [("a2_lite", "64", {"frames"}), ("a2_lite", "1", {"channels"}), ("lstm_1x16", "64", {"units", "frames"})],
+)
+def test_the_report_says_what_is_across_the_lanes(run: Run, name: str, block: str, axes: set[str]) -> None:
+    report = json.loads(run("explain", LITE.with_stem(name), "-t", "avx2", "--block", block, "--json").out)
+    assert {kernel["axis"] for kernel in report["kernels"]} == axes
+    assert all(re.fullmatch(r"\d+x\d+", kernel["tile"]) for kernel in report["kernels"])
 
 
 def test_memory_and_other_contracts() -> None:

@@ -1,7 +1,7 @@
 """Random graphs: the machine code of every target gives the interpreter's bits.
 
 Every op, start, group and width; weights and inputs of every kind of float; blocks that change from
-call to call; one to four cores, as one call and stage by stage.
+call to call; one to four cores, as one call and stage by stage; schedules of the search and forced ones.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from helpers.captures import capture_of, compile_for, interpret_core
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples, signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
+from helpers.schedule_strategy import Values, aligned_convolutions, everywhere, kernel_values
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from schedc.compiler import core_graph
 from schedc.ir.contract import MATHS
+from schedc.ir.program import Program
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.targets.base import load_target
 
@@ -31,14 +33,19 @@ def check(
     contract: tuple[str, str],
     special: bool,
     infinite: bool,
-) -> None:
+    forced: Values,
+) -> Program:
+    """The program that was compared."""
     mac, math = contract
     capture = capture_of(example.graph, example.weights)
     kernels = len(fuse_layers(core_graph(example.graph)))
     cores = min(cores, kernels)
     event(f"{cores} cores")
     split = _split(example, cores)
-    compilation = compile_for(example.graph, target, cores=cores, block=block, mac=mac, split=split, math=math)
+    schedule = everywhere(forced)
+    compilation = compile_for(
+        example.graph, target, cores=cores, block=block, mac=mac, split=split, math=math, schedule=schedule
+    )
     blob = compilation.pack(capture, prewarm)
     n = min(3 * block + min(example.lookback, 150), 350)
     blocks = cut_blocks(n, block, example.seed)
@@ -48,6 +55,7 @@ def check(
     assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, f"{target} {mac} {math}")
     if cores > 1:
         assert_same_bits(LoadedStages(compilation, blob).process(x, blocks), wanted, f"{target} stages")
+    return compilation.program
 
 
 def _split(example: Example, cores: int) -> tuple[int, ...]:
@@ -63,21 +71,39 @@ def _split(example: Example, cores: int) -> tuple[int, ...]:
 @pytest.mark.parametrize("recurrent", [False, True], ids=["convolutions", "recurrent"])
 def test_machine_code_has_the_interpreters_bits(target: str, recurrent: bool) -> None:
     contracts = st.tuples(st.sampled_from(load_target(target).mac), st.sampled_from(MATHS))
+    aligned = []
 
-    @examples_per_test(24)
-    @given(examples(recurrent), BLOCKS, st.integers(1, 4), st.booleans(), contracts, st.booleans())
-    def run(example: Example, block: int, cores: int, prewarm: bool, contract: tuple[str, str], special: bool) -> None:
-        check(example, target, block, cores, prewarm, contract, special, infinite=False)
+    @examples_per_test(36)
+    @given(examples(recurrent), BLOCKS, st.integers(1, 4), st.booleans(), contracts, st.booleans(), schedules(target))
+    def run(
+        example: Example,
+        block: int,
+        cores: int,
+        prewarm: bool,
+        contract: tuple[str, str],
+        special: bool,
+        forced: Values,
+    ) -> None:
+        program = check(example, target, block, cores, prewarm, contract, special, infinite=False, forced=forced)
+        aligned.append(aligned_convolutions(program))
 
     run()
+    assert any(aligned) or recurrent or target == "m33", "no example had aligned taps"
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_infinities_and_nans_spread_alike(target: str) -> None:
     @examples_per_test(12)
-    @given(examples(recurrent=True), BLOCKS, st.integers(1, 3), st.booleans(), st.sampled_from(MATHS))
-    def run(example: Example, block: int, cores: int, prewarm: bool, math: str) -> None:
+    @given(
+        examples(recurrent=True), BLOCKS, st.integers(1, 3), st.booleans(), st.sampled_from(MATHS), schedules(target)
+    )
+    def run(example: Example, block: int, cores: int, prewarm: bool, math: str, forced: Values) -> None:
         contract = load_target(target).mac[0], math
-        check(example, target, block, cores, prewarm, contract, special=True, infinite=True)
+        check(example, target, block, cores, prewarm, contract, special=True, infinite=True, forced=forced)
 
     run()
+
+
+def schedules(target: str) -> st.SearchStrategy[Values]:
+    """Half of the time nothing is forced."""
+    return st.one_of(st.just({}), kernel_values(target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Conv, Input, Op, Output, history
 from schedc.ir.weights import FloatArray, WeightTable
+from schedc.schedule import ScheduleOverrides
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "captures").glob("*.nam"))
 SHARED = Path(__file__).parents[3] / "shared"
@@ -75,8 +77,10 @@ def compile_for(
     mac: str | None = None,
     split: Sequence[int] = (),
     math: str = "exact",
+    schedule: ScheduleOverrides | None = None,
 ) -> Compilation:
-    return compile_graph(graph, make_options(target, cores, block, mac, split, math=math))
+    options = make_options(target, cores, block, mac, split, math=math)
+    return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
 
 
 def interpret_core(capture: Capture, x: FloatArray, contract: Contract, prewarm: bool = True) -> FloatArray:

@@ -14,6 +14,7 @@ from helpers.documents import capture_from_text, documents
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples, signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
+from helpers.schedule_strategy import NUMBERS, RINGS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice, Start
 from schedc.ir.program import Placement, Stage
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.passes.select_kernels import lane_widths, schedule_space
+from schedc.passes.schedule_space import lane_widths, schedule_space
 from schedc.planning import Capture, Options, plan_graph
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
@@ -35,19 +36,13 @@ from schedc.targets.base import load_target
 
 CAPTURES = Path(__file__).resolve().parents[2] / "examples" / "captures"
 VECTOR_TARGETS = tuple(target for target in TARGETS if target != "m33")
-NUMBERS = st.fixed_dictionaries(
+ON_CHANNELS = st.fixed_dictionaries(
     {
-        "tile_vectors": st.integers(1, 7),
+        **NUMBERS,
         "output_block": st.integers(1, 40),
         "pointwise_block": st.integers(1, 40),
-        "unroll_macs": st.sampled_from([1, 8, 60, 400]),
-        "register_values": st.sampled_from([1, 4, 16, 40]),
-        "interleave": st.booleans(),
         "weight_route": st.sampled_from([WeightRoute.BROADCAST, WeightRoute.LANE]),
     }
-)
-RINGS: st.SearchStrategy[dict[str, RingValue]] = st.fixed_dictionaries(
-    {"most_blocks": st.sampled_from([1, 2, 3, 9]), "policy": st.sampled_from(RingPolicy), "colour": st.booleans()}
 )
 BLOCKS = st.sampled_from([1, 2, 3, 5, 8, 16, 33, 48])
 Forced = dict[str, KernelValue]
@@ -95,7 +90,7 @@ def rows_of(stage: Stage) -> Mapping[str, Placement]:
 @pytest.mark.parametrize("target", VECTOR_TARGETS)
 def test_random_graphs(target: str) -> None:
     @examples_per_test(25)
-    @given(examples(recurrent=True), NUMBERS, RINGS, BLOCKS, st.integers(1, 3), st.booleans())
+    @given(examples(recurrent=True), ON_CHANNELS, RINGS, BLOCKS, st.integers(1, 3), st.booleans())
     def run(
         example: Example, values: Forced, rings: dict[str, RingValue], block: int, cores: int, special: bool
     ) -> None:
@@ -114,7 +109,7 @@ def test_random_documents(target: str) -> None:
     """Gates, FiLM and groups between what can have the axis; LSTMs before it, whose silence is a whole history."""
 
     @examples_per_test(12)
-    @given(documents(), NUMBERS, RINGS, BLOCKS, st.booleans(), st.integers(0, 99))
+    @given(documents(), ON_CHANNELS, RINGS, BLOCKS, st.booleans(), st.integers(0, 99))
     def run(text: str, values: Forced, rings: dict[str, RingValue], block: int, prewarm: bool, seed: int) -> None:
         capture = capture_from_text(text)
         forced = replace(forced_on(capture.graph, target, values, seed), rings=tuple(rings.items()))
@@ -126,7 +121,7 @@ def test_random_documents(target: str) -> None:
 @pytest.mark.parametrize("target", VECTOR_TARGETS)
 @pytest.mark.parametrize("name", ["a2_lite", "convnet"])
 @examples_per_test(3)
-@given(values=NUMBERS, rings=RINGS, block=BLOCKS, seed=st.integers(0, 99))
+@given(values=ON_CHANNELS, rings=RINGS, block=BLOCKS, seed=st.integers(0, 99))
 def test_captures(target: str, name: str, values: Forced, rings: dict[str, RingValue], block: int, seed: int) -> None:
     """The axis forced on all kernels, as a file says it."""
     capture = read_capture(CAPTURES / f"{name}.nam")
@@ -134,6 +129,16 @@ def test_captures(target: str, name: str, values: Forced, rings: dict[str, RingV
     compilation = compiled(capture.graph, target, block, ScheduleOverrides(everywhere, tuple(rings.items())))
     assert all(schedule.across_channels for schedule in compilation.program.schedules.values())
     check(capture, compilation, 200, seed)
+
+
+@pytest.mark.parametrize("target", VECTOR_TARGETS)
+@pytest.mark.parametrize(("block", "axis"), [(2, VectorAxis.FRAMES), (48, VectorAxis.CHANNELS)])
+def test_the_other_axis_with_tiles_of_its_own(target: str, block: int, axis: VectorAxis) -> None:
+    """A file that names nothing else: longer tiles than the search tries by itself."""
+    capture = read_capture(CAPTURES / "a2_lite.nam")
+    compilation = compiled(capture.graph, target, block, ScheduleOverrides((("*", (("axis", axis),)),)))
+    assert {schedule.axis for schedule in compilation.program.schedules.values()} == {axis}
+    check(capture, compilation, 150, 1)
 
 
 # An LSTM, then what reads a whole history of it: planar from the cell, interleaved from layer to layer.

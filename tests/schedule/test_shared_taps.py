@@ -19,7 +19,7 @@ from schedc.compiler import Compilation, compile_graph, make_options
 from schedc.errors import UserError
 from schedc.ir.ops import Conv, Input, Start
 from schedc.planning import Options, plan_graph
-from schedc.schedule import ScheduleOverrides, WeightRoute
+from schedc.schedule import KernelValue, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
 
 
@@ -106,14 +106,23 @@ def test_a_long_linear_capture_as_it_is_compiled(target: str, channels: int) -> 
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
 
 
-@pytest.mark.parametrize(("forced", "share", "together"), [(7, True, 1), (8, True, 2), (20, False, 1)])
-def test_sharing_gives_way_to_a_forced_tile(forced: int, share: bool, together: int) -> None:
-    options = make_options("avx2", block=64)
-    overrides = ScheduleOverrides((("*", (("tile_vectors", forced),)),))
-    # 8 vectors of 8 frames in pairs would be chosen; 20 have more frames than the filter has taps.
-    graph = capture_from_text(linear_text(150)).graph
-    chosen = plan_graph(graph, replace(options, schedule=overrides)).program.schedules
-    assert [(s.tile_vectors, s.share_taps, s.weight_vectors) for s in chosen.values()] == [(forced, share, together)]
+@pytest.mark.parametrize(
+    ("forced", "share", "together"),
+    [
+        ((("tile_vectors", 8),), True, 2),
+        ((("tile_vectors", 8), ("weight_vectors", 1)), True, 1),
+        ((("tile_vectors", 7), ("share_taps", True)), True, 1),
+        ((("tile_vectors", 20),), False, 1),  # more frames than the filter has taps
+    ],
+)
+def test_sharing_goes_by_what_a_file_forces(
+    forced: tuple[tuple[str, KernelValue], ...], share: bool, together: int
+) -> None:
+    options = replace(make_options("avx2", block=64), schedule=ScheduleOverrides((("*", forced),)))
+    chosen = plan_graph(capture_from_text(linear_text(150)).graph, options).program.schedules
+    assert [(s.tile_vectors, s.share_taps, s.weight_vectors) for s in chosen.values()] == [
+        (dict(forced)["tile_vectors"], share, together)
+    ]
 
 
 @pytest.mark.parametrize("target", FOREIGN)

@@ -23,7 +23,7 @@ from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, LstmCell, Scale, Start
 from schedc.ir.program import Kernel
 from schedc.planning import plan_graph
-from schedc.schedule import KernelSchedule, RingPolicy, ScheduleOverrides, WeightRoute
+from schedc.schedule import NOTHING_FORCED, KernelSchedule, RingPolicy, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
 
 
@@ -136,7 +136,7 @@ def test_the_partial_sums_of_a_start_state_are_kept_where_a_report_says() -> Non
 def chosen(graph: Graph, target: str, block: int) -> KernelSchedule:
     """The schedule of the kernel named ``fir``."""
     options = make_options(target, block=block)
-    return cheapest(options.target, options.contract)(core_graph(graph), Kernel("fir", ("fir",)), block)
+    return cheapest(options.target, options.contract)(core_graph(graph), Kernel("fir", ("fir",)), block, NOTHING_FORCED)
 
 
 @pytest.mark.parametrize("target", ["avx2", "avx512", "zen4", "aarch64"])

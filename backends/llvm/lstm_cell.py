@@ -1,0 +1,228 @@
+"""One frame of an LSTM cell: hidden units across the lanes.
+
+Blocks of ``lanes`` hidden units: four gates' accumulators, up to four chains each (the order that
+:class:`schedc.ir.ops.LstmCell` states), then the activations, c in place and h to tile scratch until
+every block has read the old h.  A cell of one block leaves h and c in registers; in which order its parts
+follow each other is :mod:`schedc.backends.llvm.recurrent`'s matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llvmlite import ir
+
+from schedc.backends.kernel_shape import KernelShape
+from schedc.backends.llvm.builder import I32, Builder, Number, Value
+from schedc.backends.llvm.tile_values import Memory
+from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.weight_layout import LstmLayout
+from schedc.errors import InternalError
+from schedc.ir.functions import sigmoid, tanh
+from schedc.ir.ops import LstmCell
+
+Chains = list[list[Value]]  # [chain][gate]
+ENTRY, FORGET, CANDIDATE, OUTPUT = GATES = range(4)
+_UNROLLED_UNITS = 32  # more hidden units than this are written out in a loop
+
+
+class Cell:
+    """One cell's part of a function; ``places``: what a loop over frames carries, h and c where each is one vector."""
+
+    def __init__(self, b: Builder, given: Sequence[Value], shape: KernelShape) -> None:
+        (self.step,) = shape.steps
+        if not isinstance(self.step.op, LstmCell):
+            raise InternalError(f"{self.step.op} is not an LSTM cell")
+        self.op, self.shape = self.step.op, shape
+        self.layout = LstmLayout(self.op, shape.schedule.lanes)
+        self.b = b
+        arguments = iter(given)
+        self.frames, self.weights, scratch = next(arguments), next(arguments), next(arguments)
+        self.memory: list[Memory] = []
+        for slot in shape.slots:
+            in_scratch = slot.scratch_offset >= 0
+            base = self.b.at(scratch, slot.scratch_offset) if in_scratch else next(arguments)
+            self.memory.append(Memory(base, slot.row_bytes or next(arguments)))
+        state = self.memory[self.step.stores[-1]]
+        self.hidden, self.cell = state.pointer, self.b.at(state.pointer, state.row_bytes)
+        fresh = next(slot for slot in self.step.stores if shape.slots[slot].scratch_offset >= 0)
+        self.fresh = self.memory[fresh].pointer
+        self.outputs = [self.memory[slot] for slot in self.step.stores[:-1] if slot != fresh]
+        self.source = self.memory[self.step.operands[0].index]
+        self.math = VectorMath(self.b, shape.contract, self._constant)
+        self.entry_weights = self.frame_weights = self.weights
+        self.places = [self.hidden, self.cell] if self.layout.blocks == 1 else []
+
+    def held(self) -> list[Value]:
+        """What the first frame finds."""
+        return [*(self.b.load(place, self.b.vector) for place in self.places), *(self.inputs(0) if self.places else [])]
+
+    def keep(self, values: Sequence[Value]) -> None:
+        """What the last frame leaves."""
+        for value, place in zip(values[: len(self.places)], self.places, strict=True):
+            self.b.store(value, place)
+
+    def frame_in_blocks(self, index: Number) -> None:
+        """One frame of a cell of several blocks."""
+        self.weights = self.b.opaque(self.entry_weights)
+        at = self.b.mul(index, 4)
+        self._each(self.layout.blocks, lambda block: self._keep_fresh(block, at))
+        self._each(self.layout.blocks, self._replace_hidden)
+        self.scatter(at)
+
+    def scatter(self, frame: Number) -> None:
+        """The new h to its output rows."""
+        for_each = self._unrolled if self.op.hidden <= _UNROLLED_UNITS else self._each
+        for_each(self.op.hidden, lambda unit: self._scatter(unit, frame))
+
+    # -- one block: h and c in registers -------------------------------------------
+
+    def following(self, frame: Number) -> Number:
+        """The next frame; the same one again where a block ends, which is as good as any and surely there."""
+        following = self.b.number(self.b.add(frame, 1))
+        inside = self.b.ir.icmp_signed("<", following, self.frames)
+        return self.b.ir.select(inside, following, self.b.number(frame))
+
+    def inputs(self, frame: Number) -> list[Value]:
+        """Each gate's sum as far as it does not wait for h: chain 0, bias and input."""
+        return self._inputs(self.b.at(self.frame_weights, 4 * self.step.offset("lstm")), self.b.mul(frame, 4))
+
+    def gate(self, gate: int, first: Value, hidden: Value) -> Value:
+        """One gate's sum, from its chain 0 so far."""
+        self.forget_constants()
+        pointer = self.b.at(self.weights, 4 * self.step.offset("lstm"))
+        column_bytes = 16 * self.b.lanes
+        pointer = self.b.at(pointer, (1 + self.op.in_channels) * column_bytes)
+        chains: Chains = [[first]]
+        for unit in range(self.op.hidden):
+            h = hidden if self.b.lanes == 1 else self.b.shuffle(hidden, [unit] * self.b.lanes)
+            weights = self._weights(self.b.at(pointer, unit * column_bytes), [gate])
+            chains = self._accumulate(chains, weights, h, unit)
+        return self._sum(chains)[0]
+
+    def forget_constants(self) -> None:
+        """Load them again where they are used: held in registers they would come back as stack traffic."""
+        self.weights = self.b.opaque(self.weights, pinned=False)
+
+    # -- several blocks ------------------------------------------------------------
+
+    def _keep_fresh(self, block: Value, frame: Number) -> None:
+        self.b.store(self._block(block, frame), self.b.at(self.fresh, self.b.mul(block, 4 * self.b.lanes)))
+
+    def _replace_hidden(self, block: Value) -> None:
+        offset = self.b.mul(block, 4 * self.b.lanes)
+        self.b.store(self.b.load(self.b.at(self.fresh, offset), self.b.vector), self.b.at(self.hidden, offset))
+
+    def _scatter(self, unit: Number, frame: Number) -> None:
+        """One unit of the new h to its output rows, at this frame."""
+        value = self.b.load(self.b.at(self.hidden, self.b.mul(unit, 4)), I32)
+        for rows in self.outputs:
+            self.b.store(value, self.b.at(self.b.at(rows.pointer, self.b.mul(rows.row_bytes, unit)), frame))
+
+    def _unrolled(self, count: int, body: Callable[[int], None]) -> None:
+        for index in range(count):
+            body(index)
+
+    def _each(self, count: int, body: Callable[[Value], None]) -> None:
+        """``body(index)`` for each index, in a loop."""
+
+        def once(index: Value, _: list[Value]) -> list[Value]:
+            body(index)
+            return []
+
+        self.b.loop(count, [], once)
+
+    def _constant(self, bits: int) -> Value:
+        return self._splat(self.weights, self.shape.constants_at + self.shape.constants.index(bits))
+
+    def _splat(self, pointer: Value, floats: int) -> Value:
+        return self.b.splat(self.b.load(self.b.at(pointer, 4 * floats), ir.FloatType()))
+
+    def _weights(self, column: Value, gates: Sequence[int] = GATES) -> list[Value]:
+        """A column's weights: one vector per gate."""
+        return [self.b.load(self.b.at(column, 4 * gate * self.b.lanes), self.b.vector) for gate in gates]
+
+    def _block(self, block: Value, frame: Number) -> Value:
+        """The new h of one block of units; the new c is stored."""
+        offset = self.b.mul(block, 4 * self.layout.block_floats)
+        pointer = self.b.at(self.b.at(self.weights, 4 * self.step.offset("lstm")), offset)
+        first = self._inputs(pointer, frame)
+        recurrent = self.b.at(pointer, (1 + self.op.in_channels) * 16 * self.b.lanes)
+        z = self._sum(self._recurrent(first, recurrent))
+        return self._finish(z, block)
+
+    def _inputs(self, pointer: Value, frame: Number) -> list[Value]:
+        """Chain 0 so far: bias, then the input columns ascending."""
+        column_bytes = 16 * self.b.lanes
+
+        def column(index: Number, carried: list[Value]) -> list[Value]:
+            at, *total = carried
+            row = self.b.at(self.source.pointer, self.b.mul(self.source.row_bytes, index))
+            x = self.b.splat(self.b.load(self.b.at(row, frame), ir.FloatType()))
+            total = [self.math.mac(w, x, t) for w, t in zip(self._weights(at), total, strict=True)]
+            return [self.b.at(at, column_bytes), *total]
+
+        carried = [self.b.at(pointer, column_bytes), *self._weights(pointer)]
+        if self.op.in_channels * len(GATES) > self.shape.schedule.unroll_macs:
+            return self.b.loop(self.op.in_channels, carried, column)[1:]
+        for index in range(self.op.in_channels):
+            carried = column(index, carried)
+        return carried[1:]
+
+    def _recurrent(self, first: list[Value], pointer: Value) -> Chains:
+        """Hidden columns 4q + c onto chain c."""
+        size = self.op.hidden
+        chains: Chains = [first]
+        for column in range(min(size, 4)):
+            chains = self._column(chains, pointer, self.hidden, column)
+        whole = size // 4 - 1  # further rounds of four columns
+        quad_bytes = 4 * 16 * self.b.lanes
+        if whole > 0 and 4 * size > self.shape.schedule.unroll_macs:
+
+            def quad(_: Value, carried: list[Value]) -> list[Value]:
+                at, h, *flat = carried
+                inner: Chains = [flat[4 * c : 4 * c + 4] for c in range(4)]
+                for column in range(4):
+                    inner = self._column(inner, at, h, column)
+                return [self.b.at(at, quad_bytes), self.b.at(h, 16), *(v for chain in inner for v in chain)]
+
+            start = [self.b.at(pointer, quad_bytes), self.b.at(self.hidden, 16)]
+            flat = self.b.loop(whole, [*start, *(v for chain in chains for v in chain)], quad)[2:]
+            chains = [flat[4 * c : 4 * c + 4] for c in range(4)]
+            done = 4 * (whole + 1)
+        else:
+            done = min(size, 4)
+        for column in range(done, size):
+            chains = self._column(chains, pointer, self.hidden, column)
+        return chains
+
+    def _column(self, chains: Chains, weights: Value, hidden: Value, column: int) -> Chains:
+        gates = self._weights(self.b.at(weights, column * 16 * self.b.lanes))
+        return self._accumulate(chains, gates, self._splat(hidden, column), column)
+
+    def _accumulate(self, chains: Chains, weights: list[Value], h: Value, column: int) -> Chains:
+        """Column ``column``'s products onto its chain."""
+        chain = column % 4
+        if chain == len(chains):
+            return [*chains, [self.math.mul(w, h) for w in weights]]
+        total = [self.math.mac(w, h, t) for w, t in zip(weights, chains[chain], strict=True)]
+        return [*chains[:chain], total, *chains[chain + 1 :]]
+
+    def _sum(self, chains: Chains) -> list[Value]:
+        """(0 + 1) + (2 + 3), as far as there are chains."""
+        add = self.math.add
+
+        def both(a: list[Value], b: list[Value]) -> list[Value]:
+            return [add(x, y) for x, y in zip(a, b, strict=True)]
+
+        pairs = [both(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
+        return both(*pairs) if len(pairs) == 2 else pairs[0]
+
+    def _finish(self, z: list[Value], block: Value) -> Value:
+        """Activations; the new cell in place; returns the new hidden state."""
+        entry, forget, candidate, output = z
+        cell_at = self.b.at(self.cell, self.b.mul(block, 4 * self.b.lanes))
+        gated = self.math.mul(sigmoid(self.math, entry), tanh(self.math, candidate))
+        cell = self.math.mac(sigmoid(self.math, forget), self.b.load(cell_at, self.b.vector), gated)
+        self.b.store(cell, cell_at)
+        return self.math.mul(sigmoid(self.math, output), tanh(self.math, cell))

@@ -1,0 +1,252 @@
+"""Which schedules of a kernel are legal.
+
+``schedule_space`` lists them: sums and a column's operands of every tile fit the registers, so a tile that
+spills is not in it.  A schedule file leaves those of them that have the values it names; where it asks for more
+than that, what it asks for counts, unless it cannot be lowered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import product
+
+from schedc.analysis.channel_axis import can_hold_channels
+from schedc.analysis.tap_parts import may_split
+from schedc.analysis.tap_sharing import aligns_taps, shares_taps
+from schedc.errors import UserError
+from schedc.ir.graph import Graph
+from schedc.ir.ops import Conv, Op
+from schedc.ir.program import Kernel
+from schedc.schedule import NOTHING_FORCED, Forced, KernelSchedule, VectorAxis, WeightRoute
+from schedc.targets.base import Target
+
+# Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
+_SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
+# What schedules of a kernel differ in; the other fields follow from the target, or are given by a schedule file.
+_SEARCHED = ("axis", "lanes", "tile_vectors", "output_block", "share_taps", "align_taps", "weight_vectors", "tap_parts")
+_TAP_PARTS = (2, 4, 8, 16)
+
+
+def schedule_space(
+    graph: Graph, kernel: Kernel, target: Target, block: int, forced: Forced = NOTHING_FORCED
+) -> list[KernelSchedule]:
+    """Every legal schedule that differs in cost at blocks of ``block`` frames and has what is ``forced``, in a fixed
+    order.  What the search would not take (sums that spill, an axis at long blocks) is in it only where it is forced.
+
+    UserError for what cannot be lowered.
+    """
+    ops = [graph[name].op for name in kernel.nodes]
+    given = {key: value for key, value in forced.items() if key not in _SEARCHED}
+    space = _frame_space(ops, target, block, forced, given)
+    # Longer blocks fill vectors with frames.
+    if block < target.vectors.lanes or forced.get("axis") is VectorAxis.CHANNELS:
+        space += _channel_space(ops, target, block, forced, given)
+    if not forced:
+        return space
+    found = [schedule for schedule in space if schedule.agrees_with(forced)]
+    # Nothing that the search knows of is like that: force it on what it does know.
+    found = found or list(dict.fromkeys(schedule.forced_to(forced) for schedule in space))
+    obstacles = [_obstacle(ops, schedule, target, block) for schedule in found]
+    first = obstacles[0]
+    if first and all(obstacles):
+        raise UserError(f"--schedule, kernel {kernel.name}", *first)
+    return [schedule for schedule, obstacle in zip(found, obstacles, strict=True) if not obstacle]
+
+
+def _frame_space(ops: Sequence[Op], target: Target, block: int, forced: Forced, given: Forced) -> list[KernelSchedule]:
+    """Schedules with frames across the lanes; of an LSTM cell, whose vectors are units, all there are."""
+    width = max((op.out_channels for op in ops if isinstance(op, Conv)), default=1)
+    room = target.limits.accumulators
+    space: list[KernelSchedule] = []
+    blocks = sorted({_even_blocks(width, most) for most in range(1, min(room, width) + 1)})
+    tiles = _tiles(range(1, room + 1), blocks, 1, room, forced)
+    for lanes, (vectors, output_block) in product(_numbers(forced, "lanes", lane_widths(target)), tiles):
+        schedule = KernelSchedule(
+            lanes=lanes,
+            tile_vectors=vectors,
+            output_block=output_block,
+            pointwise_block=_pointwise_block(ops, target, vectors),
+            unroll_macs=target.limits.unroll_macs,
+            register_values=room,
+            weight_route=WeightRoute(target.vectors.weights),
+            interleave=target.in_order,
+            share_taps=False,
+        ).forced_to(given)
+        if vectors == 1 or "tile_vectors" in forced or _fits_column(schedule, target):
+            space += [schedule, *_aligned(ops, schedule, target)]
+        space += _shared(ops, schedule, target)
+        space += _split(ops, schedule, target, block, forced)
+    return space
+
+
+def _channel_space(
+    ops: Sequence[Op], target: Target, block: int, forced: Forced, given: Forced
+) -> list[KernelSchedule]:
+    """Schedules with channels across the lanes."""
+    space = []
+    room = target.limits.accumulators
+    most = max(max(op.out_channels, *op.operand_channels) for op in ops)
+    enough = min((lanes for lanes in lane_widths(target) if lanes >= most), default=target.vectors.lanes)
+    widths = [lanes for lanes in lane_widths(target) if 1 < lanes <= enough]
+    for lanes in _numbers(forced, "lanes", widths):
+        if not can_hold_channels(ops, lanes):
+            continue
+        vectors = -(-max((op.out_channels for op in ops if isinstance(op, Conv)), default=1) // lanes)
+        blocks = sorted({lanes * _even_blocks(vectors, count) for count in range(1, min(vectors, room) + 1)})
+        for frames, outputs in _tiles(range(1, min(block, room) + 1), blocks, lanes, room, forced):
+            schedule = KernelSchedule(
+                lanes=lanes,
+                tile_vectors=frames,
+                output_block=outputs,
+                pointwise_block=outputs,
+                unroll_macs=target.limits.unroll_macs,
+                register_values=room,
+                weight_route=WeightRoute(target.vectors.weights),
+                interleave=target.in_order,
+                share_taps=False,
+                axis=VectorAxis.CHANNELS,
+            )
+            space.append(schedule.forced_to(given))
+    return space
+
+
+def _tiles(
+    counts: Sequence[int], blocks: Sequence[int], outputs_per_vector: int, room: int, forced: Forced
+) -> list[tuple[int, int]]:
+    """(vectors, outputs) whose sums fit the registers; the smallest of what is forced where none do."""
+    free = product(_numbers(forced, "tile_vectors", counts), _numbers(forced, "output_block", blocks))
+    tiles = [(vectors, outputs) for vectors, outputs in free]
+    fitting = [(vectors, outputs) for vectors, outputs in tiles if vectors * -(-outputs // outputs_per_vector) <= room]
+    return fitting or tiles[:1]
+
+
+def _numbers(forced: Forced, key: str, free: Sequence[int]) -> Sequence[int]:
+    """What a number may be: what is forced, or one of ``free``."""
+    value = forced.get(key)
+    return [value] if isinstance(value, int) else free
+
+
+def _fits_column(schedule: KernelSchedule, target: Target) -> bool:
+    """Whether a tile's sums, a column's samples and a vector of weights fit where weights are lanes (elsewhere a
+    sample is an operand from memory, or loaded one by one).
+    """
+    lane_weights = schedule.weight_route is WeightRoute.LANE
+    return not lane_weights or (schedule.output_block + 1) * schedule.tile_vectors < target.vectors.registers
+
+
+def _obstacle(ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int) -> tuple[str, str] | None:
+    """Why a schedule cannot be lowered, and the remedy."""
+    scalar = target.vectors.lanes == 1
+    if scalar != (schedule.weight_route is WeightRoute.SCALAR):
+        kinds = "scalar" if scalar else "broadcast or lane"
+        return f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}"
+    if schedule.lanes not in lane_widths(target):
+        widths = " or ".join(str(lanes) for lanes in lane_widths(target))
+        return f"{schedule.lanes} lanes on {target.name}", f"use {widths}"
+    if schedule.tile_vectors % schedule.weight_vectors and not schedule.across_channels:
+        vectors, together = schedule.tile_vectors, schedule.weight_vectors
+        return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
+    if schedule.weight_vectors > 1 and schedule.across_channels:
+        return "weight_vectors needs vectors of frames", "leave it out"
+    if schedule.align_taps and (scalar or schedule.across_channels):
+        return "align_taps needs vectors of frames", "leave it out"
+    if schedule.across_channels and (scalar or schedule.share_taps or not can_hold_channels(ops, schedule.lanes)):
+        return _channel_obstacle(schedule, target)
+    if schedule.share_taps and not may_share(ops, schedule):
+        needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
+        return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
+    return _parts_obstacle(ops, schedule, block) if schedule.tap_parts > 1 else None
+
+
+def _parts_obstacle(ops: Sequence[Op], schedule: KernelSchedule, block: int) -> tuple[str, str] | None:
+    if schedule.share_taps or schedule.align_taps or schedule.across_channels:
+        return "tap_parts with share_taps, align_taps or axis channels", "leave one of them out"
+    if not all(may_split(op, schedule, block) for op in ops if isinstance(op, Conv) and op.history):
+        needs = f"a convolution of dilation 1, without groups, of few channels and with {block} taps a part or more"
+        return f"tap_parts needs {needs}", "leave it out, or make it or tile_vectors smaller"
+    return None
+
+
+def _channel_obstacle(schedule: KernelSchedule, target: Target) -> tuple[str, str]:
+    if target.vectors.lanes == 1:
+        return f"axis channels on {target.name}, which has no vectors", "leave it out"
+    if schedule.share_taps:
+        return "share_taps with axis channels", "leave one of them out"
+    needs = "convolutions without groups, element-wise steps and slices that begin at a multiple of the lanes"
+    return f"axis channels needs {needs}, no other steps", "name the kernels that can have it"
+
+
+def _pointwise_block(ops: Sequence[Op], target: Target, vectors: int) -> int:
+    """Outputs of a 1x1 convolution that fit into registers beside the source's vectors."""
+    pointwise = [op for op in ops if isinstance(op, Conv) and op.kernel_size == 1]
+    narrow = [op for op in pointwise if op.in_channels * vectors <= target.limits.accumulators]
+    sources = max((op.in_channels for op in narrow), default=0) * vectors
+    room = max(1, (target.vectors.registers - sources - _SPARE[target.vectors.weights]) // vectors)
+    if target.vectors.weights != WeightRoute.SCALAR:
+        # Each weight in flight takes a register, and a source in memory one a vector.
+        room = max(1, min(room, target.limits.accumulators // vectors))
+    return _even_blocks(max((op.out_channels for op in pointwise), default=1), min(room, target.limits.accumulators))
+
+
+def may_share(ops: Iterable[Op], schedule: KernelSchedule) -> bool:
+    """Whether neighbouring taps can share their samples: all history has dilation 1, and it is long enough."""
+    convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
+    return all(op.dilation == 1 for op in convolutions) and any(shares_taps(op, schedule) for op in convolutions)
+
+
+def _aligned(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
+    """The same with aligned taps, where a processor looks ahead and some tap overlaps the tile."""
+    aligned = replace(schedule, align_taps=True)
+    convolutions = [op for op in ops if isinstance(op, Conv)]
+    return [aligned] if not target.in_order and any(aligns_taps(op, aligned) for op in convolutions) else []
+
+
+def _split(
+    ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int, forced: Forced
+) -> list[KernelSchedule]:
+    """The same with taps in parts, where a processor can run several chains but the tiles of a block are too few."""
+    op = next((op for op in ops if isinstance(op, Conv) and op.history), None)  # never more than one
+    if op is None or schedule.output_block < op.out_channels:
+        return []
+    wanted = not target.in_order and block <= schedule.tile_frames
+    room = target.limits.accumulators // (op.out_channels * schedule.tile_vectors)
+    counts = [parts for parts in _numbers(forced, "tap_parts", _TAP_PARTS if wanted else ()) if 1 < parts <= room]
+    split = [replace(schedule, tap_parts=parts) for parts in counts]
+    return [entry for entry in split if may_split(op, entry, block)]
+
+
+def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
+    """The same with taps that share their samples, as far as that fits the registers."""
+    vectors = schedule.tile_vectors
+    together = [count for count in range(1, vectors) if vectors % count == 0] if schedule.lanes > 1 else []
+    shared = [replace(schedule, share_taps=True, weight_vectors=count) for count in together or [1]]
+    return [entry for entry in shared if fits_shared(ops, entry, target)]
+
+
+def fits_shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> bool:
+    """Whether taps that share their samples find room in registers: sums, samples, weights."""
+    if not may_share(ops, schedule):
+        return False
+    convolutions = [op for op in ops if isinstance(op, Conv) and shares_taps(op, schedule)]
+    return max(_shared_registers(op, schedule) for op in convolutions) <= target.vectors.registers
+
+
+def _shared_registers(op: Conv, schedule: KernelSchedule) -> float:
+    outputs, vectors = min(schedule.output_block, op.out_channels), schedule.tile_vectors
+    if schedule.lanes == 1:
+        sources = op.columns * -(-outputs * op.groups // op.out_channels)
+        return (outputs + sources) * vectors + outputs + 1 if vectors > 1 else math.inf
+    weights = vectors // schedule.weight_vectors if schedule.weight_route is WeightRoute.LANE else 1
+    return outputs * vectors + weights + 2 * schedule.weight_vectors  # samples are loaded one tap ahead
+
+
+def lane_widths(target: Target) -> list[int]:
+    """Vectors the machine has, widest first: narrower ones waste less of a small block, or of a cell's units."""
+    return [lanes for lanes in (16, 8, 4, 1) if lanes == target.vectors.lanes or 4 <= lanes < target.vectors.lanes]
+
+
+def _even_blocks(width: int, most: int) -> int:
+    """Split ``width`` outputs into blocks of nearly equal size, at most ``most``."""
+    return -(-width // -(-width // most))
