@@ -1,10 +1,26 @@
-"""Tests use a code cache of their own, never the user's."""
+"""Tests use a code cache of their own, never the user's; property tests try the same examples each run."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 
 import pytest
+from helpers.effort import examples_per_test
+from hypothesis import settings
+
+import schedc
+
+# What a test with @given does not say itself.  Hypothesis' own default draws other examples each run, keeps what
+# failed in a folder of the checkout, and fails what takes more than 200 ms, which depends on the machine's load.
+settings.register_profile("schedc", examples_per_test(100))
+settings.load_profile("schedc")
+# Hypothesis tries the constants of all modules of ours that are imported: were it only those that earlier tests have
+# needed, the examples of a test would depend on what ran before it in the same process.
+for module in pkgutil.walk_packages(schedc.__path__, "schedc."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 
 
 @pytest.fixture(scope="session", autouse=True)

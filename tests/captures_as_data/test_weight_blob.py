@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.effort import examples_per_test
 from helpers.toolchains import lack
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import schedc
@@ -44,20 +45,20 @@ def test_the_codes_are_those_of_init() -> None:
     assert codes == (INIT_OK, INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE)
 
 
-@settings(max_examples=300, deadline=None)
+@examples_per_test(300)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_have_a_fault(artifact: Artifact, data: bytes) -> None:
     assert fault(data, artifact) is not BlobFault.OK
 
 
-@settings(max_examples=300, deadline=None)
+@examples_per_test(300)
 @given(size=st.integers(0, 10**6))
 def test_every_truncation_is_found(artifact: Artifact, size: int) -> None:
     cut = artifact.weights[: size % len(artifact.weights)]
     assert fault(cut, artifact) is BlobFault.TRUNCATED
 
 
-@settings(max_examples=500, deadline=None)
+@examples_per_test(500)
 @given(at=st.integers(0, 2**31), bit=st.integers(0, 7), in_header=st.booleans())
 def test_every_flipped_bit_is_found(artifact: Artifact, at: int, bit: int, in_header: bool) -> None:
     blob = bytearray(artifact.weights)
