@@ -85,7 +85,7 @@ def test_the_c_compiles(source: str, tmp_path: Path) -> None:
     subprocess.run(["gcc", *flags], cwd=folder / "build", check=True)
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("name", [*DOCUMENTS, *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
 def test_documents_name_files_that_exist(name: str) -> None:
     document = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
