@@ -1,10 +1,19 @@
-"""Tests use a code cache of their own, never the user's."""
+"""Tests use a code cache of their own, never the user's; property tests try the same examples each run."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 
 import pytest
+from helpers.effort import examples_per_test
+from hypothesis import settings
+
+# What a test with @given does not say itself.  Hypothesis' own default draws other examples each run, keeps what
+# failed in a folder of the checkout, and fails what takes more than 200 ms, which depends on the machine's load.
+settings.register_profile("schedc", examples_per_test(100))
+settings.load_profile("schedc")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,3 +21,16 @@ def own_code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCHEDC_CACHE", str(tmp_path_factory.mktemp("code_cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_module_is_imported() -> None:
+    """Hypothesis tries the constants of all modules of ours that are imported.
+
+    Were these only what earlier tests have needed, a test's examples would depend on what ran before it.
+    """
+    import schedc  # not above: a worker measures coverage from the start of its session on
+
+    for module in pkgutil.walk_packages(schedc.__path__, "schedc."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)

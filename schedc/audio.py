@@ -118,9 +118,11 @@ class WavWriter:
         try:
             self._partial.touch(exist_ok=False)  # with the permissions of a file made the ordinary way
             self._file = soundfile.SoundFile(str(self._partial), "w", rate, channels, subtype, format=self._format)
-        except (OSError, soundfile.LibsndfileError) as error:
+        except BaseException as error:  # Ctrl-C included: __exit__ is not called for what happens here
             self._partial.unlink(missing_ok=True)
-            raise self._unwritable(error) from error
+            if isinstance(error, OSError | soundfile.LibsndfileError):
+                raise self._unwritable(error) from error
+            raise
         return self
 
     def write(self, rows: FloatArray) -> None:

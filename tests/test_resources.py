@@ -1,8 +1,13 @@
-"""Compiling is quick and small.  Limits are several times what an idle machine needs."""
+"""Compiling is quick and small.
+
+Limits are about ten times what a machine of 2024 needs: others are slower, and two programs on one core slow each
+other down even in CPU time.  A search that has become exponential needs far more.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -24,12 +29,14 @@ print(json.dumps([used, int(status["VmHWM"].split()[0]) / 1024]))
 """
 
 
-@pytest.mark.parametrize("name, seconds", [("a2_lite", 5.0), ("a2", 10.0)])
+@pytest.mark.parametrize("name, seconds", [("a2_lite", 20.0), ("a2", 20.0)])
 def test_compiling_for_m33(name: str, seconds: float) -> None:
     """CPU seconds of one compilation, and megabytes of the whole process at its peak."""
     if name not in MODELS:
         pytest.skip(f"examples/captures has no {name}")
-    result = subprocess.run([sys.executable, "-c", SCRIPT, str(MODELS[name])], capture_output=True, text=True)
+    environment = {**os.environ, "SCHEDC_CACHE": "off"}  # what an earlier test has compiled is compiled anew
+    command = [sys.executable, "-c", SCRIPT, str(MODELS[name])]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     used, megabytes = json.loads(result.stdout)
     assert used < seconds, f"{used:.1f} s of CPU time for one compilation"

@@ -59,6 +59,9 @@ def main(folder: str, seconds: float) -> int:
     running = [context.Process(target=work, args=(folder, seed, counts)) for seed in range(PROCESSES)]
     for process in running:
         process.start()
+    # The clock starts when all of them are at work: on a busy machine their imports alone can take the time given.
+    while not all(counts[1::2]) and all(process.is_alive() for process in running):
+        time.sleep(0.05)
     end, kills, seed = time.monotonic() + seconds, 0, PROCESSES
     while time.monotonic() < end:
         time.sleep(chance.uniform(0.05, 0.3))

@@ -103,7 +103,20 @@ def explained(y: FloatArray, x: FloatArray, pair: tuple[Path, Path], block: int)
 
 @pytest.mark.parametrize("per_call", [64, 1 << 18])
 def test_every_block_is_one_captures_while_another_thread_swaps(pair: tuple[Path, Path], per_call: int) -> None:
-    """Also inside one long call: a swap is heard at the next block, not at the end of the call."""
+    """Also inside one long call: a swap is heard at the next block, not at the end of the call.
+
+    All of it takes 10 ms, which the other thread of a busy machine may sleep through: then it is played again.
+    Every block must be explained each time.
+    """
+    for _ in range(20):
+        swaps = heard_while_swapping(pair, per_call)
+        if len(swaps) >= 2 and any(begin % (1 << 16) for begin in swaps):  # inside a stretch of machine code
+            return
+    pytest.fail(f"swaps were heard between stretches of machine code only: {swaps}")
+
+
+def heard_while_swapping(pair: tuple[Path, Path], per_call: int) -> list[int]:
+    """The samples at which there was a swap, while another thread swaps every 2 ms."""
     x = signal(1 << 18)
     p = schedc.load(pair[0])
     weights = [p.pack(path) for path in pair]
@@ -121,9 +134,7 @@ def test_every_block_is_one_captures_while_another_thread_swaps(pair: tuple[Path
     y = np.concatenate([p.process(x[begin : begin + per_call]) for begin in range(0, len(x), per_call)])
     done.set()
     thread.join()
-    swaps = explained(y, x, pair, p.block)
-    assert len(swaps) >= 2
-    assert any(begin % (1 << 16) for begin in swaps)  # inside a stretch of machine code
+    return explained(y, x, pair, p.block)
 
 
 def test_the_audio_side_allocates_and_locks_nothing(tmp_path: Path) -> None:

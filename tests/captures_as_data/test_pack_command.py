@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import pytest
 from helpers.captures import EXAMPLES
@@ -13,6 +14,7 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.cli import main
+from schedc.host import code as code_here
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 
@@ -71,6 +73,7 @@ def test_cache_info_and_clear(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SCHEDC_CACHE", str(tmp_path))
+    monkeypatch.setattr(code_here, "_programs", WeakValueDictionary())  # else code loaded before need not be stored
     schedc.load(BY_NAME["lstm_1x16"])
     assert main(["cache", "info"]) == 0
     assert capsys.readouterr().out.startswith(f"folder   {tmp_path}\nentries  1 entry, ")

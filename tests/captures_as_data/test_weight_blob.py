@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from helpers.captures import EXAMPLES
-from helpers.toolchains import lack
-from hypothesis import given, settings
+from helpers.effort import examples_per_test
+from helpers.toolchains import lack, without_randomisation
+from hypothesis import given
 from hypothesis import strategies as st
 
 import schedc
@@ -44,20 +45,20 @@ def test_the_codes_are_those_of_init() -> None:
     assert codes == (INIT_OK, INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE)
 
 
-@settings(max_examples=300, deadline=None)
+@examples_per_test(300)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_have_a_fault(artifact: Artifact, data: bytes) -> None:
     assert fault(data, artifact) is not BlobFault.OK
 
 
-@settings(max_examples=300, deadline=None)
+@examples_per_test(300)
 @given(size=st.integers(0, 10**6))
 def test_every_truncation_is_found(artifact: Artifact, size: int) -> None:
     cut = artifact.weights[: size % len(artifact.weights)]
     assert fault(cut, artifact) is BlobFault.TRUNCATED
 
 
-@settings(max_examples=500, deadline=None)
+@examples_per_test(500)
 @given(at=st.integers(0, 2**31), bit=st.integers(0, 7), in_header=st.booleans())
 def test_every_flipped_bit_is_found(artifact: Artifact, at: int, bit: int, in_header: bool) -> None:
     blob = bytearray(artifact.weights)
@@ -91,7 +92,8 @@ def test_the_checker_in_c_finds_all_damage(artifact: Artifact, tmp_path: Path, l
     program = tmp_path / "mutate"
     source = str(HERE / "mutate_checker.c")
     subprocess.run([*compiler, *strict, *sanitizers, f"-I{tmp_path}", source, "-o", str(program)], check=True)
-    ran = subprocess.run([str(program), str(tmp_path / "capture_weights.bin"), "0.5"], capture_output=True, text=True)
+    command = [*without_randomisation(), str(program), str(tmp_path / "capture_weights.bin"), "0.5"]
+    ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, f"step {ran.returncode} of mutate_checker.c failed\n{ran.stderr}"
     counts = [int(line.split(": ")[1]) for line in ran.stdout.splitlines()]
     assert all(counts[:5]), "every fault was met"
@@ -100,7 +102,7 @@ def test_the_checker_in_c_finds_all_damage(artifact: Artifact, tmp_path: Path, l
 def test_libfuzzer_finds_nothing(tmp_path: Path) -> None:
     """A short form of `make fuzz`."""
     command = [sys.executable, str(HERE / "fuzz_checker.py"), str(tmp_path), "3"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if ran.returncode == 69:  # no such clang
         lack("clang with libFuzzer")
     assert ran.returncode == 0, ran.stderr

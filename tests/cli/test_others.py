@@ -71,7 +71,7 @@ def test_bench_of_another_target(run: Run, wavenet: Path) -> None:
 
 def test_the_peak_is_plausible() -> None:
     target = make_options("host").target
-    peak = NativeLoops(target).peak_macs_per_ns(tries=3, rounds=50_000)
+    peak = NativeLoops(target).peak_macs_per_ns(tries=20, rounds=50_000)
     assert 0.25 * target.vectors.lanes < peak < 16 * target.vectors.lanes  # some GHz, up to two units
 
 
@@ -114,7 +114,7 @@ def test_version_and_help(run: Run) -> None:
 
 def program(*arguments: str, **keywords: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "schedc", *arguments]
-    return subprocess.run(command, text=True, timeout=120, **keywords)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, text=True, timeout=600, **keywords)  # type: ignore[call-overload, no-any-return]
 
 
 def test_the_program_as_a_process() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from schedc.commands.run import exactly, played_through
 from schedc.host.processor import Processor
 
 Wav = Callable[..., Path]
+HOURS = 4
 BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
 
@@ -141,18 +143,41 @@ def test_latency_is_taken_off(linear: Path) -> None:
     assert played[0].tolist() == list(range(20))
 
 
+def write_hours_of_silence(path: Path) -> None:
+    """2.8 GB of float samples that take no room: behind the header the file is a hole."""
+    soundfile.write(path, np.zeros(1, np.float32), 48000, "FLOAT")
+    header = bytearray(path.read_bytes())[:-4]
+    end, size = header.rindex(b"data") + 8, 4 * HOURS * 3600 * 48000
+    header = header[:end]
+    header[4:8], header[-4:] = struct.pack("<I", end - 8 + size), struct.pack("<I", size)
+    path.write_bytes(header)
+    os.truncate(path, end + size)
+    assert soundfile.info(path).frames == HOURS * 3600 * 48000
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_leaves_nothing(wavenet: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "long.wav", tmp_path / "out.wav"
-    with soundfile.SoundFile(source, "w", 48000, 1, "FLOAT") as file:
-        for _ in range(40):
-            file.write(np.zeros(4_800_000, np.float32))
+    write_hours_of_silence(source)
     command = [sys.executable, "-m", "schedc", "run", str(wavenet), str(source), str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not list(tmp_path.glob(".schedc*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    printed, complaints = process.communicate(timeout=60)
+    printed, complaints = process.communicate(timeout=600)
     assert (process.returncode, printed, complaints) == (130, b"", b"")
     assert not out.exists() and not list(tmp_path.glob(".schedc*"))
+
+
+def test_ctrl_c_while_the_output_is_being_opened_leaves_nothing(
+    wav: Wav, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    info = WavInfo(wav(take(10)), 48000, 1, 10, "PCM_16")
+    monkeypatch.setattr(soundfile, "SoundFile", interrupted)
+    with pytest.raises(KeyboardInterrupt), WavWriter(tmp_path / "out.wav", info, 1, "PCM_16"):
+        pass
+    assert not list(tmp_path.glob(".schedc*"))

@@ -109,9 +109,9 @@ def test_numbers_too_long_to_quote_are_cut() -> None:
 )
 def test_a_few_bytes_cannot_ask_for_much(raw: dict[str, Any], message: str) -> None:
     text = json.dumps(raw)
-    start = time.perf_counter()
+    start = time.thread_time()  # not the time on the wall, which other programs have their share of
     assert refusal_of(text) == f"a.nam:{message}"
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5  # a hundredth is enough
 
 
 def test_models_in_models_in_models() -> None:

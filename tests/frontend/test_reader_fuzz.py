@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from helpers.effort import examples_per_test
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.errors import ModelFileError, UserError
@@ -159,13 +160,13 @@ def test_the_unmutated_documents_are_read() -> None:
         assert read_nam_document(json.dumps(base), "a.nam").warnings == ()
 
 
-@settings(max_examples=400, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@examples_per_test(400)
 @given(odd_documents(), st.sampled_from([None, 0.0, 0.5, 1.0]))
 def test_a_mutated_document_is_a_model_or_one_line(text: str, slim: float | None) -> None:
     use(text, slim)
 
 
-@settings(max_examples=200, deadline=2000)
+@examples_per_test(200)
 @given(st.sampled_from(DOCUMENTS), st.data())
 def test_damaged_bytes_are_a_model_or_one_line(base: dict[str, Any], data: st.DataObject) -> None:
     content = bytearray(json.dumps(base).encode())
@@ -177,7 +178,7 @@ def test_damaged_bytes_are_a_model_or_one_line(base: dict[str, Any], data: st.Da
     use(bytes(content), None)
 
 
-@settings(max_examples=200)
+@examples_per_test(200)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused_in_one_line(content: bytes) -> None:
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def run(*command: str | Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "LC_ALL": "C"},  # what tools say is compared
         timeout=300,
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers.programs import EXAMPLES, FUSED, WARNINGS, build, need_avx2, run, wanted
-from helpers.toolchains import need
+from helpers.toolchains import need, without_randomisation
 
 from schedc.ir.contract import Contract
 
@@ -42,7 +42,7 @@ def test_cortex_m33_firmware_by_either_float_convention(tmp_path: Path, capture:
         command = ("make", "-s", "-C", EXAMPLES / "firmware_qemu", *options)
         run(*command, "-B", tmp_path / "firmware.elf")
         at_once = 0
-        for _ in range(20):  # a busy machine may give both emulated cores one processor for a whole run
+        for _ in range(100):  # on one processor the emulated cores take turns: most runs then have no such block
             checksum, _, rest = run(*command, "run").partition("\n")
             assert f"{checksum}\n" == wanted(capture, FUSED)
             at_once = int(rest.removeprefix("blocks at once ") or "0", 16)
@@ -111,8 +111,9 @@ def test_stalled_stages_drop_blocks_and_damage_none(tmp_path: Path, cores: int, 
     folders = (f"-I{tmp_path}", f"-I{EXAMPLES / 'common'}", f"-I{EXAMPLES / 'linux_host'}")
     flags = (*WARNINGS, "-D_POSIX_C_SOURCE=200809L", "-pthread", *sanitizer)
     run("gcc", *flags, *folders, *sources, "-o", tmp_path / "program")
+    first = without_randomisation() if sanitizer else ()
     for slow in range(cores + 1):
-        printed = run(tmp_path / "program", tmp_path / "capture_weights.bin", "2000", str(slow))
+        printed = run(*first, tmp_path / "program", tmp_path / "capture_weights.bin", "2000", str(slow))
         counts = dict(zip(printed.split()[::2], map(int, printed.split()[1::2]), strict=True))
         assert counts["in"] == counts["out"] == 2000 - counts["overruns"]
         assert counts["overruns"] > 0  # or nothing was put to the test
