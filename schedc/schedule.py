@@ -36,10 +36,10 @@ class KernelSchedule:
 
     ``axis``: what a vector holds.  ``lanes``: floats per vector.  ``tile_vectors``: vectors of frames per tile; the
     tile is ``lanes * tile_vectors`` frames, or ``tile_vectors`` where a vector is channels of one frame.
-    ``output_block``: output channels of a convolution whose
-    accumulators are held in registers together; ``pointwise_block`` the same for 1x1 convolutions, whose
-    sources sit in registers too.  ``unroll_macs``: a tap loop of more
-    multiply-accumulate instructions than this is rolled; so is a channel loop.
+    ``output_block``: output channels of a convolution whose accumulators are held in registers together; of an LSTM
+    cell, vectors of units side by side.  ``pointwise_block``: the same for 1x1 convolutions, whose sources sit in
+    registers too.  ``unroll_macs``: a tap loop of more multiply-accumulate instructions than this is rolled; so is a
+    channel loop.
     ``register_values``: streams of at most this many vectors per tile stay in registers, wider
     ones go through tile scratch.  ``interleave``: write element-wise steps across the tile's vectors,
     for machines that issue in order.  ``share_taps``: with dilation 1, neighbouring taps read the same

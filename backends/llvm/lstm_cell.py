@@ -1,7 +1,7 @@
 """One frame of an LSTM cell: hidden units across the lanes.
 
-Blocks of ``lanes`` hidden units: four gates' accumulators, up to four chains each (the order that
-:class:`schedc.ir.ops.LstmCell` states), then the activations, c in place and h to tile scratch until
+Blocks of ``lanes`` hidden units, one or several side by side: the gates' accumulators, up to four chains each (the
+order that :class:`schedc.ir.ops.LstmCell` states), and the activations; c in place and h to tile scratch until
 every block has read the old h.  A cell of one block leaves h and c in registers; in which order its parts
 follow each other is :mod:`schedc.backends.llvm.recurrent`'s matter.
 """
@@ -15,13 +15,13 @@ from llvmlite import ir
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import I32, Builder, Number, Value
 from schedc.backends.llvm.tile_values import Memory
-from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
 from schedc.backends.weight_layout import LstmLayout
 from schedc.errors import InternalError
 from schedc.ir.functions import sigmoid, tanh
 from schedc.ir.ops import LstmCell
 
-Chains = list[list[Value]]  # [chain][gate]
+Chains = list[list[Value]]  # [chain][gate, or block]
 ENTRY, FORGET, CANDIDATE, OUTPUT = GATES = range(4)
 _UNROLLED_UNITS = 32  # more hidden units than this are written out in a loop
 
@@ -63,11 +63,18 @@ class Cell:
             self.b.store(value, place)
 
     def frame_in_blocks(self, index: Number) -> None:
-        """One frame of a cell of several blocks."""
+        """One frame of a cell of several blocks, ``output_block`` of them side by side."""
         self.weights = self.b.opaque(self.entry_weights)
         at = self.b.mul(index, 4)
-        self._each(self.layout.blocks, lambda block: self._keep_fresh(block, at))
-        self._each(self.layout.blocks, self._replace_hidden)
+        blocks, together = self.layout.blocks, self.shape.schedule.output_block
+        if blocks <= together:
+            self._store(self._new_hidden(0, blocks, at), self.hidden)
+        else:
+            whole, rest = divmod(blocks, together)
+            self._each(whole, lambda group: self._keep_fresh(self.b.mul(group, together), together, at))
+            if rest:
+                self._keep_fresh(whole * together, rest, at)
+            self._each(blocks, self._replace_hidden)
         self.scatter(at)
 
     def scatter(self, frame: Number) -> None:
@@ -85,7 +92,8 @@ class Cell:
 
     def inputs(self, frame: Number) -> list[Value]:
         """Each gate's sum as far as it does not wait for h: chain 0, bias and input."""
-        return self._inputs(self.b.at(self.frame_weights, 4 * self.step.offset("lstm")), self.b.mul(frame, 4))
+        pointer = self.b.at(self.frame_weights, 4 * self.step.offset("lstm"))
+        return self._inputs(pointer, self.b.mul(frame, 4), [4 * gate * self.b.lanes for gate in GATES])
 
     def gate(self, gate: int, first: Value, hidden: Value) -> Value:
         """One gate's sum, from its chain 0 so far."""
@@ -96,7 +104,7 @@ class Cell:
         chains: Chains = [[first]]
         for unit in range(self.op.hidden):
             h = hidden if self.b.lanes == 1 else self.b.shuffle(hidden, [unit] * self.b.lanes)
-            weights = self._weights(self.b.at(pointer, unit * column_bytes), [gate])
+            weights = self._weights(self.b.at(pointer, unit * column_bytes), [4 * gate * self.b.lanes])
             chains = self._accumulate(chains, weights, h, unit)
         return self._sum(chains)[0]
 
@@ -106,11 +114,19 @@ class Cell:
 
     # -- several blocks ------------------------------------------------------------
 
-    def _keep_fresh(self, block: Value, frame: Number) -> None:
-        self.b.store(self._block(block, frame), self.b.at(self.fresh, self.b.mul(block, 4 * self.b.lanes)))
+    def _keep_fresh(self, first: Number, count: int, frame: Number) -> None:
+        self._store(self._new_hidden(first, count, frame), self.b.at(self.fresh, self._vectors(first)))
+
+    def _store(self, vectors: Sequence[Value], pointer: Value) -> None:
+        for number, vector in enumerate(vectors):
+            self.b.store(vector, self.b.at(pointer, self._vectors(number)))
+
+    def _vectors(self, count: Number) -> Number:
+        """Bytes of so many vectors."""
+        return self.b.mul(count, 4 * self.b.lanes)
 
     def _replace_hidden(self, block: Value) -> None:
-        offset = self.b.mul(block, 4 * self.b.lanes)
+        offset = self._vectors(block)
         self.b.store(self.b.load(self.b.at(self.fresh, offset), self.b.vector), self.b.at(self.hidden, offset))
 
     def _scatter(self, unit: Number, frame: Number) -> None:
@@ -138,20 +154,42 @@ class Cell:
     def _splat(self, pointer: Value, floats: int) -> Value:
         return self.b.splat(self.b.load(self.b.at(pointer, 4 * floats), ir.FloatType()))
 
-    def _weights(self, column: Value, gates: Sequence[int] = GATES) -> list[Value]:
-        """A column's weights: one vector per gate."""
-        return [self.b.load(self.b.at(column, 4 * gate * self.b.lanes), self.b.vector) for gate in gates]
+    def _weights(self, column: Value, offsets: Sequence[int]) -> list[Value]:
+        """A column's weights: a vector at each of ``offsets``, in bytes."""
+        return [self.b.load(self.b.at(column, offset), self.b.vector) for offset in offsets]
 
-    def _block(self, block: Value, frame: Number) -> Value:
-        """The new h of one block of units; the new c is stored."""
-        offset = self.b.mul(block, 4 * self.layout.block_floats)
-        pointer = self.b.at(self.b.at(self.weights, 4 * self.step.offset("lstm")), offset)
-        first = self._inputs(pointer, frame)
+    def _new_hidden(self, first: Number, count: int, frame: Number) -> tuple[Value, ...]:
+        """The new h of ``count`` blocks of units from number ``first`` on; their new c is stored.
+
+        The four gates of one block together; of several gate by gate, equal functions step by step together.
+        """
+        b, together = self.b, InterleavedMath(self.math, count)
+        block_bytes = 4 * self.layout.block_floats
+        pointer = b.at(b.at(self.weights, 4 * self.step.offset("lstm")), b.mul(first, block_bytes))
+        one = self._sums(pointer, frame, [4 * gate * b.lanes for gate in GATES]) if count == 1 else []
+
+        def gates(number: int) -> tuple[Value, ...]:
+            if one:
+                return (one[number],)
+            self.forget_constants()
+            return tuple(self._sums(pointer, frame, [4 * number * b.lanes + k * block_bytes for k in range(count)]))
+
+        candidate = tanh(together, gates(CANDIDATE))
+        gated = together.mul(sigmoid(together, gates(ENTRY)), candidate)
+        kept = sigmoid(together, gates(FORGET))
+        places = b.at(self.cell, self._vectors(first))
+        old = tuple(b.load(b.at(places, self._vectors(number)), b.vector) for number in range(count))
+        cells = together.mac(kept, old, gated)
+        self._store(cells, places)
+        opened = sigmoid(together, gates(OUTPUT))
+        return together.mul(opened, tanh(together, cells))
+
+    def _sums(self, pointer: Value, frame: Number, offsets: Sequence[int]) -> list[Value]:
+        """Gate sums of one frame: of all columns' weights at ``offsets`` from ``pointer`` on."""
         recurrent = self.b.at(pointer, (1 + self.op.in_channels) * 16 * self.b.lanes)
-        z = self._sum(self._recurrent(first, recurrent))
-        return self._finish(z, block)
+        return self._sum(self._recurrent(self._inputs(pointer, frame, offsets), recurrent, offsets))
 
-    def _inputs(self, pointer: Value, frame: Number) -> list[Value]:
+    def _inputs(self, pointer: Value, frame: Number, offsets: Sequence[int]) -> list[Value]:
         """Chain 0 so far: bias, then the input columns ascending."""
         column_bytes = 16 * self.b.lanes
 
@@ -159,46 +197,47 @@ class Cell:
             at, *total = carried
             row = self.b.at(self.source.pointer, self.b.mul(self.source.row_bytes, index))
             x = self.b.splat(self.b.load(self.b.at(row, frame), ir.FloatType()))
-            total = [self.math.mac(w, x, t) for w, t in zip(self._weights(at), total, strict=True)]
+            total = [self.math.mac(w, x, t) for w, t in zip(self._weights(at, offsets), total, strict=True)]
             return [self.b.at(at, column_bytes), *total]
 
-        carried = [self.b.at(pointer, column_bytes), *self._weights(pointer)]
-        if self.op.in_channels * len(GATES) > self.shape.schedule.unroll_macs:
+        carried = [self.b.at(pointer, column_bytes), *self._weights(pointer, offsets)]
+        if self.op.in_channels * len(offsets) > self.shape.schedule.unroll_macs:
             return self.b.loop(self.op.in_channels, carried, column)[1:]
         for index in range(self.op.in_channels):
             carried = column(index, carried)
         return carried[1:]
 
-    def _recurrent(self, first: list[Value], pointer: Value) -> Chains:
+    def _recurrent(self, first: list[Value], pointer: Value, offsets: Sequence[int]) -> Chains:
         """Hidden columns 4q + c onto chain c."""
-        size = self.op.hidden
+        size, width = self.op.hidden, len(offsets)
         chains: Chains = [first]
         for column in range(min(size, 4)):
-            chains = self._column(chains, pointer, self.hidden, column)
+            chains = self._column(chains, pointer, self.hidden, column, offsets)
         whole = size // 4 - 1  # further rounds of four columns
         quad_bytes = 4 * 16 * self.b.lanes
-        if whole > 0 and 4 * size > self.shape.schedule.unroll_macs:
+        # Written out, the weights of several blocks are loaded so early that sums lose their registers.
+        if whole > 0 and (width != len(GATES) or width * size > self.shape.schedule.unroll_macs):
 
             def quad(_: Value, carried: list[Value]) -> list[Value]:
                 at, h, *flat = carried
-                inner: Chains = [flat[4 * c : 4 * c + 4] for c in range(4)]
+                inner: Chains = [flat[width * c : width * c + width] for c in range(4)]
                 for column in range(4):
-                    inner = self._column(inner, at, h, column)
+                    inner = self._column(inner, at, h, column, offsets)
                 return [self.b.at(at, quad_bytes), self.b.at(h, 16), *(v for chain in inner for v in chain)]
 
             start = [self.b.at(pointer, quad_bytes), self.b.at(self.hidden, 16)]
             flat = self.b.loop(whole, [*start, *(v for chain in chains for v in chain)], quad)[2:]
-            chains = [flat[4 * c : 4 * c + 4] for c in range(4)]
+            chains = [flat[width * c : width * c + width] for c in range(4)]
             done = 4 * (whole + 1)
         else:
             done = min(size, 4)
         for column in range(done, size):
-            chains = self._column(chains, pointer, self.hidden, column)
+            chains = self._column(chains, pointer, self.hidden, column, offsets)
         return chains
 
-    def _column(self, chains: Chains, weights: Value, hidden: Value, column: int) -> Chains:
-        gates = self._weights(self.b.at(weights, column * 16 * self.b.lanes))
-        return self._accumulate(chains, gates, self._splat(hidden, column), column)
+    def _column(self, chains: Chains, weights: Value, hidden: Value, column: int, offsets: Sequence[int]) -> Chains:
+        found = self._weights(self.b.at(weights, column * 16 * self.b.lanes), offsets)
+        return self._accumulate(chains, found, self._splat(hidden, column), column)
 
     def _accumulate(self, chains: Chains, weights: list[Value], h: Value, column: int) -> Chains:
         """Column ``column``'s products onto its chain."""
@@ -217,12 +256,3 @@ class Cell:
 
         pairs = [both(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
         return both(*pairs) if len(pairs) == 2 else pairs[0]
-
-    def _finish(self, z: list[Value], block: Value) -> Value:
-        """Activations; the new cell in place; returns the new hidden state."""
-        entry, forget, candidate, output = z
-        cell_at = self.b.at(self.cell, self.b.mul(block, 4 * self.b.lanes))
-        gated = self.math.mul(sigmoid(self.math, entry), tanh(self.math, candidate))
-        cell = self.math.mac(sigmoid(self.math, forget), self.b.load(cell_at, self.b.vector), gated)
-        self.b.store(cell, cell_at)
-        return self.math.mul(sigmoid(self.math, output), tanh(self.math, cell))

@@ -33,6 +33,8 @@ from schedc.ir.ops import (
 from schedc.ir.program import Kernel
 from schedc.schedule import FORCEABLE, KernelSchedule, WeightRoute
 
+# Of an LSTM cell's groups of units after the first, what a frame waits for though another group could go on (fitted).
+_EXPOSED = 0.25
 _LONGEST_TILE = FORCEABLE["lanes"] * FORCEABLE["tile_vectors"]  # frames
 
 
@@ -50,7 +52,8 @@ class KernelFeatures:
     frames were stored by.
 
     ``across_channels``: a vector is channels of one frame.  Only then are there ``folded``: loads of samples that
-    are operands of multiply-accumulates, and ``together``: vectors whose activation is evaluated step by step.
+    are operands of multiply-accumulates.  ``together``: where lanes are not frames, vectors whose activation is
+    evaluated step by step.
     """
 
     macs: float
@@ -76,7 +79,7 @@ class KernelFeatures:
     @property
     def vectors(self) -> float:
         """Vectors whose activation is evaluated side by side."""
-        return self.together if self.across_channels else self.frames / self.lanes
+        return self.together or self.frames / self.lanes
 
     @property
     def memory(self) -> float:
@@ -126,8 +129,14 @@ def kernel_features(
         straddles=total["straddles"] > 0,
         across_channels=schedule.across_channels,
         folded=total["folded"],
-        together=min(TOGETHER, schedule.stream_vectors(max(graph[name].channels for name in kernel.nodes))),
+        together=_together(graph, kernel, schedule),
     )
+
+
+def _together(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> int:
+    if not schedule.across_channels:
+        return 0
+    return min(TOGETHER, schedule.stream_vectors(max(graph[name].channels for name in kernel.nodes)))
 
 
 def _own_depth(op: Op, schedule: KernelSchedule, contract: Contract) -> float:
@@ -316,11 +325,15 @@ def _aligned_vectors(op: Conv, schedule: KernelSchedule) -> tuple[int, int]:
 def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelFeatures:
     """One frame; hidden units across the lanes."""
     blocks = -(-op.hidden // schedule.lanes)
+    together = min(schedule.output_block, blocks)
+    groups = -(-blocks // together)
     columns = op.in_channels + op.hidden
     sigmoid, tanh = (activation_work(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
-    arithmetic = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"] + 4 * min(4, op.hidden) + 3
+    activations = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"]
     constants = sigmoid["constants"] + tanh["constants"]
-    weights, copies = 4 * (columns + 1), 2 + op.hidden / blocks
+    # Samples: once for all gates of one block, or once a gate for all blocks of a group.
+    splats = columns * (blocks if together == 1 else 4 * groups)
+    copied = 0 if groups == 1 else blocks  # the new h, which waits until all have read the old one
     # A quarter of the columns, the sums of the chains, a gate, the cell, its tanh and a product.
     depth = (
         -(-op.hidden // 4)
@@ -329,17 +342,18 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
     )
     return KernelFeatures(
         macs=4 * columns * blocks,
-        loads=(weights + 1) * blocks,
-        weights=(columns + constants + copies - 1) * blocks,
-        stores=(copies + 1) * blocks,
-        arithmetic=arithmetic * blocks,
-        dependent=0,  # part of the chain
+        loads=(4 * (columns + 1) + 1) * blocks,
+        weights=splats + constants * groups + op.hidden + copied,
+        stores=2 * blocks + op.hidden + copied,
+        arithmetic=(activations + 4 * min(4, op.hidden) + 3) * blocks,
+        dependent=activations * groups,
         divisions=(3 * sigmoid["divisions"] + 2 * tanh["divisions"]) * blocks,
         moves=0,
-        chain=depth,
+        chain=depth * (1 + (groups - 1) * _EXPOSED),
         depth=depth,
-        blocks=blocks,
+        blocks=groups,
         frames=1,
         lanes=schedule.lanes,
         carried=True,
+        together=together,
     )
