@@ -172,7 +172,9 @@ class Cell:
             if one:
                 return (one[number],)
             self.forget_constants()
-            return tuple(self._sums(pointer, frame, [4 * number * b.lanes + k * block_bytes for k in range(count)]))
+            offsets = [4 * number * b.lanes + k * block_bytes for k in range(count)]
+            # Written out, weights of several blocks are loaded so early that sums lose their registers.
+            return tuple(self._sums(pointer, frame, offsets, rolled=True))
 
         candidate = tanh(together, gates(CANDIDATE))
         gated = together.mul(sigmoid(together, gates(ENTRY)), candidate)
@@ -184,10 +186,10 @@ class Cell:
         opened = sigmoid(together, gates(OUTPUT))
         return together.mul(opened, tanh(together, cells))
 
-    def _sums(self, pointer: Value, frame: Number, offsets: Sequence[int]) -> list[Value]:
+    def _sums(self, pointer: Value, frame: Number, offsets: Sequence[int], rolled: bool = False) -> list[Value]:
         """Gate sums of one frame: of all columns' weights at ``offsets`` from ``pointer`` on."""
         recurrent = self.b.at(pointer, (1 + self.op.in_channels) * 16 * self.b.lanes)
-        return self._sum(self._recurrent(self._inputs(pointer, frame, offsets), recurrent, offsets))
+        return self._sum(self._recurrent(self._inputs(pointer, frame, offsets), recurrent, offsets, rolled))
 
     def _inputs(self, pointer: Value, frame: Number, offsets: Sequence[int]) -> list[Value]:
         """Chain 0 so far: bias, then the input columns ascending."""
@@ -207,7 +209,7 @@ class Cell:
             carried = column(index, carried)
         return carried[1:]
 
-    def _recurrent(self, first: list[Value], pointer: Value, offsets: Sequence[int]) -> Chains:
+    def _recurrent(self, first: list[Value], pointer: Value, offsets: Sequence[int], rolled: bool) -> Chains:
         """Hidden columns 4q + c onto chain c."""
         size, width = self.op.hidden, len(offsets)
         chains: Chains = [first]
@@ -215,8 +217,7 @@ class Cell:
             chains = self._column(chains, pointer, self.hidden, column, offsets)
         whole = size // 4 - 1  # further rounds of four columns
         quad_bytes = 4 * 16 * self.b.lanes
-        # Written out, the weights of several blocks are loaded so early that sums lose their registers.
-        if whole > 0 and (width != len(GATES) or width * size > self.shape.schedule.unroll_macs):
+        if whole > 0 and (rolled or width * size > self.shape.schedule.unroll_macs):
 
             def quad(_: Value, carried: list[Value]) -> list[Value]:
                 at, h, *flat = carried

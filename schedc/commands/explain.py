@@ -24,7 +24,7 @@ _LEGEND = (
     "MACs, act     multiply-accumulates and activations per sample",
     "shape         kernels of one shape share their code (total: how many shapes)",
     "tile          vectors x lanes, in frames (an LSTM's in units)",
-    "out           output channels accumulated together",
+    "out           output channels accumulated together (an LSTM's: vectors of units)",
     "taps          written out, in a loop, sharing their samples, cut out of aligned vectors, or in parts side by side",
     "bound         what decides the prediction: mac, memory, issue, latency or overhead",
     "weights       bytes",

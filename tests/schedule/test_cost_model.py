@@ -125,12 +125,13 @@ def test_a_block_of_one_tile_waits_for_what_was_just_stored() -> None:
 
 
 @pytest.mark.parametrize("target", ["avx512", "zen4", "avx2", "a8", "aarch64", "m33"])
-def test_a_long_filter_shares_its_taps_and_a_dilated_one_cannot(target: str) -> None:
+def test_a_long_filter_shares_its_taps_or_cuts_them_and_a_dilated_one_cannot(target: str) -> None:
     machine, contract = load_target(target), make_options(target).contract
     for dilation in (1, 2):
         fir = graph_of(("fir", Conv(1, 1, 2048, dilation), "x"))
         ranked = rank(fir, Kernel("k", ("fir",)), machine, contract, 64)
-        assert ranked[0].schedule.share_taps == (dilation == 1)
+        best = ranked[0].schedule
+        assert (best.share_taps or best.tap_parts > 1) == (dilation == 1)
 
 
 def test_counts_with_channels_across_the_lanes() -> None:
