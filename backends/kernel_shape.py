@@ -179,9 +179,7 @@ class _Binder:
             op = op if aligned else replace(op, dilation=1)
         weights = self.weight_fields(name, op)
         stores = self.stores(name)
-        wide = not isinstance(op, Slice) and (
-            isinstance(op, LstmCell) or self.schedule.stream_vectors(node.channels) > self.schedule.register_values
-        )
+        wide = not isinstance(op, Slice) and (isinstance(op, LstmCell) or not self.schedule.holds(node.channels))
         sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else -1
         return Step(op, operands, stores, wide, dilation, weights, sums)
 

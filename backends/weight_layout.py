@@ -248,8 +248,7 @@ def channel_layout(op: Conv, schedule: KernelSchedule) -> ChannelLayout:
     block = schedule.channel_vectors(min(outputs, op.out_channels))
     per_tap = block * schedule.tile_vectors * op.columns
     # As in ``conv_layout``, a source narrow enough for registers is never looped over.
-    wide = schedule.stream_vectors(op.in_channels) > schedule.register_values
-    roll_columns = wide and per_tap > schedule.unroll_macs
+    roll_columns = not schedule.holds(op.in_channels) and per_tap > schedule.unroll_macs
     roll_taps = op.kernel_size > 1 and per_tap * op.kernel_size > schedule.unroll_macs
     return ChannelLayout(op, schedule.lanes, block, roll_taps, roll_columns)
 

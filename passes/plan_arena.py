@@ -193,7 +193,7 @@ class _Planner:
             return 4 * align(node.channels, schedule.lanes)
         if isinstance(node.op, Slice) or node.name in self.rows:
             return 0
-        if not sampled and schedule.stream_vectors(node.channels) <= schedule.register_values:
+        if not sampled and schedule.holds(node.channels):
             return 0
         floats = frame_floats(node.channels, schedule) if schedule.across_channels else node.channels
         return 4 * floats * schedule.tile_frames

@@ -80,6 +80,10 @@ class KernelSchedule:
         """Vectors of a whole tile of a stream of so many channels."""
         return (self.channel_vectors(channels) if self.across_channels else channels) * self.tile_vectors
 
+    def holds(self, channels: int) -> bool:
+        """Whether a tile of a stream of so many channels stays in registers inside its kernel."""
+        return self.stream_vectors(channels) <= self.register_values
+
     def forced_to(self, values: Forced) -> KernelSchedule:
         """The same with some values forced."""
         return replace(self, **values)  # type: ignore[arg-type]

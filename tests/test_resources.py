@@ -1,8 +1,4 @@
-"""Compiling is quick and small.
-
-Limits are about ten times what a machine of 2024 needs: others are slower, and two programs on one core slow each
-other down even in CPU time.  A search that has become exponential needs far more.
-"""
+"""Compiling is quick and small, in the best of a few tries: programs that share a core slow each other down."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ import pytest
 from helpers.captures import EXAMPLES
 
 MODELS = {path.stem: path for path in EXAMPLES}
+_TRIES = 5
 # "a2_full" is the large size of the container.
 SCRIPT = """
 import json, pathlib, sys, time
@@ -29,15 +26,20 @@ print(json.dumps([used, int(status["VmHWM"].split()[0]) / 1024]))
 """
 
 
-@pytest.mark.parametrize("name, seconds", [("a2_lite", 20.0), ("a2", 20.0)])
+@pytest.mark.parametrize("name, seconds", [("a2_lite", 5.0), ("a2", 10.0)])
 def test_compiling_for_m33(name: str, seconds: float) -> None:
     """CPU seconds of one compilation, and megabytes of the whole process at its peak."""
     if name not in MODELS:
         pytest.skip(f"examples/captures has no {name}")
     environment = {**os.environ, "SCHEDC_CACHE": "off"}  # what an earlier test has compiled is compiled anew
     command = [sys.executable, "-c", SCRIPT, str(MODELS[name])]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert result.returncode == 0, result.stderr
-    used, megabytes = json.loads(result.stdout)
+    used = float("inf")
+    for _ in range(_TRIES):
+        result = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert result.returncode == 0, result.stderr
+        once, megabytes = json.loads(result.stdout)
+        assert megabytes < 500, f"{megabytes:.0f} MB at the peak"
+        used = min(used, once)
+        if used < seconds:
+            break
     assert used < seconds, f"{used:.1f} s of CPU time for one compilation"
-    assert megabytes < 500, f"{megabytes:.0f} MB at the peak"

@@ -56,5 +56,4 @@ def may_split(op: Op, schedule: KernelSchedule, block: int) -> bool:
         return False
     sums = schedule.tap_parts * op.out_channels * schedule.tile_vectors
     few = LEAST_TAPS * sums * op.columns <= schedule.unroll_macs
-    narrow = schedule.stream_vectors(op.out_channels) <= schedule.register_values
-    return few and narrow and part_taps(op, schedule.tap_parts) >= block
+    return few and schedule.holds(op.out_channels) and part_taps(op, schedule.tap_parts) >= block

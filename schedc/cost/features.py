@@ -269,7 +269,7 @@ def kernel_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
 
 def _is_wide(node: Node, schedule: KernelSchedule) -> bool:
     """Whether a value goes through memory inside its kernel (a view is read where its source is)."""
-    return not isinstance(node.op, Slice) and schedule.stream_vectors(node.channels) > schedule.register_values
+    return not isinstance(node.op, Slice) and not schedule.holds(node.channels)
 
 
 def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
