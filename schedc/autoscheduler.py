@@ -11,10 +11,11 @@ import math
 from dataclasses import dataclass, replace
 from itertools import product
 
-from schedc.cost.features import kernel_signature
+from schedc.cost.features import kernel_signature, tap_loads
 from schedc.cost.model import estimate_cycles, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
+from schedc.ir.ops import history
 from schedc.ir.program import Kernel, Program
 from schedc.passes.schedule_space import schedule_space
 from schedc.passes.select_kernels import Choose, round_up_to_tiles, select_rings
@@ -108,10 +109,23 @@ def cheapest(target: Target, contract: Contract) -> Choose:
     def choose(graph: Graph, kernel: Kernel, block: int, forced: Forced) -> KernelSchedule:
         key = kernel_signature(graph, kernel), block, frozenset(forced.items())
         if key not in known:
-            known[key] = choice(rank(graph, kernel, target, contract, block, forced), target).schedule
+            ranked = rank(graph, kernel, target, contract, block, forced)
+            known[key] = choice(ranked if forced else _with_few_loads(graph, kernel, ranked, target), target).schedule
         return known[key]
 
     return choose
+
+
+def _with_few_loads(graph: Graph, kernel: Kernel, ranked: list[RankedSchedule], target: Target) -> list[RankedSchedule]:
+    """Those that load as seldom in their tap loop as the target's limit asks; all, where none does or none has taps.
+    Channels across the lanes are for blocks so short that this is not the question.
+    """
+    node = next((graph[name] for name in kernel.nodes if history(graph[name].op)), None)
+    most = target.limits.loads_per_mac
+    if node is None or math.isinf(most):
+        return ranked
+    few = [e for e in ranked if e.schedule.across_channels or tap_loads(graph, node, e.schedule) < most]
+    return few or ranked
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,7 @@ class RunnerUp:
 def runner_up(program: Program, kernel: Kernel, target: Target, contract: Contract) -> RunnerUp | None:
     """What a kernel's schedule was preferred to; None if there was no choice."""
     ranked = rank(program.graph, kernel, target, contract, program.block)
+    ranked = _with_few_loads(program.graph, kernel, ranked, target)
     mine = program.schedules[kernel.name]
     cycles = estimate_cycles(program.graph, kernel, mine, target, contract, program.block)
     other = next((entry for entry in ranked if _tile(entry.schedule) != _tile(mine)), None)

@@ -7,6 +7,7 @@ the word "guess".  This module imports nothing but :mod:`schedc.errors`.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -55,12 +56,14 @@ class Limits:
 
     ``accumulators``: registers that a tile's sums may take; the others hold operands and weights.
     ``rewind_blocks``, ``rings``: most blocks and policy of :class:`schedc.schedule.RingSchedule`.
+    ``loads_per_mac``: how often a tap loop may load for each multiply-accumulate, where that can be had.
     """
 
     accumulators: int
     unroll_macs: int
     rewind_blocks: int
     rings: str
+    loads_per_mac: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def _target(name: str, data: dict[str, object]) -> Target:
             bool(codegen["machine_scheduler"]),
         ),
         vectors=Vectors(int(vectors["lanes"]), int(vectors["registers"]), str(vectors["weights"])),
-        limits=Limits(limits["accumulators"], limits["unroll_macs"], limits["rewind_blocks"], limits["rings"]),
+        limits=Limits(**limits),
         mac=tuple(cast(list[str], data["mac"])),
         subnormals=tuple(cast(list[str], data["subnormals"])),
         in_order=bool(data["in_order"]),

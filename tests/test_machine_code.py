@@ -15,6 +15,7 @@ from helpers.machines import FOREIGN, Loaded
 
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import is_scalar_arithmetic
+from schedc.analyze import analyze_compilation
 from schedc.backends.emulator import Emulator, Machine
 from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice
@@ -96,6 +97,18 @@ def test_the_stack_stays_small_with_channels_across_the_lanes(model: str, target
         loaded.process(signal(loaded.inputs, 4, 0), [1] * 4)
         assert isinstance(loaded.machine, Emulator)
         assert loaded.machine.stack_used_bytes <= MOST_STACK_BYTES
+
+
+@pytest.mark.parametrize("model", ["a2", "a2_lite"])
+def test_tap_loops_of_aarch64_load_at_most_once_for_two_macs(model: str) -> None:
+    """Of the instructions that the emulator executed, in every loop around multiply-accumulates and no other loop."""
+    report = analyze_compilation(compile_graph(capture(model).graph, make_options("aarch64")), calls=2)
+    loops = [loop for loop in report.typical.loops if loop.costs.mix["fma"]]
+    taps = [a for a in loops if not any(a.start <= b.start and b.end <= a.end for b in loops if b is not a)]
+    assert sum(loop.costs.mix["fma"] for loop in taps) > 1000
+    assert [(loop.function, loop.loads_per_mac) for loop in taps if loop.loads_per_mac > 0.5] == []
+    if model == "a2":  # of A2-Lite whole layers are written out, tile by tile
+        assert [(loop.function, loop.costs.stack_accesses) for loop in taps if loop.costs.stack_accesses] == []
 
 
 def test_tap_loops_of_channels_touch_no_stack_and_broadcast_from_memory() -> None:

@@ -311,6 +311,12 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     return counts
 
 
+def tap_loads(graph: Graph, node: Node, schedule: KernelSchedule) -> float:
+    """Loads per multiply-accumulate of a convolution of frames, where one instruction loads two vectors of samples."""
+    counts = _convolution(graph, node, {node.name}, schedule)
+    return (counts["loads"] / 2 + counts["weights"]) / counts["macs"]
+
+
 def _aligned_vectors(op: Conv, schedule: KernelSchedule) -> tuple[int, int]:
     """(loads, splices) of one channel whose taps are aligned: a vector is loaded once, however many are cut from it."""
     lanes = schedule.lanes
