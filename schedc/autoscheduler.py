@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from itertools import product
 
-from schedc.cost.features import kernel_signature, tap_loads
+from schedc.cost.features import kernel_signature
+from schedc.cost.frame_counts import tap_loads
 from schedc.cost.model import estimate_cycles, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph

@@ -42,6 +42,13 @@ def newest_taps(op: Conv, parts: int) -> int:
     return op.kernel_size % parts
 
 
+def taps_in_a_row(op: Conv, schedule: KernelSchedule) -> int:
+    """Taps that a call adds to one sum."""
+    if not splits_taps(op, schedule):
+        return op.kernel_size
+    return part_taps(op, schedule.tap_parts) + newest_taps(op, schedule.tap_parts)
+
+
 def kept_sums(op: Conv, parts: int) -> int:
     """Channels of partial sums that are kept: part by part, the outputs of each."""
     return (parts - 1) * op.out_channels

@@ -1,0 +1,74 @@
+"""What a node costs where vectors are channels of one frame: operations of a tile, by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from schedc.analysis.channel_axis import TOGETHER, reads_lanes
+from schedc.cost.activations import activation_work
+from schedc.cost.streams import is_wide, leaves, stays_interleaved
+from schedc.ir.contract import Contract
+from schedc.ir.graph import Graph, Node
+from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
+from schedc.schedule import KernelSchedule, WeightRoute
+
+
+def channel_counts(
+    graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract
+) -> Counter[str]:
+    """Where a vector is channels of one frame.  Kernels around this one are taken to be alike."""
+    vectors = schedule.stream_vectors(node.channels)
+    counts: Counter[str] = Counter()
+    if leaves(graph, node, inside):
+        if stays_interleaved(graph, node):
+            counts["stores"] += vectors
+        else:
+            counts.update(dict.fromkeys(("stores", "moves"), node.channels * schedule.tile_vectors))
+    elif is_wide(node, schedule):
+        counts["stores"] += vectors
+    if isinstance(node.op, Conv):
+        counts.update(_convolution(graph, node, inside, schedule))
+        return counts
+    if isinstance(node.op, Slice):
+        return counts
+    for operand in (graph[name] for name in node.operands):
+        if operand.name not in inside and not stays_interleaved(graph, operand):
+            counts.update(dict.fromkeys(("loads", "moves"), node.channels * schedule.tile_vectors))
+        elif operand.name not in inside or is_wide(operand, schedule):
+            counts["loads"] += vectors
+    if isinstance(node.op, Combine | Scale):
+        counts["arithmetic"] += vectors
+    if isinstance(node.op, Activation):
+        work = activation_work(node.op.kind, contract)
+        for key in ("arithmetic", "divisions"):
+            counts[key] += work[key] * vectors
+        counts["dependent"] += work["arithmetic"] * -(-vectors // TOGETHER)
+        counts["weights"] += work["constants"]
+    return counts
+
+
+def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+    op, frames = node.op, schedule.tile_vectors
+    assert isinstance(op, Conv)
+    terms = op.columns * op.kernel_size
+    vectors = schedule.channel_vectors(op.out_channels)
+    outputs = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    block = min(vectors, schedule.channel_vectors(outputs))
+    blocks = -(-vectors // block)
+    source = graph[node.operands[0]]
+    in_registers = op.kernel_size == 1 and source.name in inside and not is_wide(source, schedule)
+    counts: Counter[str] = Counter()
+    if in_registers and reads_lanes(op.in_channels, schedule):
+        counts["moves"] = 0 if schedule.weight_route is WeightRoute.LANE else terms * frames * blocks
+    elif schedule.weight_route is WeightRoute.LANE and stays_interleaved(graph, source):
+        counts["loads"] = schedule.channel_vectors(op.in_channels) * op.kernel_size * frames * blocks
+    else:
+        # One operand of a multiply-accumulate may be in memory: the sample, if it is of use only once.
+        once = schedule.weight_route is WeightRoute.BROADCAST and (block == 1 or frames == 1)
+        counts["folded" if once else "weights"] = terms * frames * blocks
+    counts["macs"] = vectors * terms * frames
+    counts["loads"] += vectors * (terms + (op.start is Start.BIAS))
+    counts["moves"] += vectors * (frames - 1) if op.start is Start.BIAS else 0
+    counts["chain"] = terms * blocks
+    counts["blocks"] = blocks
+    return counts

@@ -1,0 +1,97 @@
+"""What a node costs where vectors are frames: operations of a tile, by kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from schedc.analysis.tap_parts import kept_sums, splits_taps, taps_in_a_row
+from schedc.analysis.tap_sharing import aligns_taps, overlaps_tile, shares_taps
+from schedc.cost.activations import activation_work
+from schedc.cost.streams import is_wide, leaves
+from schedc.ir.contract import Contract
+from schedc.ir.graph import Graph, Node
+from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
+from schedc.schedule import KernelSchedule, WeightRoute
+
+
+def frame_counts(
+    graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract
+) -> Counter[str]:
+    """Operations of a tile."""
+    vectors = schedule.tile_vectors
+    counts: Counter[str] = Counter()
+    if leaves(graph, node, inside) or is_wide(node, schedule):
+        counts["stores"] += node.channels * vectors
+    if isinstance(node.op, Slice):
+        return counts
+    if isinstance(node.op, Conv):
+        counts.update(_convolution(graph, node, inside, schedule))
+        return counts
+    for operand in node.operands:
+        if operand not in inside or is_wide(graph[operand], schedule):
+            counts["loads"] += node.channels * vectors
+    if isinstance(node.op, Combine | Scale):
+        counts["arithmetic"] += node.channels * vectors
+    if isinstance(node.op, Activation):
+        work = activation_work(node.op.kind, contract)
+        for key in ("arithmetic", "divisions"):
+            counts[key] += work[key] * node.channels * vectors
+        counts["dependent"] += work["arithmetic"] * node.channels
+        counts["weights"] += work["constants"]
+    return counts
+
+
+def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule) -> Counter[str]:
+    op, vectors = node.op, schedule.tile_vectors
+    assert isinstance(op, Conv)
+    terms = op.columns * op.kernel_size
+    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
+    source = node.operands[0]
+    in_registers = op.kernel_size == 1 and source in inside and not is_wide(graph[source], schedule)
+    steps = taps_in_a_row(op, schedule)
+    samples = 0 if in_registers else op.in_channels * steps * vectors * passes
+    weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
+    if shares_taps(op, schedule):
+        together, skew, rest = 1, vectors - 1, 0
+        if schedule.lanes > 1:
+            together = schedule.weight_vectors
+            skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
+            steps += skew
+            # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
+            weights *= (vectors / together * (op.kernel_size - rest) + rest) / op.kernel_size
+        samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
+    counts: Counter[str] = Counter()
+    if aligns_taps(op, schedule):
+        vectors_read, counts["splices"] = (op.in_channels * passes * count for count in _aligned_vectors(op, schedule))
+        samples = vectors_read
+    elif overlaps_tile(op, schedule) and not shares_taps(op, schedule):
+        counts["straddles"] = 1
+    if splits_taps(op, schedule):
+        kept = kept_sums(op, schedule.tap_parts) * vectors
+        samples, counts["stores"] = samples + kept, kept
+    starts = op.out_channels if op.start is Start.BIAS else 0
+    counts["macs"] = op.out_channels * terms * vectors
+    counts["loads"], counts["weights"] = samples, int(weights + starts)
+    counts["moves"] = starts * (vectors - 1)
+    blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
+    counts["chain"] = op.columns * steps * blocks
+    counts["blocks"] = blocks
+    return counts
+
+
+def tap_loads(graph: Graph, node: Node, schedule: KernelSchedule) -> float:
+    """Loads per multiply-accumulate of a convolution of frames, where one instruction loads two vectors of samples."""
+    counts = _convolution(graph, node, {node.name}, schedule)
+    return (counts["loads"] / 2 + counts["weights"]) / counts["macs"]
+
+
+def _aligned_vectors(op: Conv, schedule: KernelSchedule) -> tuple[int, int]:
+    """(loads, splices) of one channel whose taps are aligned: a vector is loaded once, however many are cut from it."""
+    lanes = schedule.lanes
+    first = [
+        lanes * vector - op.dilation * tap for vector in range(schedule.tile_vectors) for tap in range(op.kernel_size)
+    ]
+    cut = [frame for frame in first if frame % lanes and frame + lanes > 0]
+    pairs = {frame - frame % lanes + at for frame in cut for at in (0, lanes)}
+    return len(pairs.union(set(first) - set(cut))), len(cut)
