@@ -11,7 +11,10 @@ from schedc.ir.ops import ActivationKind
 
 
 def activation_work(kind: ActivationKind, contract: Contract | None = None) -> Counter[str]:
-    """Operations of one evaluation of an activation, counted by evaluating its definition."""
+    """Operations of one evaluation of an activation, counted by evaluating its definition.
+
+    ``arithmetic`` are all but divisions, a selection as two; ``multiply_adds`` and ``selects`` say how many of which.
+    """
     counter, _ = _evaluate(kind, contract or Contract())
     return counter.counts + Counter({"constants": len(counter.constants) + _PARAMETERS.get(kind, 0)})
 
@@ -54,6 +57,7 @@ class _Counting:
     sub = mul = maximum = add
 
     def mac(self, a: float, b: float, c: float) -> float:
+        self.counts["multiply_adds"] += 1
         return self.add(max(a, b), c)
 
     def div(self, a: float, b: float) -> float:
@@ -62,6 +66,7 @@ class _Counting:
 
     def where_greater(self, a: float, b: float, yes: float, no: float) -> float:
         self.counts["arithmetic"] += 2
+        self.counts["selects"] += 1
         return max(a, b, yes, no) + 1
 
     def bits_and(self, a: float, b: float) -> float:

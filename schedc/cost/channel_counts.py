@@ -40,7 +40,7 @@ def channel_counts(
         counts["arithmetic"] += vectors
     if isinstance(node.op, Activation):
         work = activation_work(node.op.kind, contract)
-        for key in ("arithmetic", "divisions"):
+        for key in ("arithmetic", "divisions", "multiply_adds", "selects"):
             counts[key] += work[key] * vectors
         counts["dependent"] += work["arithmetic"] * -(-vectors // TOGETHER)
         counts["weights"] += work["constants"]

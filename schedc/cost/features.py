@@ -41,7 +41,8 @@ class KernelFeatures:
     """``macs``: multiply-accumulates.  ``loads``: of whole vectors of samples.  ``weights``: loads of weights
     and constants.  ``stores``.
 
-    ``arithmetic``: other float and bit operations; ``dependent``: those of activations, of one vector.
+    ``arithmetic``: other float and bit operations; ``multiply_adds`` and ``selects`` (each two operations) of
+    activations are among them; ``dependent``: those of activations, of one vector.
     ``divisions``.  ``moves``: copies of start values.
     ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``depth``: the
     longest path of dependent operations through the tile, blocks side by side.  ``blocks`` of outputs, each
@@ -73,6 +74,8 @@ class KernelFeatures:
     across_channels: bool = False
     folded: float = 0
     together: float = 0
+    multiply_adds: float = 0
+    selects: float = 0
 
     @property
     def vectors(self) -> float:
@@ -128,6 +131,8 @@ def kernel_features(
         across_channels=schedule.across_channels,
         folded=total["folded"],
         together=_together(graph, kernel, schedule),
+        multiply_adds=total["multiply_adds"],
+        selects=total["selects"],
     )
 
 
@@ -168,7 +173,7 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
     groups = -(-blocks // together)
     columns = op.in_channels + op.hidden
     sigmoid, tanh = (activation_work(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
-    activations = 3 * sigmoid["arithmetic"] + 2 * tanh["arithmetic"]
+    work = Counter({key: 3 * sigmoid[key] + 2 * tanh[key] for key in sigmoid | tanh})
     constants = sigmoid["constants"] + tanh["constants"]
     # Samples: once for all gates of one block, or once a gate for all blocks of a group.
     splats = columns * (blocks if together == 1 else 4 * groups)
@@ -184,9 +189,9 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
         loads=(4 * (columns + 1) + 1) * blocks,
         weights=splats + constants * groups + op.hidden + copied,
         stores=2 * blocks + op.hidden + copied,
-        arithmetic=(activations + 4 * min(4, op.hidden) + 3) * blocks,
-        dependent=activations * groups,
-        divisions=(3 * sigmoid["divisions"] + 2 * tanh["divisions"]) * blocks,
+        arithmetic=(work["arithmetic"] + 4 * min(4, op.hidden) + 3) * blocks,
+        dependent=work["arithmetic"] * groups,
+        divisions=work["divisions"] * blocks,
         moves=0,
         chain=depth * (1 + (groups - 1) * _EXPOSED),
         depth=depth,
@@ -195,4 +200,6 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
         lanes=schedule.lanes,
         carried=True,
         together=together,
+        multiply_adds=work["multiply_adds"] * blocks,
+        selects=work["selects"] * blocks,
     )

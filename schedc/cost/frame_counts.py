@@ -34,7 +34,7 @@ def frame_counts(
         counts["arithmetic"] += node.channels * vectors
     if isinstance(node.op, Activation):
         work = activation_work(node.op.kind, contract)
-        for key in ("arithmetic", "divisions"):
+        for key in ("arithmetic", "divisions", "multiply_adds", "selects"):
             counts[key] += work[key] * node.channels * vectors
         counts["dependent"] += work["arithmetic"] * node.channels
         counts["weights"] += work["constants"]

@@ -61,9 +61,14 @@ def kernel_bounds(features: KernelFeatures, target: Target, contract: Contract, 
 
 
 def _in_order(features: KernelFeatures, target: Target, contract: Contract, block: int) -> Bounds:
+    mac, operation = _mac_cycles(target, contract), target.fact("operation_cycles")
+    others = features.arithmetic + features.moves - features.multiply_adds - 2 * features.selects
     return Bounds(
-        mac=_mac_cycles(target, contract) * features.macs
-        + target.fact("operation_cycles") * (features.arithmetic + features.moves)
+        mac=mac * features.macs
+        # A polynomial's next coefficient is copied to where the multiply-accumulate adds to it.
+        + (mac + operation) * features.multiply_adds
+        + target.fact("select_cycles") * features.selects
+        + operation * others
         + target.fact("divide_cycles") * features.divisions
         + _waiting_cycles(features, target),
         memory=target.fact("load_cycles") * (features.loads + features.weights)
