@@ -139,12 +139,14 @@ def starts(field: SilenceField, graph: Graph) -> bool:
     if node is None:
         return False
     if field.node != node.name:
-        return isinstance(node.op, LstmCell) and rows == 2 and field.per_channel >= node.channels
+        return isinstance(node.op, LstmCell) and (rows, field.parts) == (2, 1) and field.per_channel >= node.channels
     if field.parts != 1:
         if not isinstance(node.op, Conv) or node.op.dilation != 1 or not 1 < field.parts <= node.op.kernel_size:
             return False
         return rows == kept_sums(node.op, field.parts) and field.per_channel <= part_taps(node.op, field.parts)
-    return rows == node.channels and any(history(reader.op) for reader in graph.consumers(node.name))
+    return rows == node.channels and any(
+        history(reader.op) and reader.operands[0] == node.name for reader in graph.consumers(node.name)
+    )
 
 
 def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:

@@ -149,7 +149,7 @@ class SplitLayout:
     op: Conv
     parts: int
     lanes_of_weights: int
-    roll_taps: bool = True
+    roll_taps: bool = True  # always
 
     @staticmethod
     def of(op: Conv, schedule: KernelSchedule) -> SplitLayout:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 
 from schedc.analysis.channel_axis import frame_floats, interleaved_streams, sampled_in_memory
 from schedc.analysis.liveness import LiveRange, live_ranges
-from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolution
+from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolutions
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
-from schedc.ir.ops import Conv, Input, LstmCell, Output, Slice
+from schedc.ir.ops import Input, LstmCell, Output, Slice
 from schedc.ir.program import Arena, Level, Placement, Program, Stage
 from schedc.schedule import KernelSchedule, RingSchedule
 
@@ -126,10 +126,7 @@ class _Planner:
         result = []
         for kernel in self.stage.kernels:
             schedule = self.schedules[kernel.name]
-            name = split_convolution(self.stage.graph, kernel, schedule)
-            if name is not None:
-                op = self.stage.graph[name].op
-                assert isinstance(op, Conv)
+            for name, op in split_convolutions(self.stage.graph, kernel, schedule):
                 result.append((name, kept_sums(op, schedule.tap_parts), part_taps(op, schedule.tap_parts)))
         return result
 

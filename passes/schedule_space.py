@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import product
 
 from schedc.analysis.channel_axis import can_hold_channels
-from schedc.analysis.tap_parts import may_split
+from schedc.analysis.tap_parts import may_split, splits_taps
 from schedc.analysis.tap_sharing import aligns_taps, shares_taps
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
@@ -199,8 +199,9 @@ def _obstacle(ops: Sequence[Op], schedule: KernelSchedule, target: Target, block
 def _parts_obstacle(ops: Sequence[Op], schedule: KernelSchedule, block: int) -> tuple[str, str] | None:
     if schedule.share_taps or schedule.align_taps or schedule.across_channels:
         return "tap_parts with share_taps, align_taps or axis channels", "leave one of them out"
-    if not all(may_split(op, schedule, block) for op in ops if isinstance(op, Conv) and op.history):
-        needs = f"a convolution of dilation 1, without groups, of few channels and with {block} taps a part or more"
+    if not may_split(ops, schedule, block):
+        taps = max(block, schedule.tile_frames)
+        needs = f"a convolution of dilation 1, without groups, of few channels and with {taps} taps a part or more"
         return f"tap_parts needs {needs}", "leave it out, or make it or tile_vectors smaller"
     return None
 
@@ -243,14 +244,18 @@ def _split(
     ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int, forced: Forced
 ) -> list[KernelSchedule]:
     """The same with taps in parts, where a processor can run several chains but the tiles of a block are too few."""
-    op = next((op for op in ops if isinstance(op, Conv) and op.history), None)  # never more than one
-    if op is None or schedule.output_block < op.out_channels:
-        return []
     wanted = not target.in_order and block <= schedule.tile_frames
-    room = target.limits.accumulators // (op.out_channels * schedule.tile_vectors)
-    counts = [parts for parts in _numbers(forced, "tap_parts", _TAP_PARTS if wanted else ()) if 1 < parts <= room]
-    split = [replace(schedule, tap_parts=parts) for parts in counts]
-    return [entry for entry in split if may_split(op, entry, block)]
+    split = [
+        replace(schedule, tap_parts=parts) for parts in _numbers(forced, "tap_parts", _TAP_PARTS if wanted else ())
+    ]
+    room = target.limits.accumulators
+    return [entry for entry in split if may_split(ops, entry, block) and _sums_in_parts(ops, entry) <= room]
+
+
+def _sums_in_parts(ops: Iterable[Op], schedule: KernelSchedule) -> int:
+    """Vectors of sums that the widest convolution holds whose taps are cut into parts."""
+    outputs = max(op.out_channels for op in ops if isinstance(op, Conv) and splits_taps(op, schedule))
+    return outputs * schedule.tap_parts * schedule.tile_vectors
 
 
 def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:

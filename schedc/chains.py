@@ -10,8 +10,8 @@ from pathlib import Path
 from schedc.errors import InternalError, UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.wording import one_line
-from schedc.ir.graph import Graph, GraphBuilder
-from schedc.ir.ops import Input, Output
+from schedc.ir.graph import Graph, GraphBuilder, is_recurrent
+from schedc.ir.ops import Input, Output, history
 from schedc.ir.weights import FloatArray
 from schedc.planning import Capture, ModelPath, read_capture
 
@@ -42,11 +42,23 @@ def read_source(source: ModelPaths, slim: float | None = None, build_options: Bu
         path=Path(" + ".join(str(capture.path) for capture in captures)),
         graph=_joined(captures),
         weights=weights,
-        prewarm_samples=sum(capture.prewarm_samples for capture in captures),
+        prewarm_samples=_prewarm_samples(captures),
         sample_rate=next((c.sample_rate for c in captures if c.sample_rate is not None), None),
         architecture=" + ".join(capture.architecture for capture in captures),
         warnings=tuple(warning for capture in captures for warning in capture.warnings),
     )
+
+
+def _prewarm_samples(captures: Sequence[Capture]) -> int:
+    """Each capture's own in turn.  What comes before an LSTM, whose silence is run, is full of silence first: a Linear
+    alone asks for none.
+    """
+    samples = 0
+    for number, capture in enumerate(captures):
+        past = sum(history(node.op) for node in capture.graph)
+        feeds_lstm = any(is_recurrent(later.graph) for later in captures[number + 1 :])
+        samples += max(capture.prewarm_samples, past) if feeds_lstm else capture.prewarm_samples
+    return samples
 
 
 def chain_name(source: ModelPaths) -> str:

@@ -14,8 +14,8 @@ from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
 from schedc.compiler import Capture, Compilation, Options, c_identifier
 from schedc.errors import UnsupportedError
-from schedc.host.silence import is_recurrent
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
+from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
 from schedc.targets.base import Target
 from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from schedc.analysis.paired_cells import in_loops, share_loop
-from schedc.analysis.tap_parts import kept_sums, part_taps, splits_taps
+from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolutions
 from schedc.cost.features import KernelFeatures, kernel_features
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.ops import Conv, history
+from schedc.ir.ops import history
 from schedc.ir.program import Kernel, Program
 from schedc.schedule import KernelSchedule
 from schedc.targets.base import Target
@@ -208,8 +208,9 @@ def ring_cycles(program: Program, kernel: Kernel, target: Target) -> float:
         past = max((history(reader.op) for reader in program.graph.consumers(name)), default=0)
         if past and program.rings:
             copied += program.graph[name].channels * program.rings.copied_share(past)
-        op, schedule = program.graph[name].op, program.schedules[kernel.name]
-        if program.rings and isinstance(op, Conv) and splits_taps(op, schedule):
-            kept = part_taps(op, schedule.tap_parts)
-            copied += kept_sums(op, schedule.tap_parts) * program.rings.copied_share(kept)
+    schedule = program.schedules[kernel.name]
+    for _, op in split_convolutions(program.graph, kernel, schedule):
+        if program.rings:
+            share = program.rings.copied_share(part_taps(op, schedule.tap_parts))
+            copied += kept_sums(op, schedule.tap_parts) * share
     return target.fact("copy_cycles_per_float") * copied

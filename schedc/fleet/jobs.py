@@ -27,11 +27,11 @@ from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import read_nam_document
 from schedc.host.code import host_program, load_compilation
 from schedc.host.loaded_code import LoadedCode
-from schedc.host.silence import StatePlace, is_recurrent, silent_rows, state_places
+from schedc.host.silence import StatePlace, silent_rows, state_places
 from schedc.host.start_state import host_options
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
-from schedc.ir.graph import Graph
+from schedc.ir.graph import Graph, is_recurrent
 from schedc.packs import CompiledCode, check_architecture, read_compiled
 from schedc.planning import Capture, Options, capture_of, core_graph, core_weights, make_options, plan_graph
 from schedc.verification import can_run_here, verify_compilation

@@ -25,10 +25,10 @@ from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch, InternalError
 from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
-from schedc.host.silence import StatePlace, is_recurrent, silent_rows, state_places
+from schedc.host.silence import StatePlace, silent_rows, state_places
 from schedc.host.weights import Weights
 from schedc.ir.architecture import describe_architecture, first_difference
-from schedc.ir.graph import Graph
+from schedc.ir.graph import Graph, is_recurrent
 from schedc.ir.graph_json import graph_from_json, graph_to_json
 from schedc.ir.weights import WeightTable
 from schedc.planning import Capture, Options, check_options, core_graph, core_weights

@@ -18,14 +18,7 @@ from schedc.errors import InternalError
 from schedc.host.jobs import FloatArray, aligned_bytes
 from schedc.host.loaded_code import LoadedCode
 from schedc.host.weights import Weights
-from schedc.ir.graph import Graph
-from schedc.ir.ops import LstmCell
 from schedc.ir.program import Program
-
-
-def is_recurrent(graph: Graph) -> bool:
-    """Whether silence has to be run, as through an LSTM, and does not settle at once, as in a convolution."""
-    return any(isinstance(node.op, LstmCell) for node in graph)
 
 
 @dataclass(frozen=True)

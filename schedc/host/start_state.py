@@ -16,9 +16,8 @@ from schedc.backends.packing import PackingList, StartRows, held_by, resume
 from schedc.backends.weight_layout import FloatArray
 from schedc.errors import UnsupportedError
 from schedc.host.code import HostProgram, host_program, known_program
-from schedc.host.silence import is_recurrent
 from schedc.ir.contract import Contract
-from schedc.ir.graph import Graph
+from schedc.ir.graph import Graph, is_recurrent
 from schedc.planning import Capture, Options, core_graph, core_weights, make_options
 
 CHECKED_SILENCE = 500  # samples

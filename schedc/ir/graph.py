@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from schedc.errors import InternalError
-from schedc.ir.ops import Input, Op, Output
+from schedc.ir.ops import Input, LstmCell, Op, Output
 from schedc.ir.recipes import Recipe
 
 
@@ -95,6 +95,11 @@ class Graph:
         """SHA-256 (hex) of the structure: the architecture's identity, the same in every process."""
         text = "\n".join([*(repr(node) for node in self), *(repr(recipe) for recipe in self.recipes)])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_recurrent(graph: Graph) -> bool:
+    """Whether silence has to be run, as through an LSTM, and does not settle at once, as in a convolution."""
+    return any(isinstance(node.op, LstmCell) for node in graph)
 
 
 class GraphBuilder:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from helpers.captures import EXAMPLES
+from helpers.captures import EXAMPLES, interpret_core
+from helpers.linear_capture import linear_text
 from helpers.siblings import write_sibling
 
 import schedc
@@ -45,6 +46,20 @@ def test_silence_goes_through_the_whole_chain() -> None:
     interpreter = Interpreter(graph, core_weights(graph, capture.weights), "float32", Contract())
     interpreter.prewarm(capture.prewarm_samples)
     np.testing.assert_array_equal(schedc.chain([PEDAL, AMP]).process(X), interpreter.process(X[None])[0])
+
+
+def test_filters_before_an_lstm_are_full_of_silence(tmp_path: Path) -> None:
+    """At 4 kHz an LSTM asks for 2,000 samples of silence; three filters with a bias before it hold 3,600."""
+    linear, recurrent = json.loads(linear_text(1200)), json.loads(PEDAL.read_text(encoding="utf-8"))
+    linear["config"]["bias"] = True
+    linear["weights"].append(0.3)
+    files = []
+    for number, document in enumerate([linear, linear, linear, recurrent]):
+        files.append(tmp_path / f"{number}.nam")
+        files[-1].write_text(json.dumps({**document, "sample_rate": 4000}), encoding="utf-8")
+    wanted = interpret_core(read_source(files), X[None, :200], Contract())[0]
+    for block in (16, 64):
+        np.testing.assert_array_equal(schedc.chain(files, block=block).process(X[:200]), wanted)
 
 
 def test_a_chain_of_one_is_the_capture() -> None:

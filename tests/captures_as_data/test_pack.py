@@ -100,6 +100,7 @@ def test_a_missing_report_is_said(tmp_path: Path) -> None:
         ("start_state", [["array0.rechannel.cells", 8384, 6, 3, 1]]),
         ("start_state", [["array0.layer0.conv", 8384, 3, 1, 9]]),
         ("start_state", [["array0.rechannel", 8384, 3, 1, 1, 1]]),
+        ("start_state", [["head", 8384, 1, 1, 1]]),
         ("contract", {"mac": "twice"}),
         ("architecture", 5),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,11 +18,14 @@ from hypothesis import strategies as st
 from schedc.analysis.tap_parts import kept_sums
 from schedc.autoscheduler import cheapest
 from schedc.backends.packing import start_state
+from schedc.backends.partial_sums import partial_sums
 from schedc.compiler import Compilation, compile_graph, core_graph, core_weights, make_options
 from schedc.errors import UserError
+from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, LstmCell, Scale, Start
 from schedc.ir.program import Kernel
+from schedc.passes.fuse_layers import fuse_layers
 from schedc.planning import plan_graph
 from schedc.schedule import NOTHING_FORCED, KernelSchedule, RingPolicy, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
@@ -43,9 +47,10 @@ class Case:
     policy: RingPolicy
     prewarmed: bool
 
-    @property
-    def graph(self) -> Graph:
-        op = Conv(self.columns, self.rows, self.parts * self.block + 1 + self.taps, start=self.start)
+    def graph(self, target: str) -> Graph:
+        # A part has at least as many taps as the block and the tile have frames.
+        taps = max(self.block, self.vectors * load_target(target).vectors.lanes)
+        op = Conv(self.columns, self.rows, self.parts * taps + self.taps, start=self.start)
         return graph_of(
             ("x", Input(self.columns), ""),
             ("conv", op, "x"),
@@ -57,6 +62,7 @@ class Case:
         chosen = make_options(target, block=self.block)
         route = WeightRoute.LANE if self.lane else WeightRoute.BROADCAST
         forced = (
+            ("lanes", chosen.target.vectors.lanes),
             ("tile_vectors", self.vectors),
             ("tap_parts", self.parts),
             ("unroll_macs", 4096),
@@ -64,7 +70,9 @@ class Case:
             ("weight_route", WeightRoute.SCALAR if target == "m33" else route),
         )
         rings = (("most_blocks", self.most_blocks), ("policy", self.policy))
-        return compile_graph(self.graph, replace(chosen, schedule=ScheduleOverrides((("conv", forced),), rings)))
+        return compile_graph(
+            self.graph(target), replace(chosen, schedule=ScheduleOverrides((("conv", forced),), rings))
+        )
 
 
 @st.composite
@@ -91,7 +99,7 @@ def test_any_shape(target: str, case: Case, seed: int) -> None:
     compilation = case.compile(target)
     (kernel,) = compilation.program.stages[0].kernels
     assert compilation.program.schedules[kernel.name].tap_parts == case.parts
-    capture = capture_of(case.graph, prewarm=None if case.prewarmed else 0)
+    capture = capture_of(case.graph(target), prewarm=None if case.prewarmed else 0)
     x = np.random.default_rng(seed).standard_normal((case.columns, 500)).astype(np.float32)
     found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(500, case.block, seed))
     wanted = interpret_core(capture, x, compilation.options.contract, case.prewarmed)
@@ -131,6 +139,76 @@ def test_the_partial_sums_of_a_start_state_are_kept_where_a_report_says() -> Non
     assert isinstance(op, Conv)
     assert parts["second"] == (3, 2 * 13, 13) and parts["first"][0] == 3
     assert kept_sums(op, 3) == 4
+
+
+@examples_per_test(100)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(4, 20)),
+    parts=st.integers(2, 4),
+    bias=st.lists(st.sampled_from((0.0, -0.0, 0.5, -2.0, 1e-40)), min_size=3, max_size=3),
+    start=st.sampled_from((Start.BIAS, Start.NOTHING)),
+    negative=st.integers(0, 20),
+    frames=st.integers(1, 3),
+    subnormals=st.sampled_from(("keep", "flush")),
+)
+def test_sums_of_zeros_are_those_of_a_filter_run_on_zeros(
+    shape: tuple[int, int, int],
+    parts: int,
+    bias: list[float],
+    start: Start,
+    negative: int,
+    frames: int,
+    subnormals: Literal["keep", "flush"],
+) -> None:
+    """They are not added up one by one; -0.0 and what is flushed count."""
+    rows, columns, taps = shape
+    op, contract = Conv(columns, rows, taps, start=start), Contract("fused", subnormals)
+    weight = np.random.default_rng(1).uniform(0.1, 1, (rows, columns, taps)).astype(np.float32)
+    weight[:, :, :negative] *= -1
+    parameters = {"weight": weight, "bias": np.array(bias[:rows], np.float32)}
+    past = np.zeros((columns, op.history), np.float32)
+    frames = min(frames, taps // parts)
+    found = partial_sums(op, parts, parameters, past, frames, contract)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("schedc.backends.partial_sums._only_signs_change", lambda *_: False)
+        wanted = partial_sums(op, parts, parameters, past, frames, contract)
+    assert_same_bits(found, wanted)
+
+
+# A filter that feeds another, whose kernel takes it in: two in one loop, alike or one too short for parts.
+@pytest.mark.parametrize("short", [20, 400])
+@pytest.mark.parametrize("policy", RingPolicy)
+@pytest.mark.parametrize("target", TARGETS)
+def test_two_filters_in_one_kernel(target: str, policy: RingPolicy, short: int) -> None:
+    graph = graph_of(("first", Conv(1, 2, 400), "x"), ("second", Conv(2, 1, short), "first"))
+    (kernel,) = fuse_layers(core_graph(graph))
+    assert len(kernel.nodes) == 2
+    lanes = load_target(target).vectors.lanes
+    tile = (("lanes", lanes), ("tile_vectors", max(1, 8 // lanes)))
+    forced = ScheduleOverrides(((kernel.name, (("tap_parts", 3), *tile)),), (("policy", policy),))
+    compilation = compile_graph(graph, replace(make_options(target, block=8), schedule=forced))
+    (arena,) = [stage.arena for stage in compilation.program.stages]
+    assert arena and set(arena.sums) == ({"first"} if short == 20 else {"first", "second"})
+    capture = capture_of(graph)
+    x = np.random.default_rng(1).standard_normal((1, 900)).astype(np.float32)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(900, 8, 1))
+    assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
+
+
+@pytest.mark.parametrize("block", [1, 16, 64])
+@pytest.mark.parametrize("kernel", [3, 16])
+@pytest.mark.parametrize("target", native_targets())
+def test_a_long_filter_that_feeds_the_condition(target: str, kernel: int, block: int) -> None:
+    """As it is compiled: its reader's kernel takes it in, whatever the taps of that."""
+    filtered = ("filtered", Conv(1, 1, 400), "x")
+    layer = ("layer", Conv(1, 3, kernel), "x")
+    mixed = ("mixed", Conv(1, 3, start=Start.STREAM), "filtered layer")
+    graph = graph_of(filtered, layer, mixed, ("head", Conv(3, 1, kernel), "mixed"))
+    capture = capture_of(graph)
+    compilation = compile_graph(graph, make_options(target, block=block))
+    x = np.random.default_rng(1).standard_normal((1, 1500)).astype(np.float32)
+    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(1500, block, 1))
+    assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
 
 
 def chosen(graph: Graph, target: str, block: int) -> KernelSchedule:
