@@ -47,7 +47,7 @@ class Loaded:
     def __init__(self, compilation: Compilation, capture: Capture) -> None:
         self.code = load_compilation(compilation)
         self.frames = compilation.options.frames
-        blob = compilation.pack(capture)
+        blob = compilation.pack(capture, prewarm=False)  # silence through an LSTM takes long, and noise comes next
         self.weights, self.state = aligned_bytes(len(blob)), aligned_bytes(compilation.state_bytes)
         self.weights[:] = np.frombuffer(blob, np.uint8)
         graph = compilation.program.graph

@@ -28,10 +28,10 @@ def cell(inputs: int, units: int, target: str, block: int = 16, **forced: Kernel
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@examples_per_test(12)
+@examples_per_test(8)
 @given(
     inputs=st.sampled_from((1, 1, 2, 5)),
-    units=st.integers(1, 40),
+    units=st.integers(1, 28),
     together=st.integers(1, 7),
     unroll=st.sampled_from((1, 60, 400)),
     narrow=st.integers(0, 2),
