@@ -56,7 +56,7 @@ class Step:
 
     ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
     read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.  ``sums``: the slot
-    of a convolution's partial sums, or -1.
+    of a convolution's partial sums where its taps run in parts, or -1.
     """
 
     op: Op
@@ -177,7 +177,7 @@ class _Binder:
                 dilation = len(self.dilations)
                 self.dilations.append(op.dilation * self.rows[node.operands[0]].frame_floats)
             op = op if aligned else replace(op, dilation=1)
-        weights = self.weight_fields(name, op)
+        weights = self.weight_fields(name, node.op)
         stores = self.stores(name)
         wide = not isinstance(op, Slice) and (isinstance(op, LstmCell) or not self.schedule.holds(node.channels))
         sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else -1

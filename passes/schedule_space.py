@@ -110,7 +110,7 @@ def _cells_together(target: Target) -> int:
     """Vectors of units side by side: as many as there are registers for four chains of each.
 
     Weights are operands from memory or take registers too.  Where they do, a processor that looks ahead gains nothing:
-    the analyser finds 1 to 3 % more cycles on a Cortex-A76.
+    the analyser finds 1 to 4 % more cycles on a Cortex-A76.
     """
     if target.vectors.weights == WeightRoute.BROADCAST:
         return (target.vectors.registers - _BESIDE_CHAINS) // 4

@@ -13,7 +13,6 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from schedc.analysis.tap_parts import splits_taps
 from schedc.analysis.tap_sharing import aligns_taps
 from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Number, Value
@@ -36,7 +35,7 @@ def emit_convolution(kernel: KernelEmitter, step: Step) -> TileValue:
     """The step's value; stored to its slots, and left in registers unless it is wide."""
     if not isinstance(step.op, Conv):
         raise InternalError(f"{step.op} is not a convolution")
-    if splits_taps(step.op, kernel.shape.schedule):
+    if step.sums >= 0:
         return emit_split_convolution(kernel, step, step.op)
     emitter = _Convolution(kernel, step, step.op)
     if step.wide and (isinstance(emitter.source, Memory) or step.op.groups == 1):

@@ -19,6 +19,14 @@ def activation_work(kind: ActivationKind, contract: Contract | None = None) -> C
     return counter.counts + Counter({"constants": len(counter.constants) + _PARAMETERS.get(kind, 0)})
 
 
+def activation_counts(kind: ActivationKind, contract: Contract, vectors: int, in_a_row: int) -> Counter[str]:
+    """The same of ``vectors`` evaluations, constants loaded once; ``in_a_row`` of them wait for each other."""
+    work = activation_work(kind, contract)
+    counts = Counter({key: work[key] * vectors for key in ("arithmetic", "divisions", "multiply_adds", "selects")})
+    counts.update(dependent=work["arithmetic"] * in_a_row, weights=work["constants"])
+    return counts
+
+
 def activation_depth(kind: ActivationKind, contract: Contract) -> float:
     """Its longest path of dependent operations; a division counts as several."""
     return _evaluate(kind, contract)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from schedc.analysis.channel_axis import TOGETHER, reads_lanes
-from schedc.cost.activations import activation_work
+from schedc.cost.activations import activation_counts
 from schedc.cost.streams import is_wide, leaves, stays_interleaved
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
@@ -39,11 +39,7 @@ def channel_counts(
     if isinstance(node.op, Combine | Scale):
         counts["arithmetic"] += vectors
     if isinstance(node.op, Activation):
-        work = activation_work(node.op.kind, contract)
-        for key in ("arithmetic", "divisions", "multiply_adds", "selects"):
-            counts[key] += work[key] * vectors
-        counts["dependent"] += work["arithmetic"] * -(-vectors // TOGETHER)
-        counts["weights"] += work["constants"]
+        counts.update(activation_counts(node.op.kind, contract, vectors, -(-vectors // TOGETHER)))
     return counts
 
 

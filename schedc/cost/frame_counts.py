@@ -6,7 +6,7 @@ from collections import Counter
 
 from schedc.analysis.tap_parts import kept_sums, splits_taps, taps_in_a_row
 from schedc.analysis.tap_sharing import aligns_taps, overlaps_tile, shares_taps
-from schedc.cost.activations import activation_work
+from schedc.cost.activations import activation_counts
 from schedc.cost.streams import is_wide, leaves
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
@@ -33,11 +33,7 @@ def frame_counts(
     if isinstance(node.op, Combine | Scale):
         counts["arithmetic"] += node.channels * vectors
     if isinstance(node.op, Activation):
-        work = activation_work(node.op.kind, contract)
-        for key in ("arithmetic", "divisions", "multiply_adds", "selects"):
-            counts[key] += work[key] * node.channels * vectors
-        counts["dependent"] += work["arithmetic"] * node.channels
-        counts["weights"] += work["constants"]
+        counts.update(activation_counts(node.op.kind, contract, node.channels * vectors, node.channels))
     return counts
 
 

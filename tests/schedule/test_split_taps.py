@@ -175,12 +175,14 @@ def test_sums_of_zeros_are_those_of_a_filter_run_on_zeros(
     assert_same_bits(found, wanted)
 
 
-# A filter that feeds another, whose kernel takes it in: two in one loop, alike or one too short for parts.
-@pytest.mark.parametrize("short", [20, 400])
+# A filter that feeds another, whose kernel takes it in: two in one loop, alike or one too short for parts, or dilated.
+@pytest.mark.parametrize(
+    "second", [Conv(2, 1, 400), Conv(2, 1, 20), Conv(2, 1, 64, 3)], ids=["long", "short", "dilated"]
+)
 @pytest.mark.parametrize("policy", RingPolicy)
 @pytest.mark.parametrize("target", TARGETS)
-def test_two_filters_in_one_kernel(target: str, policy: RingPolicy, short: int) -> None:
-    graph = graph_of(("first", Conv(1, 2, 400), "x"), ("second", Conv(2, 1, short), "first"))
+def test_two_filters_in_one_kernel(target: str, policy: RingPolicy, second: Conv) -> None:
+    graph = graph_of(("first", Conv(1, 2, 400), "x"), ("second", second, "first"))
     (kernel,) = fuse_layers(core_graph(graph))
     assert len(kernel.nodes) == 2
     lanes = load_target(target).vectors.lanes
@@ -188,7 +190,7 @@ def test_two_filters_in_one_kernel(target: str, policy: RingPolicy, short: int) 
     forced = ScheduleOverrides(((kernel.name, (("tap_parts", 3), *tile)),), (("policy", policy),))
     compilation = compile_graph(graph, replace(make_options(target, block=8), schedule=forced))
     (arena,) = [stage.arena for stage in compilation.program.stages]
-    assert arena and set(arena.sums) == ({"first"} if short == 20 else {"first", "second"})
+    assert arena and set(arena.sums) == ({"first", "second"} if second.kernel_size == 400 else {"first"})
     capture = capture_of(graph)
     x = np.random.default_rng(1).standard_normal((1, 900)).astype(np.float32)
     found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(900, 8, 1))
