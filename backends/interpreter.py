@@ -17,6 +17,7 @@ from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import (
+    LSTM_CHAINS,
     Activation,
     ActivationKind,
     BatchNorm,
@@ -205,10 +206,10 @@ class Interpreter:
     def _lstm_step(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array) -> State2:
         """All four chains at once: [chain, gate row].  mac(w, h, -0.0) is the rounded product."""
         ops = self.arithmetic
-        chains = np.full((min(4, size), 4 * size), -0.0, self.arithmetic.dtype)
+        chains = np.full((min(LSTM_CHAINS, size), 4 * size), -0.0, self.arithmetic.dtype)
         chains[0] = fed
-        for first in range(0, size, 4):
-            w, h = recurrent[:, first : first + 4].T, hidden[first : first + 4, None]
+        for first in range(0, size, LSTM_CHAINS):
+            w, h = recurrent[:, first : first + LSTM_CHAINS].T, hidden[first : first + LSTM_CHAINS, None]
             chains[: len(h)] = ops.mac(w, h, chains[: len(h)])
         z = sum_chains(ops, list(chains)).reshape(4, size)
         gates = ops.activation(ActivationKind.SIGMOID, z[[0, 1, 3]], ())

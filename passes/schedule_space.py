@@ -29,6 +29,7 @@ _BESIDE_CHAINS = 2
 # What schedules of a kernel differ in; the other fields follow from the target, or are given by a schedule file.
 _SEARCHED = ("axis", "lanes", "tile_vectors", "output_block", "share_taps", "align_taps", "weight_vectors", "tap_parts")
 _TAP_PARTS = (2, 4, 8, 16)
+_LEAST_LANES = 4  # narrower vectors than these are not worth their instructions
 
 
 def schedule_space(
@@ -285,7 +286,11 @@ def _shared_registers(op: Conv, schedule: KernelSchedule) -> float:
 
 def lane_widths(target: Target) -> list[int]:
     """Vectors the machine has, widest first: narrower ones waste less of a small block, or of a cell's units."""
-    return [lanes for lanes in (16, 8, 4, 1) if lanes == target.vectors.lanes or 4 <= lanes < target.vectors.lanes]
+    return [
+        lanes
+        for lanes in (16, 8, 4, 1)
+        if lanes == target.vectors.lanes or _LEAST_LANES <= lanes < target.vectors.lanes
+    ]
 
 
 def _even_blocks(width: int, most: int) -> int:

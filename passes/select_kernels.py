@@ -18,6 +18,7 @@ from schedc.ir.program import Kernel, Level, Program
 from schedc.schedule import Forced, KernelSchedule, RingPolicy, RingSchedule, ScheduleOverrides
 from schedc.targets.base import Target
 
+_LEAST_CHUNK = 8  # frames that a rewind copies at once
 # Picks one schedule for a kernel at blocks of so many frames, among those that have what is forced.
 Choose = Callable[[Graph, Kernel, int, Forced], KernelSchedule]
 
@@ -49,7 +50,7 @@ def select_rings(graph: Graph, target: Target, block_frames: int) -> RingSchedul
     rings = RingSchedule(
         block_frames,
         target.limits.rewind_blocks * max(1, target.vectors.lanes // block_frames),
-        copy_frames=max(8, target.vectors.lanes),
+        copy_frames=max(_LEAST_CHUNK, target.vectors.lanes),
         policy=RingPolicy(target.limits.rings),
         colour="sram_bytes" not in target.facts,  # the others have caches
     )

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from llvmlite import ir
 
+from schedc.errors import InternalError
+
 PTR = ir.PointerType()
 I8, I32, F32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
 VOID = ir.VoidType()
@@ -127,8 +129,12 @@ class Builder:
     ) -> list[Value]:
         """for (i = begin; ...; i += step) while i < end, run at least once.
 
-        ``body`` gets i and the carried values and returns the next ones; the last are returned.
+        ``body`` gets i and the carried values and returns the next ones; the last are returned.  That there is a
+        first round is checked here where both ends are constants; a number known at run time is the caller's word
+        (a call's frames, a ring's channels and history are at least one), else it takes :meth:`maybe_loop`.
         """
+        if isinstance(begin, int) and isinstance(end, int) and begin >= end:
+            raise InternalError(f"a loop from {begin} to {end} would run once all the same")
         before = self.ir.block
         inside = self.function.append_basic_block("loop")
         after = self.function.append_basic_block("after")

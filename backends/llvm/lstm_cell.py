@@ -19,7 +19,7 @@ from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
 from schedc.backends.weight_layout import LstmLayout
 from schedc.errors import InternalError
 from schedc.ir.functions import sigmoid, tanh
-from schedc.ir.ops import LstmCell
+from schedc.ir.ops import LSTM_CHAINS, LstmCell
 
 Chains = list[list[Value]]  # [chain][gate, or block]
 ENTRY, FORGET, CANDIDATE, OUTPUT = GATES = range(4)
@@ -213,25 +213,29 @@ class Cell:
         """Hidden columns 4q + c onto chain c."""
         size, width = self.op.hidden, len(offsets)
         chains: Chains = [first]
-        for column in range(min(size, 4)):
+        for column in range(min(size, LSTM_CHAINS)):
             chains = self._column(chains, pointer, self.hidden, column, offsets)
-        whole = size // 4 - 1  # further rounds of four columns
-        quad_bytes = 4 * 16 * self.b.lanes
+        whole = size // LSTM_CHAINS - 1  # further rounds of a column for each chain
+        quad_bytes = LSTM_CHAINS * 16 * self.b.lanes
         if whole > 0 and (rolled or width * size > self.shape.schedule.unroll_macs):
 
             def quad(_: Value, carried: list[Value]) -> list[Value]:
                 at, h, *flat = carried
-                inner: Chains = [flat[width * c : width * c + width] for c in range(4)]
-                for column in range(4):
+                inner: Chains = [flat[width * c : width * c + width] for c in range(LSTM_CHAINS)]
+                for column in range(LSTM_CHAINS):
                     inner = self._column(inner, at, h, column, offsets)
-                return [self.b.at(at, quad_bytes), self.b.at(h, 16), *(v for chain in inner for v in chain)]
+                return [
+                    self.b.at(at, quad_bytes),
+                    self.b.at(h, 4 * LSTM_CHAINS),
+                    *(v for chain in inner for v in chain),
+                ]
 
-            start = [self.b.at(pointer, quad_bytes), self.b.at(self.hidden, 16)]
+            start = [self.b.at(pointer, quad_bytes), self.b.at(self.hidden, 4 * LSTM_CHAINS)]
             flat = self.b.loop(whole, [*start, *(v for chain in chains for v in chain)], quad)[2:]
-            chains = [flat[width * c : width * c + width] for c in range(4)]
-            done = 4 * (whole + 1)
+            chains = [flat[width * c : width * c + width] for c in range(LSTM_CHAINS)]
+            done = LSTM_CHAINS * (whole + 1)
         else:
-            done = min(size, 4)
+            done = min(size, LSTM_CHAINS)
         for column in range(done, size):
             chains = self._column(chains, pointer, self.hidden, column, offsets)
         return chains
@@ -242,7 +246,7 @@ class Cell:
 
     def _accumulate(self, chains: Chains, weights: list[Value], h: Value, column: int) -> Chains:
         """Column ``column``'s products onto its chain."""
-        chain = column % 4
+        chain = column % LSTM_CHAINS
         if chain == len(chains):
             return [*chains, [self.math.mul(w, h) for w in weights]]
         total = [self.math.mac(w, h, t) for w, t in zip(weights, chains[chain], strict=True)]

@@ -11,8 +11,8 @@ from schedc.schedule import KernelSchedule
 
 # Taps that are written out between two looks at the loop counter, where lanes are frames.
 LEAST_TAPS = 4
-# Where a register is one frame: longer kernels are looped over.
-_MOST_WINDOW_TAPS = 16
+# Where a register is one frame: longer kernels are looped over, at least so many taps a round.
+MOST_WINDOW_TAPS = 16
 
 
 def shares_taps(op: Conv, schedule: KernelSchedule) -> bool:
@@ -27,13 +27,14 @@ def shares_taps(op: Conv, schedule: KernelSchedule) -> bool:
 
 
 def taps_at_once(op: Conv, schedule: KernelSchedule) -> int:
-    """Taps written out in the loop's body; all of a short kernel's where a register is one frame.
+    """Taps written out in the loop's body.
 
-    There a multiple of the tile's frames, so that the window's registers are back where they were.
+    Where a register is one frame a multiple of the tile's frames, so that the window's registers are back where they
+    were; or all, if the kernel has no more than that: a loop runs at least once.
     """
     if schedule.lanes == 1:
         frames = schedule.tile_vectors
-        return op.kernel_size if op.kernel_size <= _MOST_WINDOW_TAPS else frames * -(-_MOST_WINDOW_TAPS // frames)
+        return min(op.kernel_size, frames * -(-MOST_WINDOW_TAPS // frames))
     taps = schedule.lanes
     while taps > LEAST_TAPS and taps * _tap_macs(op, schedule) > schedule.unroll_macs * LEAST_TAPS:
         taps //= 2

@@ -228,11 +228,14 @@ class BatchNorm:
         return {"mean": vector, "variance": vector, "gamma": vector, "beta": vector, "epsilon": (1,)}
 
 
+LSTM_CHAINS = 4  # sums of a gate that do not wait for each other
+
+
 @dataclass(frozen=True)
 class LstmCell:
     """One LSTM layer, gates in the order i, f, g, o; the new hidden state is the output.
 
-    A gate's pre-activation is the sum of up to four chains: chain 0 starts from the bias, takes
+    A gate's pre-activation is the sum of up to four chains (``LSTM_CHAINS``): chain 0 starts from the bias, takes
     the inputs ascending, then hidden channels 0, 4, 8, ...; chains 1 to 3 take the hidden channels
     congruent to 1, 2, 3 modulo 4; then (0 + 1) + (2 + 3).  Four chains because the recurrence is
     bound by latency, not by work.

@@ -7,6 +7,7 @@ call to call; one to four cores, as one call and stage by stage; schedules of th
 from __future__ import annotations
 
 import pytest
+from helpers import edges
 from helpers.captures import capture_of, compile_for, interpret_core
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples, signal
@@ -19,8 +20,6 @@ from schedc.compiler import core_graph
 from schedc.ir.contract import MATHS
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.targets.base import load_target
-
-BLOCKS = st.sampled_from([1, 2, 3, 5, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 100])
 
 
 def check(
@@ -46,7 +45,7 @@ def check(
     )
     event("aligned taps" if aligned_convolutions(compilation.program) else "no aligned taps")
     blob = compilation.pack(capture, prewarm)
-    n = min(3 * block + min(example.lookback, 150), 350)
+    n = min(3 * block + min(example.lookback, 150), max(350, block + 20))
     blocks = cut_blocks(n, block, example.seed)
     (source,) = example.graph.inputs
     x = signal(source.channels, n, example.seed, special, infinite)
@@ -71,7 +70,15 @@ def test_machine_code_has_the_interpreters_bits(target: str, recurrent: bool) ->
     contracts = st.tuples(st.sampled_from(load_target(target).mac), st.sampled_from(MATHS))
 
     @examples_per_test(36)
-    @given(examples(recurrent), BLOCKS, st.integers(1, 4), st.booleans(), contracts, st.booleans(), schedules(target))
+    @given(
+        examples(recurrent, target=target),
+        st.sampled_from(edges.blocks(target)),
+        st.integers(1, 4),
+        st.booleans(),
+        contracts,
+        st.booleans(),
+        schedules(target),
+    )
     def run(
         example: Example,
         block: int,
@@ -90,7 +97,12 @@ def test_machine_code_has_the_interpreters_bits(target: str, recurrent: bool) ->
 def test_infinities_and_nans_spread_alike(target: str) -> None:
     @examples_per_test(12)
     @given(
-        examples(recurrent=True), BLOCKS, st.integers(1, 3), st.booleans(), st.sampled_from(MATHS), schedules(target)
+        examples(recurrent=True, target=target),
+        st.sampled_from(edges.blocks(target)),
+        st.integers(1, 3),
+        st.booleans(),
+        st.sampled_from(MATHS),
+        schedules(target),
     )
     def run(example: Example, block: int, cores: int, prewarm: bool, math: str, forced: Values) -> None:
         contract = load_target(target).mac[0], math

@@ -1,4 +1,7 @@
-"""Hypothesis strategy: random ``.nam`` documents that use every feature of the format."""
+"""Hypothesis strategy: random ``.nam`` documents that use every feature of the format.
+
+Kernel sizes and hidden units are small ones, and those at the edges of the code's rules (:mod:`helpers.edges`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from helpers import edges
 from schedc.compiler import Capture
 from schedc.frontend.build_graph import build_graph
 from schedc.frontend.history import prewarm_samples
@@ -18,6 +22,8 @@ from schedc.frontend.model import ContainerModel
 from schedc.frontend.nam_file import read_nam_document
 
 Config = dict[str, Any]
+WINDOW = edges.near(edges.compared("taps"), 40)  # taps
+UNITS = edges.near(edges.compared("units"), 34)
 RATE = 2000  # Hz: an LSTM is prewarmed for half a second
 PLAIN = ("Tanh", "Hardtanh", "Fasttanh", "ReLU", "LeakyReLU", "PReLU", "Sigmoid", "SiLU", "Hardswish", "Softsign")
 SITES = {
@@ -101,14 +107,14 @@ def activations(draw: st.DrawFn, width: int) -> Any:
 
 @st.composite
 def linears(draw: st.DrawFn, channels: int) -> Part:
-    taps, bias = draw(st.sampled_from((1, 2, 17, 300))), draw(st.booleans())
+    taps, bias = draw(st.sampled_from((1, 2, 300, *WINDOW))), draw(st.booleans())
     config = {"receptive_field": taps, "bias": bias, "in_channels": channels, "out_channels": channels}
     return Part("Linear", config, taps + bias, frozenset(), channels)
 
 
 @st.composite
 def lstms(draw: st.DrawFn, in_channels: int) -> Part:
-    layers, hidden = draw(st.integers(1, 3)), draw(st.sampled_from((1, 2, 3, 5, 8, 17)))
+    layers, hidden = draw(st.integers(1, 3)), draw(st.one_of(st.integers(1, 3), st.sampled_from(UNITS)))
     out = draw(st.integers(1, 2))
     count, width = out * hidden + out, in_channels
     for _ in range(layers):
@@ -156,7 +162,7 @@ def wavenets(draw: st.DrawFn, in_channels: int, depth: int) -> Part:
         count += weights
         width, head = array["channels"], array["head"]["out_channels"]
     if draw(st.integers(0, 3)) == 0:
-        kernels = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+        kernels = draw(st.lists(st.one_of(st.integers(1, 4), st.sampled_from(WINDOW)), min_size=1, max_size=3))
         channels, out = draw(st.integers(1, 4)), draw(st.integers(1, 2))
         shape = {"channels": channels, "out_channels": out, "kernel_sizes": kernels}
         config["head"] = {**shape, "activation": draw(activations(0))}
@@ -182,7 +188,9 @@ def layer_arrays(draw: st.DrawFn, width: int, condition: int, head: int) -> tupl
         "channels": channels,
         "bottleneck": bottleneck,
         "dilations": [draw(st.sampled_from((1, 2, 3, 16, 100))) for _ in range(layers)],
-        "kernel_sizes": [draw(st.sampled_from((1, 2, 3, 6))) for _ in range(layers)],
+        "kernel_sizes": [
+            draw(st.one_of(st.sampled_from((1, 2, 3, 6)), st.sampled_from(WINDOW))) for _ in range(layers)
+        ],
         "activation": [draw(activations(bottleneck)) for _ in range(layers)],
         "gating_mode": [draw(st.sampled_from(("none", "none", "gated", "blended"))) for _ in range(layers)],
         "secondary_activation": [draw(activations(bottleneck)) for _ in range(layers)],
@@ -192,7 +200,7 @@ def layer_arrays(draw: st.DrawFn, width: int, condition: int, head: int) -> tupl
         "head1x1": {"active": head_one, "out_channels": acc, "groups": _group(draw, bottleneck, acc)},
         "head": {
             "out_channels": draw(sizes),
-            "kernel_size": draw(st.sampled_from((1, 1, 3))),
+            "kernel_size": draw(st.one_of(st.sampled_from((1, 3)), st.sampled_from(WINDOW))),
             "bias": draw(st.booleans()),
             "head_dilation": draw(st.sampled_from((1, 4))),
         },

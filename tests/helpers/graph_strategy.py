@@ -1,4 +1,7 @@
-"""Hypothesis strategies: random legal graphs, weights and signals with every kind of float."""
+"""Hypothesis strategies: random legal graphs, weights and signals with every kind of float.
+
+Sizes are small ones and those at the edges of the code's rules for a target (:mod:`helpers.edges`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from helpers import edges
 from helpers.captures import lookback, random_weights
 from schedc.compiler import core_graph
 from schedc.ir.graph import Graph, GraphBuilder
@@ -26,8 +30,9 @@ from schedc.ir.ops import (
 )
 from schedc.ir.weights import FloatArray
 from schedc.passes.fuse_layers import fuse_layers
+from schedc.targets.base import TARGET_NAMES, load_target
 
-WIDTHS = (1, 1, 2, 3, 4, 5, 7, 8, 12, 17, 24, 40)
+MOST_PAST = 1100  # samples of one convolution
 MOST_MACS = 3000  # of a convolution, so that an example stays fast
 FLAVOURS = ("plain", "plain", "sparse", "tiny", "huge", "mixed")
 
@@ -48,8 +53,8 @@ class Example:
 class _Maker:
     """Draws nodes; ``streams`` are what later nodes may read."""
 
-    def __init__(self, draw: st.DrawFn, recurrent: bool) -> None:
-        self.draw, self.recurrent = draw, recurrent
+    def __init__(self, draw: st.DrawFn, target: str, recurrent: bool) -> None:
+        self.draw, self.target, self.recurrent = draw, target, recurrent
         self.builder = GraphBuilder()
         self.streams: list[str] = []
 
@@ -62,6 +67,11 @@ class _Maker:
 
     def one_of(self, *values: int) -> int:
         return self.draw(st.sampled_from(values))
+
+    def size(self, small: tuple[int, ...], edge: tuple[int, ...], most: int) -> int:
+        """A small number or one at an edge, at most ``most``."""
+        chosen = [value for value in (small if self.one_of(0, 1) else edge) if value <= most]
+        return self.one_of(*chosen) if chosen else 1
 
     def stream_of(self, width: int, besides: str = "") -> str:
         """A stream of ``width`` channels: an existing one, or a 1x1 convolution that makes it."""
@@ -81,14 +91,23 @@ class _Maker:
         source = self.any_stream()
         width = self.width(source)
         groups = self.draw(st.sampled_from([g for g in range(1, width + 1) if width % g == 0]))
-        out = groups * self.one_of(1, 1, 2, 3, 8) if groups > 1 else self.one_of(*WIDTHS)
-        kernel = self.one_of(1, 2, 3, 5, 16)
-        while out * (width // groups) * kernel > MOST_MACS:
-            kernel, out = max(1, kernel // 2), out if kernel > 1 else groups
-        dilation = self.one_of(1, 1, 2, 3, 7, 31, 150)
+        columns = width // groups
+        kernel = self.size((1, 2, 3, 5), edges.taps(self.target), MOST_MACS // width)
+        rows = self.size((1, 2, 3), edges.channels(self.target), MOST_MACS // (kernel * width))
+        out = groups * rows if groups * rows * columns * kernel <= MOST_MACS else groups
+        dilation = self.dilation(kernel)
         start = self.draw(st.sampled_from(Start))
         extra = [self.stream_of(out)] if start is Start.STREAM else []
         self.add(Conv(width, out, kernel, dilation, groups, start), source, *extra)
+
+    def dilation(self, kernel: int) -> int:
+        """Mostly 1; else such that the oldest tap is a while ago, or as many samples as rules compare with."""
+        if kernel == 1 or self.one_of(0, 1):
+            return 1
+        ago = self.one_of(2, 3, 7, 31, 150) * (kernel - 1)
+        if self.one_of(0, 1):
+            ago = self.one_of(*edges.histories(self.target, load_target(self.target).block))
+        return max(1, min(ago, MOST_PAST) // (kernel - 1))
 
     def combine(self) -> None:
         kind = self.draw(st.sampled_from(Elementwise))
@@ -126,7 +145,7 @@ class _Maker:
     def lstm(self) -> None:
         source = self.any_stream()
         if self.recurrent and self.width(source) <= 8:
-            self.add(LstmCell(self.width(source), self.one_of(1, 2, 3, 4, 5, 9, 17)), source)
+            self.add(LstmCell(self.width(source), self.size((1, 2, 3), edges.units(self.target), 40)), source)
 
     def make(self, steps: int) -> Graph:
         width = self.one_of(1, 1, 1, 2, 3)
@@ -155,8 +174,10 @@ class _Maker:
 
 
 @st.composite
-def examples(draw: st.DrawFn, recurrent: bool = False, most_steps: int = 9) -> Example:
-    graph = _Maker(draw, recurrent).make(draw(st.integers(1, most_steps)))
+def examples(draw: st.DrawFn, recurrent: bool = False, most_steps: int = 9, target: str = "") -> Example:
+    """``target``: at whose edges sizes lie (default: any target's)."""
+    machine = target or draw(st.sampled_from(TARGET_NAMES))
+    graph = _Maker(draw, machine, recurrent).make(draw(st.integers(1, most_steps)))
     assume(fuse_layers(core_graph(graph)))  # a bare copy of the input has no kernels
     seed = draw(st.integers(0, 2**16))
     return Example(graph, flavoured_weights(graph, draw(st.sampled_from(FLAVOURS)), seed), seed)
