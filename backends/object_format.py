@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from schedc.errors import UserError
+from schedc.errors import OptionError
 from schedc.targets.base import Target
 
 
@@ -58,19 +58,12 @@ _CONVENTIONS = {
 _SYSTEMS = {ObjectFormat.COFF: "Windows", ObjectFormat.MACHO: "macOS"}
 
 
-def format_named(name: str) -> ObjectFormat:
-    """Raises UserError for a word that is no format."""
-    if name not in tuple(ObjectFormat):
-        raise UserError("--object", f"{name!r} is not an object format", "use elf, coff or macho")
-    return ObjectFormat(name)
-
-
 def convention_of(target: Target, chosen: ObjectFormat) -> Convention:
-    """What code of ``target`` in such a file keeps to.  Raises UserError if no system runs it."""
+    """What code of ``target`` in such a file keeps to.  Raises OptionError if no system runs it."""
     if chosen is ObjectFormat.ELF:
         return Convention()
     machine = target.codegen.triple.partition("-")[0]
     if (machine, chosen) not in _CONVENTIONS:
         fault = f"{chosen} is for {_SYSTEMS[chosen]}, which does not run on {target.name}"
-        raise UserError("--object", fault, "use elf, or an x86-64 or AArch64 target")
+        raise OptionError("object_format", fault, "use elf, or an x86-64 or AArch64 target")
     return _CONVENTIONS[machine, chosen]

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.compiler import make_options, read_capture
 from schedc.measure.schedules import ScheduleTime, candidates, measure_schedules
+from schedc.options import Reading, make_options
+from schedc.planning import read_capture
 
 CAPTURES = Path(__file__).resolve().parent / "captures"
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "predicted_and_measured.csv"
@@ -33,7 +34,7 @@ def main() -> None:
     found: dict[str, list[ScheduleTime]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, path, slim in models(Path(folder)):
-            capture = read_capture(path, slim)
+            capture = read_capture(path, Reading(slim))
             wholes = candidates(capture, options)
             spread = np.unique(np.linspace(1, len(wholes) - 1, EACH - 1).astype(int))
             best = range(1, min(9, len(wholes)))  # what a wrong choice would have missed

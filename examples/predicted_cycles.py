@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 from schedc.analyze import analyze_compilation
-from schedc.compiler import compile_graph, make_options, read_capture
+from schedc.compiler import compile_graph
+from schedc.options import make_options
+from schedc.planning import read_capture
 
 CAPTURES = Path(__file__).resolve().parent / "captures"
 

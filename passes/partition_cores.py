@@ -25,7 +25,7 @@ from schedc.analysis.stage_costs import (
     StageCosts,
     best_cuts,
 )
-from schedc.errors import UserError
+from schedc.errors import OptionError
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Input, Output
 from schedc.ir.program import Kernel, Program, Stage
@@ -48,7 +48,7 @@ class PartitionCores:
     name: str = "partition-cores"
 
     def __call__(self, program: Program) -> Program:
-        """The program with stages; UserError if there is no such cut, or none that fits."""
+        """The program with stages; OptionError if there is no such cut, or none that fits."""
         count = len(program.kernels)
         check_count(self.cores, count)
         check_speeds(self.core_speeds, self.cores)
@@ -96,12 +96,12 @@ class PartitionCores:
 
         return fits
 
-    def _does_not_fit(self, program: Program) -> UserError:
+    def _does_not_fit(self, program: Program) -> OptionError:
         count = len(program.kernels)
         cuts = self.split or best_cuts(self.costs(program))[0].cuts
         largest = max(stage_bytes(program, a, b) for a, b in pairwise([0, *cuts, count]))
         what = f"a stage needs {largest} bytes, a core has {self.bytes_per_core:.0f}"
-        return UserError("--split" if self.split else "--cores", what, "use more cores or a smaller --block")
+        return OptionError("split" if self.split else "cores", what, "use more cores or a smaller block")
 
 
 def stage_bytes(program: Program, begin: int, end: int) -> int:
@@ -114,30 +114,30 @@ def stage_bytes(program: Program, begin: int, end: int) -> int:
 
 
 def check_count(cores: int, kernels: int) -> None:
-    """Raise UserError for more stages than kernels."""
+    """Raise OptionError for more stages than kernels."""
     if cores > max(1, kernels):
         what = f"is a chain of {kernels} kernel(s)" if kernels else "only copies its input"
         problem = f"there is nothing to cut into {cores} stages: the model {what}"
-        raise UserError("--cores", problem, f"use at most {max(1, kernels)}")
+        raise OptionError("cores", problem, f"use at most {max(1, kernels)}")
 
 
 def check_speeds(speeds: Sequence[float], cores: int) -> None:
-    """Raise UserError unless there is a positive speed for each core, or none at all."""
+    """Raise OptionError unless there is a positive speed for each core, or none at all."""
     if not speeds:
         return
     if len(speeds) != cores:
-        raise UserError("--core-speed", f"{len(speeds)} speed(s) for {cores} core(s)", "give one per core")
+        raise OptionError("core_speeds", f"{len(speeds)} speed(s) for {cores} core(s)", "give one per core")
     if not all(math.isfinite(speed) and speed > 0 for speed in speeds):
-        raise UserError("--core-speed", "a speed is a number above 0", "for example 1,0.8")
+        raise OptionError("core_speeds", "a speed is a number above 0", "for example 1,0.8")
 
 
 def check_cuts(cuts: Sequence[int], cores: int, kernels: int) -> None:
-    """Raise UserError for cuts that cannot be made, saying what could."""
+    """Raise OptionError for cuts that cannot be made, saying what could."""
     if len(cuts) != cores - 1:
-        raise UserError("--split", f"{len(cuts)} cut(s) make {len(cuts) + 1} stages, not {cores}")
+        raise OptionError("split", f"{len(cuts)} cut(s) make {len(cuts) + 1} stages, not {cores}")
     bounds = [0, *cuts, kernels]
     if any(a >= b for a, b in pairwise(bounds)):
-        raise UserError("--split", f"cuts must ascend and lie between 1 and {kernels - 1}")
+        raise OptionError("split", f"cuts must ascend and lie between 1 and {kernels - 1}")
 
 
 def cut_stages(graph: Graph, kernels: Sequence[Kernel], cuts: Sequence[int]) -> tuple[Stage, ...]:

@@ -15,7 +15,7 @@ from itertools import product
 from schedc.analysis.channel_axis import can_hold_channels
 from schedc.analysis.tap_parts import may_split, splits_taps
 from schedc.analysis.tap_sharing import aligns_taps, shares_taps
-from schedc.errors import UserError
+from schedc.errors import OptionError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op
 from schedc.ir.program import Kernel
@@ -38,7 +38,7 @@ def schedule_space(
     """Every legal schedule that differs in cost at blocks of ``block`` frames and has what is ``forced``, in a fixed
     order.  What the search would not take (sums that spill, an axis at long blocks) is in it only where it is forced.
 
-    UserError for what cannot be lowered.
+    OptionError for what cannot be lowered.
     """
     ops = [graph[name].op for name in kernel.nodes]
     given = {key: value for key, value in forced.items() if key not in _SEARCHED}
@@ -55,7 +55,8 @@ def schedule_space(
     obstacles = [_obstacle(ops, schedule, target, block) for schedule in found]
     first = obstacles[0]
     if first and all(obstacles):
-        raise UserError(f"--schedule, kernel {kernel.name}", *first)
+        what, remedy = first
+        raise OptionError("schedule", f"kernel {kernel.name}: {what}", remedy)
     return [schedule for schedule, obstacle in zip(found, obstacles, strict=True) if not obstacle]
 
 

@@ -26,7 +26,7 @@ from schedc.analysis.pipeline_model import Pipeline, PipelineTable, SingleIssue,
 from schedc.backends.emulator import Machine
 from schedc.backends.emulator_trace import TracingEmulator
 from schedc.compiler import Compilation
-from schedc.errors import InternalError, UserError
+from schedc.errors import InternalError, OptionError
 from schedc.ir.weights import WeightTable
 from schedc.targets.base import Target
 
@@ -39,10 +39,10 @@ _MOST_CALLS = 80  # 40 ring periods' worth would be better and slower; see ``ana
 
 
 def pipeline_for(target: Target, bus_blocked: bool | None = None) -> Pipeline:
-    """The pipeline model of a target; UserError if it has none."""
+    """The pipeline model of a target; OptionError if it has none."""
     table = target.pipeline
     if table is None or table.model not in MODELS:
-        raise UserError("--target", f"{target.name} has no pipeline model", f"use {', '.join(sorted(MODELS))}")
+        raise OptionError("target", f"{target.name} has no pipeline model", f"use {', '.join(sorted(MODELS))}")
     if table.model == "single_issue":
         blocked = bool(table.options["bus_blocked"].value) if bus_blocked is None else bus_blocked
         return SingleIssue(table, blocked)

@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from schedc.errors import InternalError, UserError
-from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.wording import one_line
 from schedc.ir.graph import Graph, GraphBuilder, is_recurrent
 from schedc.ir.ops import Input, Output, history
 from schedc.ir.weights import FloatArray
+from schedc.options import Reading
 from schedc.planning import Capture, ModelPath, read_capture
 
 ModelPaths = ModelPath | Sequence[ModelPath]
 
 
-def read_source(source: ModelPaths, slim: float | None = None, build_options: BuildOptions | None = None) -> Capture:
+def read_source(source: ModelPaths, reading: Reading | None = None) -> Capture:
     """One capture, or a chain of them as one; otherwise as ``read_capture``.
 
     A chain's captures must agree about the rate, and each must take as many channels as the one before
@@ -26,10 +26,10 @@ def read_source(source: ModelPaths, slim: float | None = None, build_options: Bu
     what the earlier ones make of silence.
     """
     if isinstance(source, str | os.PathLike):
-        return read_capture(source, slim, build_options)
+        return read_capture(source, reading)
     if not source:
         raise UserError("chain", "there are no captures", "give at least one")
-    captures = [read_capture(path, slim, build_options) for path in source]
+    captures = [read_capture(path, reading) for path in source]
     if len(captures) == 1:
         return captures[0]
     _check_rates(captures)
@@ -53,6 +53,8 @@ def _prewarm_samples(captures: Sequence[Capture]) -> int:
     """Each capture's own in turn.  What comes before an LSTM, whose silence is run, is full of silence first: a Linear
     alone asks for none.
     """
+    if not captures[0].reading.prewarm:
+        return 0
     samples = 0
     for number, capture in enumerate(captures):
         past = sum(history(node.op) for node in capture.graph)

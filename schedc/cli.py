@@ -20,7 +20,8 @@ from schedc.cli_captures import captures
 from schedc.cli_catalogue import catalogue
 from schedc.cli_compile import compiling
 from schedc.cli_measure import measuring
-from schedc.errors import InternalError, UserError
+from schedc.cli_options import spelled
+from schedc.errors import InternalError, OptionError, UserError
 from schedc.frontend.wording import one_line
 from schedc.version import VERSION
 
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=given, prog_name="schedc", standalone_mode=False)
         sys.stdout.flush()
+    except OptionError as error:
+        return _complain(str(UserError(spelled(error.where), error.what, error.remedy)), EXIT_USER)
     except UserError as error:
         return _complain(str(error), EXIT_USER)
     except _USAGE_ERROR as error:

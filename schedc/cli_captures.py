@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedc.cli_options import MathName, Models, NoPrewarm, TargetName
+from schedc.cli_options import READING, Models, takes
+
+if TYPE_CHECKING:
+    from schedc.options import Choices
 
 captures = typer.Typer(rich_markup_mode=None)
 cache = typer.Typer(rich_markup_mode=None, help="Compiled code kept on disk (SCHEDC_CACHE moves it; off disables it).")
 captures.add_typer(cache, name="cache", no_args_is_help=True)
 VERIFY_SAMPLES = 2000
-
-Slim = Annotated[float | None, typer.Option(metavar="V", help="Size of the capture.  [default: as compiled]")]
 
 
 @captures.command("pack")
@@ -22,8 +23,10 @@ def pack_command(
     model: Models,
     report: Annotated[Path, typer.Option("--for", metavar="REPORT.json", help="The report beside the compiled code.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.bin", help="The weight blob to write.")],
-    slim: Slim = None,
-    no_prewarm: NoPrewarm = False,
+    slim: Annotated[
+        float | None, typer.Option(metavar="V", help="Size of the capture.  [default: as compiled]")
+    ] = None,
+    no_prewarm: Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")] = False,
 ) -> int:
     """Pack another capture for code that was compiled before; nothing is compiled."""
     from schedc.commands.pack import pack_to_file
@@ -33,16 +36,13 @@ def pack_command(
 
 
 @captures.command("batch")
+@takes("target", "cores", "block", *READING, "mac", "math", "split", "core_speeds", "schedule", "prewarm")
 def batch_command(
     library: Annotated[
         str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for .nam files, or a pattern.")
     ],
-    target: TargetName,
+    choices: Choices,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder per architecture goes here.")],
-    cores: Annotated[int, typer.Option(metavar="N", help="Stages, one per core.")] = 1,
-    block: Annotated[int | None, typer.Option(metavar="B", help="Samples per call.  [default: the target's]")] = None,
-    slim: Slim = None,
-    math: MathName = "exact",
     verify: Annotated[bool, typer.Option("--verify", help="Also compare each capture with the interpreter.")] = False,
     render: Annotated[
         Path | None, typer.Option(metavar="IN.wav", help="Also play this through each capture, to OUT/.../NAME.wav.")
@@ -58,8 +58,7 @@ def batch_command(
     from schedc.commands.batch import BatchRequest, batch
     from schedc.fleet.jobs import FleetOptions
 
-    samples = VERIFY_SAMPLES if verify else 0
-    options = FleetOptions(target, cores, block, slim=slim, verify_samples=samples, math=math)
+    options = FleetOptions(choices, VERIFY_SAMPLES if verify else 0)
     return batch(BatchRequest(library, output, options, render, jobs, scheduler))
 
 

@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedc.cli_options import AsJson, MathName, Models, Slim, TargetName, check_numbers
+from schedc.cli_options import READING, AsJson, Models, takes
+
+if TYPE_CHECKING:
+    from schedc.options import Choices
 
 measuring = typer.Typer(rich_markup_mode=None)
 
 
 @measuring.command("bench")
+@takes("target", *READING, "mac", "math", target="host")
 def bench_command(
     model: Models,
+    choices: Choices,
     block: Annotated[
         list[int] | None, typer.Option(metavar="B", help="Samples per call; may be repeated.  [default: 16 64 256]")
     ] = None,
     cores: Annotated[
         int | None, typer.Option(metavar="N", help="Also compare N threads, one per stage, with one.")
     ] = None,
-    slim: Slim = None,
-    target: Annotated[
-        str, typer.Option("--target", "-t", metavar="T", help="Code that this machine runs too, such as avx2.")
-    ] = "host",
     json: AsJson = False,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Blocks at the audio rate instead: response times, missed deadlines.")
     ] = False,
     seconds: Annotated[float, typer.Option(metavar="S", help="With --realtime: length of each run.")] = 10.0,
-    math: MathName = "exact",
     tune: Annotated[
         bool, typer.Option("--tune", help="Measure several schedules instead and keep the fastest for later.")
     ] = False,
 ) -> int:
-    """Measure the compiled capture on this machine."""
+    """Measure the compiled capture on this machine; code for another target that it runs too, such as avx2."""
     from schedc.commands.bench import BenchRequest, bench
 
-    blocks = tuple(block or ((64,) if tune else (16, 64, 256)))
-    check_numbers(*blocks)
-    request = BenchRequest(model, blocks, slim, json, math, target, cores)
+    request = BenchRequest(model, tuple(block or ((64,) if tune else (16, 64, 256))), choices, json, cores)
     if tune:
         from schedc.commands.tune import tune as tune_schedules
 
@@ -57,7 +55,7 @@ def bench_command(
 @measuring.command("analyze")
 def analyze_command(
     object_file: Annotated[Path, typer.Argument(metavar="OBJECT", help="An ELF object or executable, of any origin.")],
-    target: TargetName,
+    target: Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")],
     entry: Annotated[str, typer.Option(metavar="SYMBOL", help="The function to time.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Samples per call, to divide by.")] = 1,
     calls: Annotated[int, typer.Option(metavar="N", help="Calls to emulate.")] = 1,

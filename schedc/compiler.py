@@ -23,37 +23,9 @@ from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, 
 from schedc.backends.llvm.reschedule import reschedule
 from schedc.backends.object_format import convention_of
 from schedc.ir.graph import Graph
+from schedc.options import Options
 from schedc.pipeline import Observer
-from schedc.planning import (
-    Capture,
-    ModelPath,
-    Options,
-    Plan,
-    check_options,
-    core_graph,
-    core_passes,
-    core_weights,
-    make_options,
-    plan_graph,
-    planning_passes,
-    read_capture,
-)
-
-__all__ = [
-    "Capture",
-    "Compilation",
-    "ModelPath",
-    "Options",
-    "c_identifier",
-    "check_options",
-    "compile_graph",
-    "core_graph",
-    "core_passes",
-    "core_weights",
-    "make_options",
-    "planning_passes",
-    "read_capture",
-]
+from schedc.planning import Capture, Plan, core_weights, plan_graph
 
 
 @dataclass(frozen=True)

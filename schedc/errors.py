@@ -27,6 +27,10 @@ class UserError(SchedcError):
         super().__init__(f"{line}; {remedy}" if remedy else line)
 
 
+class OptionError(UserError):
+    """An option that cannot be; ``where`` is its name in Python, for which the command line shows its own."""
+
+
 class ModelFileError(UserError):
     """A ``.nam`` file that cannot be read as a model; ``where`` is ``FILE:json.path``."""
 

@@ -20,6 +20,7 @@ from schedc.frontend.wording import one_line
 from schedc.host.start_state import pack_from_silence
 from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph
+from schedc.options import Reading
 from schedc.planning import Capture, core_graph
 
 Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
@@ -46,19 +47,19 @@ def pack(path: ModelPaths, compiled: Compiled, *, slim: float | None = None, pre
     a file or report that cannot be used.
     """
     code = read_compiled(compiled)
-    return pack_capture(read_for(path, code, slim), code, prewarm)
+    return pack_capture(read_for(path, code, slim, prewarm), code)
 
 
-def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None) -> Capture:
+def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None, prewarm: bool = True) -> Capture:
     """A capture, read in the size and the way the code was compiled for."""
-    return read_source(path, code.slim if slim is None else slim, code.build)
+    return read_source(path, Reading(code.slim if slim is None else slim, code.build, prewarm))
 
 
-def pack_capture(capture: Capture, code: CompiledCode, prewarm: bool = True) -> bytes:
+def pack_capture(capture: Capture, code: CompiledCode) -> bytes:
     """As :func:`pack`, for a capture that was read."""
     graph = core_graph(capture.graph)
     check_architecture(graph, code, one_line(str(capture.path)))
-    return pack_from_silence(code.packing, graph, capture, prewarm, may_compile=False)
+    return pack_from_silence(code.packing, graph, capture, may_compile=False)
 
 
 def check_architecture(graph: Graph, code: CompiledCode, name: str) -> None:

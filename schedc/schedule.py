@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
 
-from schedc.errors import UserError
+from schedc.errors import OptionError
 
 _LINE_FRAMES = 16  # 64 bytes
 _COLLIDING_FRAMES = 256  # 1 KiB
@@ -187,13 +187,13 @@ class ScheduleOverrides:
     boundaries: tuple[str, ...] = ()
 
     def check_names(self, names: Sequence[str]) -> None:
-        """Raise UserError for a kernel that the model does not have."""
+        """Raise OptionError for a kernel that the model does not have."""
         for name, _ in self.kernels:
             if name != ALL_KERNELS:
                 _check_name("kernel", name, names)
 
     def check_boundaries(self, names: Sequence[str]) -> None:
-        """Raise UserError for a node that the model does not have."""
+        """Raise OptionError for a node that the model does not have."""
         for name in self.boundaries:
             _check_name("node", name, names)
 
@@ -214,4 +214,4 @@ def _check_name(kind: str, name: str, names: Sequence[str]) -> None:
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"its {kind}s: {', '.join(names[:4])}, ..."
-        raise UserError("--schedule", f"the model has no {kind} {name!r}", hint)
+        raise OptionError("schedule", f"the model has no {kind} {name!r}", hint)

@@ -18,10 +18,11 @@ import numpy.typing as npt
 from schedc.backends.emulator import Emulator, Machine
 from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.llvm.target_machine import host_target_name
-from schedc.compiler import Capture, Compilation
+from schedc.compiler import Compilation
 from schedc.errors import InternalError, UnsupportedError
 from schedc.host.code import load_compilation
 from schedc.host.start_state import pack_from_silence, silent_interpreter
+from schedc.planning import Capture
 from schedc.targets.base import Target, load_target
 
 FloatArray = npt.NDArray[np.float32]

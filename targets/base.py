@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import yaml
 
-from schedc.errors import InternalError, UserError
+from schedc.errors import InternalError, OptionError
 
 # Written by hand, in the order `schedc targets` lists them.
 TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53")
@@ -110,11 +110,11 @@ class Target:
 
 
 def load_target(name: str) -> Target:
-    """The target called ``name``; UserError with the nearest name if there is none."""
+    """The target called ``name``; OptionError with the nearest name if there is none."""
     if name not in TARGET_NAMES:
         near = difflib.get_close_matches(name.lower(), [*TARGET_NAMES, "host"], n=1, cutoff=0.3)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError("--target", f"there is no target {name!r}", f"{hint}known: {', '.join(TARGET_NAMES)}, host")
+        raise OptionError("target", f"there is no target {name!r}", f"{hint}known: {', '.join(TARGET_NAMES)}, host")
     return _target(name, _description(name))
 
 

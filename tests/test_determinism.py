@@ -15,7 +15,9 @@ from helpers.graph_strategy import signal
 from helpers.machines import assert_same_bits
 
 import schedc
-from schedc.compiler import compile_graph, make_options, read_capture
+from schedc.compiler import compile_graph
+from schedc.options import make_options
+from schedc.planning import read_capture
 from schedc.targets.base import TARGET_NAMES
 
 CAPTURE = {path.stem: path for path in EXAMPLES}["a1_nano"]

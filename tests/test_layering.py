@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # ir.program refers to the schedule's plain numbers, so schedule stands before ir.
 LOWER = (
     *("errors", "version", "schedule", "ir", "analysis", "targets", "frontend", "cost", "passes", "pipeline"),
-    *("autoscheduler", "schedule_file", "backends", "planning", "compiler"),
+    *("autoscheduler", "schedule_file", "backends", "options", "planning", "compiler"),
 )
 UPPER = ("commands", "cli_*", "cli", "__main__")
 # Foreign library -> the only places that may import it.

@@ -12,7 +12,8 @@ from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
 from schedc.compiler import Compilation, emit_plan, with_code
 from schedc.ir.graph import Graph
-from schedc.planning import Options, plan_graph
+from schedc.options import Options
+from schedc.planning import plan_graph
 
 _ANY_NAME = "code"  # what functions are called in the cache: captures differ in names only
 

@@ -12,7 +12,7 @@ from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import UserError
 from schedc.ir.graph import Graph
-from schedc.planning import Options
+from schedc.options import Options
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import parse_schedule, schedule_text
 

@@ -23,7 +23,6 @@ from schedc.fleet.library import ArchitectureRow, FleetSummary, Library, run_fle
 from schedc.fleet.library import Progress as OnProgress
 from schedc.fleet.workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
 from schedc.frontend.wording import one_line
-from schedc.planning import check_options
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,6 @@ class BatchRequest:
 def batch(request: BatchRequest) -> int:
     """Treat the library; returns the exit code, 1 if any capture failed.  UserError for a wrong request."""
     check_folder(request.folder, "-o")
-    check_options(request.options.compiler_options())
     wav = None if request.render is None else read_info(request.render)
     library = find_captures(request.library)
     workers = _workers(request)

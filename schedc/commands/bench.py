@@ -10,51 +10,54 @@ from pathlib import Path
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.chains import read_source, shown_name
 from schedc.commands.console import count, percent, print_table, say, warn
-from schedc.compiler import Capture, Options, check_options, make_options
-from schedc.errors import UserError
+from schedc.errors import OptionError
 from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
+from schedc.options import Choices, Options, check_options, make_options
+from schedc.planning import Capture
 from schedc.verification import can_run_here
 from schedc.version import VERSION
 
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """``cores``: also on as many threads, which only code for ``host`` does."""
+    """``choices``: for one core and a block; ``cores``: also on as many threads, which only code for ``host`` does."""
 
     models: Sequence[Path]
     blocks: Sequence[int]
-    slim: float | None = None
+    choices: Choices
     as_json: bool = False
-    math: str = "exact"
-    target: str = "host"
     cores: int | None = None
 
     def options(self) -> list[Options]:
-        """For each block size, checked; UserError for a target that this machine cannot run."""
-        found = [make_options(self.target, block=block, math=self.math) for block in self.blocks]
+        """For each block size, checked; OptionError for a target that this machine cannot run."""
+        found = [replace(self.choices.options, block=block) for block in self.blocks]
         for one in found:
-            check_options(replace(one, cores=1 if self.cores is None else self.cores))
+            check_options(self.threaded(one))
             if not can_run_here(one.target):
-                raise UserError(
-                    "--target", f"this machine cannot run {one.target.name} code", "measure on one that can"
+                raise OptionError(
+                    "target", f"this machine cannot run {one.target.name} code", "measure on one that can"
                 )
         return found
+
+    def threaded(self, options: Options) -> Options:
+        """The same on as many threads."""
+        return replace(options, cores=1 if self.cores is None else self.cores)
 
 
 def bench(request: BenchRequest) -> None:
     """Measure each block size and print.  UserError as for ``run``."""
-    options, cores, math = request.options(), request.cores, request.math
-    if cores is not None and request.target != "host":
-        raise UserError("--cores", "threads run code for this machine only", "leave --target out")
+    options, cores = request.options(), request.cores
+    if cores is not None and options[0].target != make_options("host").target:
+        raise OptionError("cores", "threads run code for this machine only", "leave --target out")
     target = options[0].target
-    capture = read_source(request.models, request.slim)
+    capture = read_source(request.models, request.choices.reading)
     warn(capture.warnings)
     loops = NativeLoops(target)
     before = loops.peak_macs_per_ns()
     times = [measure_block(loops, capture, one) for one in options]
     peak = max(before, loops.peak_macs_per_ns())
-    threads = [measure_cores(capture, block, cores, math) for block in request.blocks] if cores is not None else []
+    threads = [measure_cores(capture, request.threaded(one)) for one in options] if cores is not None else []
     if request.as_json:
         found = {**_as_json(capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
         say(json.dumps(found, indent=2))

@@ -12,7 +12,8 @@ from schedc.targets.base import TARGET_NAMES, Target, load_target
 
 def list_passes() -> None:
     """Each pass in running order with the first line of its documentation."""
-    from schedc.compiler import Options, core_passes, planning_passes
+    from schedc.options import Options
+    from schedc.planning import core_passes, planning_passes
 
     passes = [*core_passes(), *planning_passes(Options(load_target(TARGET_NAMES[0])))]
     for number, step in enumerate(passes, start=1):
@@ -39,7 +40,7 @@ def list_targets() -> None:
 
 def host_text() -> str:
     """Which target this machine is."""
-    from schedc.planning import make_options
+    from schedc.options import make_options
 
     try:
         return f"this machine: {make_options('host').target.name}"
@@ -53,7 +54,7 @@ def default_contract(target: Target) -> str:
 
 def show_target(name: str) -> None:
     """One target with every fact and its source.  UserError for an unknown name."""
-    from schedc.planning import make_options
+    from schedc.options import make_options
 
     target = make_options("host").target if name == "host" else load_target(name)
     codegen, vectors = target.codegen, target.vectors

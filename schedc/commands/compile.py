@@ -9,34 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schedc.api import compile_capture
+from schedc.api import compile_chosen
 from schedc.artifact import Artifact, write_files
 from schedc.commands.console import bytes_text, clock_text, count, percent, print_table, say, warn
 from schedc.errors import UserError
+from schedc.options import Choices, Options
 from schedc.pipeline import dump_to
-from schedc.targets.base import Target, load_target
 
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What ``schedc compile`` was asked for; ``None`` means the default of :func:`schedc.compile`."""
+    """What ``schedc compile`` was asked for.  ``texts``: also LLVM's IR and assembly."""
 
     models: tuple[Path, ...]
-    target: str
+    choices: Choices
     folder: Path
-    cores: int
-    core_speeds: tuple[float, ...]
-    block: int | None
-    slim: float | None
-    mac: str | None
-    math: str
-    split: tuple[int, ...]
-    schedule: Path | None
     name: str | None
-    prewarm: bool
-    object_format: str
     texts: bool
-    old_film: bool
     dump_folder: Path | None
 
 
@@ -48,31 +37,15 @@ def compile_to_files(request: CompileRequest) -> None:
     artifact, dumps = _compile(request)
     written = _write(request, artifact, dumps)
     report: Any = artifact.report
-    warn([*report["warnings"], *core_warnings(load_target(report["target"]), request.cores)])
+    warn([*report["warnings"], *core_warnings(request.choices.options)])
     summarise(artifact, written, request.dump_folder, len(dumps))
 
 
 def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
     """The artifact and the dump files, in memory."""
     with tempfile.TemporaryDirectory(prefix="schedc-") as staging:
-        artifact = compile_capture(
-            request.models,
-            request.target,
-            request.cores,
-            request.block,
-            request.slim,
-            mac=request.mac,
-            math=request.math,
-            split=request.split,
-            core_speeds=request.core_speeds,
-            schedule=request.schedule,
-            object_format=request.object_format,
-            name=request.name,
-            prewarm=request.prewarm,
-            core_0_5_5_layer1x1_post_film=request.old_film,
-            observers=[dump_to(Path(staging))] if request.dump_folder else [],
-            with_texts=request.texts,
-        )
+        observers = [dump_to(Path(staging))] if request.dump_folder else []
+        artifact = compile_chosen(request.models, request.choices, request.name, observers, request.texts)
         return artifact, {path.name: path.read_bytes() for path in sorted(Path(staging).iterdir())}
 
 
@@ -151,8 +124,9 @@ def latency_text(report: Any) -> str:
     return f"{single}; {pipeline} with the stages running at the same time" if pipeline else single
 
 
-def core_warnings(target: Target, cores: int) -> list[str]:
+def core_warnings(options: Options) -> list[str]:
     """A remark when the machine has fewer cores than stages."""
+    target, cores = options.target, options.cores
     known = int(target.facts["cores"].value) if "cores" in target.facts else cores
     return [f"--cores: {cores} stages, but {target.name} states {count(known, 'core')}"] if cores > known else []
 

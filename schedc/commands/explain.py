@@ -13,7 +13,8 @@ from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
-from schedc.compiler import Compilation, Options, c_identifier
+from schedc.compiler import Compilation, c_identifier
+from schedc.options import Choices
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
@@ -36,8 +37,7 @@ _CHANNELS = "channels      tiles of frames x lanes, with channels across the lan
 
 def explain(
     models: Sequence[Path],
-    options: Options,
-    slim: float | None,
+    choices: Choices,
     as_json: bool,
     gantt: Path | None = None,
     write_schedule: Path | None = None,
@@ -46,14 +46,15 @@ def explain(
 
     UserError as for ``compile``.
     """
-    capture = read_source(models, slim)
+    options = choices.options
+    capture = read_source(models, choices.reading)
     compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     report = make_report(compilation, capture)
     if write_schedule is not None:
         folder = write_schedule.absolute().parent
         decided = decisions(compilation.program, options.schedule.boundaries)
         write_files(folder, {write_schedule.name: schedule_text(decided).encode()})
-    warn([*capture.warnings, *core_warnings(options.target, options.cores)])
+    warn([*capture.warnings, *core_warnings(options)])
     if as_json:
         say(json.dumps(report, indent=2))
         return

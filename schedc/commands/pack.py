@@ -17,11 +17,11 @@ def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float
     if output.is_dir():
         raise UserError(one_line(str(output)), "is a folder", "choose another -o")
     code = read_compiled(report)
-    capture = read_for(models, code, slim)
+    capture = read_for(models, code, slim, prewarm)
     warn(capture.warnings)
     if code.sample_rate is not None and code.sample_rate != capture.rate:
         rates = f"{capture.rate:.10g} Hz, the code was compiled for one at {code.sample_rate:.10g} Hz"
         warn([f"{one_line(str(capture.path))} is a capture at {rates}: play it at its own rate"])
-    blob = pack_capture(capture, code, prewarm)
+    blob = pack_capture(capture, code)
     write_files(output.parent, {output.name: blob})
     say(f"{one_line(str(output))}  {bytes_text(len(blob))}")

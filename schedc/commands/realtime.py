@@ -17,7 +17,7 @@ def bench_realtime(request: BenchRequest, seconds: float) -> None:
     if not 0 < seconds <= 3600:
         raise UserError("--seconds", f"{seconds:g} seconds", "give more than 0, at most 3600")
     options = request.options()
-    capture = read_source(request.models, request.slim)
+    capture = read_source(request.models, request.choices.reading)
     warn(capture.warnings)
     means = (False, True)
     runs = [measure_realtime(capture, one, seconds, given) for one in options for given in means]

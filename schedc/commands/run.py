@@ -20,7 +20,7 @@ from schedc.errors import UserError
 from schedc.frontend.wording import one_line
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
-from schedc.planning import make_options
+from schedc.options import Choices
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,9 @@ class RunRequest:
     models: tuple[Path, ...]
     source: Path
     output: Path
-    block: int
-    cores: int
-    slim: float | None
+    choices: Choices
     resample: bool
     as_float: bool
-    math: str = "exact"
 
 
 def run(request: RunRequest) -> None:
@@ -56,8 +53,8 @@ def run(request: RunRequest) -> None:
 
 def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
     """Processors for the file's channels: one that takes all, or for a mono capture one per channel."""
-    capture = read_source(request.models, request.slim)
-    options = make_options("host", request.cores, request.block, math=request.math)
+    choices = request.choices
+    capture = read_source(request.models, choices.reading)
     takes = sum(node.channels for node in capture.graph.inputs)
     gives = sum(node.op.operand_channels[0] for node in capture.graph.outputs)
     name = one_line(str(request.source))
@@ -70,9 +67,9 @@ def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
         raise UserError(name, f"is at {info.rate} Hz, the model runs at {capture.rate:.10g} Hz", remedy)
     if info.rate != capture.rate:
         load_soxr()
-    program = host_program(capture.graph, options)
+    program = host_program(capture.graph, choices.options)
     warn(capture.warnings)
-    first = Processor(program, program.pack(capture, prewarm=True), slim=request.slim)
+    first = Processor(program, program.pack(capture))
     return [first, *(first.clone() for _ in range(info.channels // takes - 1))]
 
 

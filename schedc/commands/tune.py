@@ -10,9 +10,9 @@ from schedc.cache.tuned import keep_tuned
 from schedc.chains import read_source, shown_name
 from schedc.commands.bench import BenchRequest
 from schedc.commands.console import count, print_table, say, warn
-from schedc.compiler import Capture
 from schedc.measure.schedules import LEAST_GAIN, ScheduleTime, candidates, fastest, measure_schedules
-from schedc.planning import Options
+from schedc.options import Options
+from schedc.planning import Capture
 
 MOST_SCHEDULES = 12
 
@@ -30,7 +30,7 @@ class Tuning:
 def tune(request: BenchRequest) -> None:
     """Measure and keep for each block size, and print.  UserError as for ``run``."""
     options = request.options()
-    capture = read_source(request.models, request.slim)
+    capture = read_source(request.models, request.choices.reading)
     warn(capture.warnings)
     loops = NativeLoops(options[0].target)
     tunings = [_tune_block(loops, capture, one) for one in options]

@@ -12,19 +12,22 @@ from schedc.backends.interpreter import Interpreter
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
-from schedc.compiler import Capture, Compilation, Options, c_identifier
-from schedc.errors import UnsupportedError
+from schedc.compiler import Compilation, c_identifier
+from schedc.errors import OptionError
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
+from schedc.options import Choices
+from schedc.planning import Capture
 from schedc.targets.base import Target
 from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation
 
 
-def verify(models: Sequence[Path], options: Options, slim: float | None, samples: int | None) -> int:
+def verify(models: Sequence[Path], choices: Choices, samples: int | None) -> int:
     """Print the verdict; returns the exit code, 0 or 1.  UserError as for ``compile``."""
+    options = choices.options
     check_runnable(options.target)
-    capture = read_source(models, slim)
+    capture = read_source(models, choices.reading)
     compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     warn(capture.warnings)
     result = verify_compilation(compilation, capture, samples or default_samples(compilation))
@@ -47,10 +50,10 @@ def verify(models: Sequence[Path], options: Options, slim: float | None, samples
 
 
 def check_runnable(target: Target) -> None:
-    """UnsupportedError for a target that neither this machine nor the emulator runs."""
+    """OptionError for a target that neither this machine nor the emulator runs."""
     if not can_run_here(target) and not target.emulator:
-        raise UnsupportedError(
-            "--target", f"this machine cannot run {target.name} code and no emulator can", "verify on such a machine"
+        raise OptionError(
+            "target", f"this machine cannot run {target.name} code and no emulator can", "verify on such a machine"
         )
 
 

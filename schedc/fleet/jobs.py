@@ -32,8 +32,9 @@ from schedc.host.start_state import host_options
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.ir.graph import Graph, is_recurrent
+from schedc.options import Choices, Options, Reading, make_options
 from schedc.packs import CompiledCode, check_architecture, read_compiled
-from schedc.planning import Capture, Options, capture_of, core_graph, core_weights, make_options, plan_graph
+from schedc.planning import Capture, capture_of, core_graph, core_weights, plan_graph
 from schedc.verification import can_run_here, verify_compilation
 from schedc.version import VERSION
 
@@ -44,20 +45,16 @@ FloatArray = npt.NDArray[np.float32]
 class FleetOptions:
     """How every capture of a library is treated.  ``verify_samples`` 0: not verified."""
 
-    target: str
-    cores: int = 1
-    block: int | None = None
-    mac: str | None = None
-    slim: float | None = None
+    choices: Choices
     verify_samples: int = 0
-    math: str = "exact"
 
-    def compiler_options(self) -> Options:
-        return make_options(self.target, self.cores, self.block, self.mac, math=self.math)
+    @property
+    def code(self) -> Options:
+        return self.choices.options
 
     def key(self, signal: bytes) -> str:
         """Two runs with equal keys give a capture the same results; ``signal``: the samples to render."""
-        parts = [VERSION, repr(self), repr(self.compiler_options()), hashlib.sha256(signal).hexdigest()]
+        parts = [VERSION, repr(self), hashlib.sha256(signal).hexdigest()]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -68,9 +65,9 @@ class Source:
     name: str
     content: bytes | None = None
 
-    def capture(self, slim: float | None) -> Capture:
+    def capture(self, reading: Reading) -> Capture:
         content = read_bytes(self.name) if self.content is None else self.content
-        return capture_of(read_nam_document(content, self.name), slim)
+        return capture_of(read_nam_document(content, self.name), reading)
 
 
 @dataclass(frozen=True)
@@ -107,14 +104,14 @@ class Treated:
 
 def scan(source: Source, options: FleetOptions) -> Scan:
     """Read a capture and tell its architecture.  Raises UserError if it is broken."""
-    capture = source.capture(options.slim)
+    capture = source.capture(options.choices.reading)
     return Scan(capture.graph.digest(), capture.architecture)
 
 
 def build(source: Source, options: FleetOptions, name: str) -> Built:
     """Compile the architecture of a capture."""
-    capture = source.capture(options.slim)
-    artifact = make_artifact(compile_graph(capture.graph, options.compiler_options(), name), capture)
+    capture = source.capture(options.choices.reading)
+    artifact = make_artifact(compile_graph(capture.graph, options.code, name), capture)
     files = {file: content for file, content in artifact.files().items() if "_weights." not in file}
     return Built(name, capture.graph.digest(), files)
 
@@ -124,7 +121,7 @@ def treat(source: Source, built: Built, options: FleetOptions, rate: int, x: Flo
 
     ``x``: float32 [channels, n] at ``rate`` Hz to be played, or None.  Raises UserError.
     """
-    capture = source.capture(options.slim)
+    capture = source.capture(options.choices.reading)
     tools = _tools(built, capture.graph, options)
     begin = time.perf_counter()
     blob = _pack(tools, capture)
@@ -153,8 +150,8 @@ def _render(tools: _Tools, capture: Capture, blob: bytes, rate: int, x: FloatArr
     if tools.loaded is not None:
         voice = Voice(tools.loaded, Weights(blob, None))
     else:
-        program = host_program(capture.graph, make_options("host", block=64, math=tools.options.math))
-        voice = Voice(program.code, program.pack(capture, prewarm=True))
+        program = host_program(capture.graph, make_options("host", block=64, math=tools.options.code.contract.math))
+        voice = Voice(program.code, program.pack(capture))
     shape = voice.code.shape
     if len(x) != shape.in_channels:
         raise UserError(str(capture.path), f"takes {shape.in_channels} channel(s), the signal has {len(x)}")
@@ -192,7 +189,7 @@ class _Tools:
         if self.loaded is not None:
             program = self.compilation.program
             return self.loaded, state_places(program, state_layout(program).stages), self.packing.packing
-        host = host_options(self.options.compiler_options().contract)
+        host = host_options(self.options.code.contract)
         if host is None:
             return None
         program_here = host_program(self.graph, host)
@@ -201,7 +198,7 @@ class _Tools:
     @cached_property
     def compilation(self) -> Compilation:
         """The compilation again: planned here, with the code that was made elsewhere."""
-        plan = plan_graph(self.graph, self.options.compiler_options())
+        plan = plan_graph(self.graph, self.options.code)
         if plan.layout.digest != self.packing.packing.digest:
             raise UserError(self.built.name, "the code was made by another version", "start in another folder")
         return with_code(plan, ObjectCode(self.built.files[f"{self.built.name}.o"], "", ""), self.built.name)
@@ -209,7 +206,7 @@ class _Tools:
     @cached_property
     def loaded(self) -> LoadedCode | None:
         """The code, if it is one stage for this machine."""
-        options = self.options.compiler_options()
+        options = self.options.code
         runs = options.cores == 1 and can_run_here(options.target)
         return load_compilation(self.compilation) if runs else None
 

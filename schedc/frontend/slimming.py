@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import NoReturn
 
-from schedc.errors import UserError
+from schedc.errors import OptionError, UserError
 from schedc.frontend.model import (
     ActivationSpec,
     ContainerModel,
@@ -33,16 +33,16 @@ def select_model(file: NamFile, slim: float | None) -> ModelDocument:
     if slim is None:
         return _full_size(document)
     if math.isnan(slim):
-        raise UserError("slim", "not a number", "give a size from 0 (smallest) to 1 (full)")
+        raise OptionError("slim", "not a number", "give a size from 0 (smallest) to 1 (full)")
     match document.model:
         case ContainerModel() as container:
             return _full_size(_choose_submodel(container, slim))
         case WaveNetModel() as model if model.slimmable:
             if not 0 <= slim <= 1:
                 what = f"{slim:g} is outside the sizes of {name}"
-                raise UserError("slim", what, "give a size from 0 (smallest) to 1 (full)")
+                raise OptionError("slim", what, "give a size from 0 (smallest) to 1 (full)")
             return replace(document, model=_slice(model, slim, name))
-    raise UserError("slim", f"{name} has only one size", "leave the size out")
+    raise OptionError("slim", f"{name} has only one size", "leave the size out")
 
 
 def _full_size(document: ModelDocument) -> ModelDocument:

@@ -31,7 +31,8 @@ from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph, is_recurrent
 from schedc.ir.graph_json import graph_from_json, graph_to_json
 from schedc.ir.weights import WeightTable
-from schedc.planning import Capture, Options, check_options, core_graph, core_weights
+from schedc.options import Options, check_options
+from schedc.planning import Capture, core_graph, core_weights
 
 if TYPE_CHECKING:
     from schedc.compiler import Compilation
@@ -52,7 +53,7 @@ class HostProgram:
         self.core, self.packing = entry.core, entry.packing
         self.places = entry.places
 
-    def pack(self, capture: Capture, prewarm: bool) -> Weights:
+    def pack(self, capture: Capture) -> Weights:
         """A capture's weights.  Raises ArchitectureMismatch, naming the first difference."""
         if capture.graph != self.built:
             theirs = describe_architecture(core_graph(capture.graph))
@@ -61,7 +62,7 @@ class HostProgram:
                 where = one_line(str(capture.path))
                 raise ArchitectureMismatch(where, f"another architecture: {difference}", "load it instead")
         weights = core_weights(self.core, capture.weights)
-        samples = capture.prewarm_samples if prewarm else 0
+        samples = capture.prewarm_samples
         if not samples or not self.recurrent:
             return Weights(self.packing.pack(self.core, weights, samples), capture.rate)
         return Weights(self.packing.fill(self.core, weights, self.silence(weights, samples)), capture.rate)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ from schedc.host.jobs import FloatArray
 from schedc.host.pipeline import StageWaits
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
-from schedc.planning import ModelPath, make_options
+from schedc.options import LoadOptions, Reading, choose, taking
+from schedc.planning import ModelPath
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ class Processor:
     One thread at a time may call ``process``; at the same time any other may swap captures or reset.
     """
 
-    def __init__(self, program: HostProgram, weights: Weights, *, slim: float | None = None, prewarm: bool = True):
-        self._program, self._slim, self._prewarm = program, slim, prewarm
+    def __init__(self, program: HostProgram, weights: Weights, reading: Reading | None = None) -> None:
+        """``reading``: how captures are read that are swapped in by name."""
+        self._program, self._reading = program, reading
         shape = program.code.shape
         self.block, self.in_channels, self.out_channels = shape.block, shape.in_channels, shape.out_channels
         self._closed = False
@@ -181,7 +183,7 @@ class Processor:
         """
         if isinstance(path, str | os.PathLike) and Path(path).suffix == ".bin":
             return self._program.check(_read_blob(path), one_line(os.fspath(path)))
-        return self._program.pack(read_source(path, self._slim), self._prewarm)
+        return self._program.pack(read_source(path, self._reading))
 
     def set_weights(self, source: ModelPaths | Weights, *, crossfade: int = 0) -> None:
         """Another capture of the same architecture, from the next block on: no compilation.
@@ -222,7 +224,7 @@ class Processor:
 
     def clone(self) -> Processor:
         """Another instance for its own signal (stereo, dual amp): same code, same weights, a state of its own."""
-        return Processor(self._program, self.weights, slim=self._slim, prewarm=self._prewarm)
+        return Processor(self._program, self.weights, self._reading)
 
     def close(self) -> None:
         """End the threads of a pipeline.  Done by ``with``, at garbage collection and at exit, too."""
@@ -256,40 +258,24 @@ def _read_blob(path: ModelPath) -> bytes:
         raise UserError(one_line(os.fspath(path)), f"cannot be read: {error.strerror or error}") from error
 
 
-def load(
-    path: ModelPath,
-    *,
-    block: int = 64,
-    cores: int = 1,
-    slim: float | None = None,
-    prewarm: bool = True,
-    math: str = "exact",
-) -> Processor:
+@taking(LoadOptions, block=64)
+def load(path: ModelPath, **given: Unpack[LoadOptions]) -> Processor:
     """Make a capture ready to process audio on this machine; its architecture is compiled if it is new.
 
-    ``block``: the largest number of samples per call of the compiled code (longer input is cut up).
-    ``cores``: threads, each with a stage of the model; the output then lags (``latency_samples``).
-    ``slim``: size of a container or slimmable capture.  ``prewarm``: start from the silence state,
-    else from zero.  ``math``: ``"exact"``, or ``"fast"`` for quicker tanh and sigmoid within 6e-7.
+    Options: :class:`schedc.options.LoadOptions` and the classes it extends.
     Raises UserError (with ``ModelFileError`` for the file's faults).
     """
-    return chain([path], block=block, cores=cores, slim=slim, prewarm=prewarm, math=math)
+    return chain([path], **given)
 
 
-def chain(
-    paths: Sequence[ModelPath],
-    *,
-    block: int = 64,
-    cores: int = 1,
-    slim: float | None = None,
-    prewarm: bool = True,
-    math: str = "exact",
-) -> Processor:
+@taking(LoadOptions, block=64)
+def chain(paths: Sequence[ModelPath], **given: Unpack[LoadOptions]) -> Processor:
     """Several captures in a row (pedal, amp, ...) as one program; otherwise as :func:`load`.
 
     The samples pass from one capture to the next inside a block, and ``cores`` cuts the whole.  Silence is
     silence at the chain's input.  UserError if rates or channels do not fit.
     """
-    capture = read_source(paths, slim)
-    program = host_program(capture.graph, make_options("host", cores, block, math=math))
-    return Processor(program, program.pack(capture, prewarm), slim=slim, prewarm=prewarm)
+    choices = choose("host", given)
+    capture = read_source(paths, choices.reading)
+    program = host_program(capture.graph, choices.options)
+    return Processor(program, program.pack(capture), choices.reading)

@@ -18,7 +18,8 @@ from schedc.errors import UnsupportedError
 from schedc.host.code import HostProgram, host_program, known_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, is_recurrent
-from schedc.planning import Capture, Options, core_graph, core_weights, make_options
+from schedc.options import Options, make_options
+from schedc.planning import Capture, core_graph, core_weights
 
 CHECKED_SILENCE = 500  # samples
 _BLOCK = 64  # as ``load`` takes by default, which may have compiled the very code
@@ -39,14 +40,11 @@ def machine_silence(capture: Capture, contract: Contract, samples: int, may_comp
     return program.silence(core_weights(program.core, capture.weights), samples)
 
 
-def pack_from_silence(
-    packing: PackingList, graph: Graph, capture: Capture, prewarm: bool = True, may_compile: bool = True
-) -> bytes:
+def pack_from_silence(packing: PackingList, graph: Graph, capture: Capture, may_compile: bool = True) -> bytes:
     """As :meth:`PackingList.pack`, for a capture and its core graph, with the same bytes."""
     weights = core_weights(graph, capture.weights)
-    samples = capture.prewarm_samples if prewarm else 0
-    rows = machine_silence(capture, packing.contract, samples, may_compile)
-    return packing.pack(graph, weights, samples) if rows is None else packing.fill(graph, weights, rows)
+    rows = machine_silence(capture, packing.contract, capture.prewarm_samples, may_compile)
+    return packing.pack(graph, weights, capture.prewarm_samples) if rows is None else packing.fill(graph, weights, rows)
 
 
 def silent_interpreter(capture: Capture, contract: Contract) -> Interpreter:

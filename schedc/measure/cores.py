@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from schedc.errors import UserError
+from schedc.errors import OptionError
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
-from schedc.planning import Capture, make_options
+from schedc.options import Options
+from schedc.planning import Capture
 
 ROUNDS = 31
 ROUND_FRAMES = 96_000
@@ -34,13 +35,14 @@ class CoreTimes:
     latency_ms: float
 
 
-def measure_cores(capture: Capture, block: int, cores: int, math: str = "exact") -> CoreTimes:
-    """Time ``Processor.process`` over two seconds of noise.  UserError for cores that cannot be."""
+def measure_cores(capture: Capture, options: Options) -> CoreTimes:
+    """Time ``Processor.process`` over two seconds of noise.  OptionError for cores that cannot be."""
+    block, cores = options.frames, options.cores
     if cores < 2:
-        raise UserError("--cores", f"{cores} cores", "give 2 to 8 to compare with one")
+        raise OptionError("cores", f"{cores} cores", "give 2 to 8 to compare with one")
     passes: dict[int, list[int]] = {1: [], cores: []}
     frames = ROUND_FRAMES // block * block
-    one, several = _processor(capture, block, 1, math), _processor(capture, block, cores, math)
+    one, several = _processor(capture, replace(options, cores=1)), _processor(capture, options)
     with one as single, several as pipeline:
         x = np.random.default_rng(1).normal(0.0, 0.1, (pipeline.in_channels, frames)).astype(np.float32)
         for _ in range(ROUNDS):
@@ -62,6 +64,6 @@ def measure_cores(capture: Capture, block: int, cores: int, math: str = "exact")
     )
 
 
-def _processor(capture: Capture, block: int, cores: int, math: str) -> Processor:
-    program = host_program(capture.graph, make_options("host", cores, block, math=math))
-    return Processor(program, program.pack(capture, True))
+def _processor(capture: Capture, options: Options) -> Processor:
+    program = host_program(capture.graph, options)
+    return Processor(program, program.pack(capture))

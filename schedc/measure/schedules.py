@@ -9,9 +9,10 @@ import numpy as np
 
 from schedc.autoscheduler import WholeSchedule, whole_schedules
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.compiler import Capture, compile_graph
+from schedc.compiler import compile_graph
 from schedc.measure.bench import Loaded
-from schedc.planning import Options, plan_graph
+from schedc.options import Options
+from schedc.planning import Capture, plan_graph
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import decisions
 

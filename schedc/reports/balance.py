@@ -8,7 +8,8 @@ from itertools import pairwise
 from schedc.analysis.stage_costs import RankedCut
 from schedc.cost.model import predict_program
 from schedc.ir.program import Program
-from schedc.planning import Options, partition_pass
+from schedc.options import Options
+from schedc.planning import partition_pass
 
 
 @dataclass(frozen=True)

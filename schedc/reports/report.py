@@ -12,11 +12,12 @@ from schedc.analysis.tap_sharing import aligns_taps
 from schedc.autoscheduler import runner_up
 from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
-from schedc.compiler import Capture, Compilation
+from schedc.compiler import Compilation
 from schedc.cost.features import kernel_features
 from schedc.cost.model import kernel_bounds, predict_kernel
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
-from schedc.planning import Options
+from schedc.options import Options
+from schedc.planning import Capture
 from schedc.reports.balance import balance_of
 from schedc.schedule import ScheduleOverrides
 from schedc.version import VERSION
@@ -189,8 +190,8 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
             ],
         },
         "kernels": [asdict(f) for f in facts],
-        "slim": capture.slim,
-        "core_0_5_5_layer1x1_post_film": capture.build.core_0_5_5_layer1x1_post_film,
+        "slim": capture.reading.slim,
+        "core_0_5_5_layer1x1_post_film": capture.reading.build.core_0_5_5_layer1x1_post_film,
         "packing": packing_to_json(compilation.packing),
         "warnings": list(capture.warnings),
     }

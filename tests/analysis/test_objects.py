@@ -22,8 +22,10 @@ from schedc.backends.emulator_trace import TracingEmulator
 from schedc.backends.llvm.module import emit_object, lower_program
 from schedc.backends.llvm.reschedule import reschedule
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
-from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
+from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.options import make_options
+from schedc.planning import Capture, read_capture
 
 FRAMES = 16
 
@@ -35,7 +37,7 @@ def capture() -> Capture:
 
 @cache
 def compiled(target: str, mac: str | None = None) -> Compilation:
-    return compile_graph(capture().graph, make_options(target, 1, FRAMES, mac), "lite")
+    return compile_graph(capture().graph, make_options(target, block=FRAMES, mac=mac), "lite")
 
 
 @cache
@@ -140,7 +142,7 @@ def test_errors_say_where() -> None:
         code.function("none")
     with pytest.raises(UserError, match="object: not an ELF file"):
         MachineCode(b"no ELF at all")
-    with pytest.raises(UserError, match="--target: avx2 has no pipeline model"):
+    with pytest.raises(UserError, match="target: avx2 has no pipeline model"):
         analyze_object(AnalyzeRequest(Path("x.o"), "avx2", "f"))
 
 

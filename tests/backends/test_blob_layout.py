@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.backends.llvm.stages import INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE
-from schedc.compiler import make_options
 from schedc.ir.ops import Conv, LstmCell, Scale
+from schedc.options import make_options
 from schedc.planning import plan_graph
 from schedc.targets.base import TARGET_NAMES
 

@@ -29,8 +29,10 @@ from schedc.backends.object_format import ObjectFormat, convention_of
 from schedc.cache.code_cache import default_cache
 from schedc.cache.compile_cache import compile_cached
 from schedc.cli import main
-from schedc.compiler import Compilation, compile_graph, make_options, read_capture
+from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.options import make_options
+from schedc.planning import read_capture
 from schedc.reference import interpret
 
 CAPTURES = {path.stem: path for path in EXAMPLES}
@@ -280,5 +282,5 @@ def test_refusals(target: str, form: str, message: str, tmp_path: Path, capsys: 
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", f"schedc: {message}\n")
     assert not folder.exists()
-    with pytest.raises(UserError, match=re.escape(message)):
-        schedc.compile(CAPTURES["a2_lite"], target=target, object_format=form)
+    with pytest.raises(UserError, match=re.escape(message.replace("--object", "object_format"))):
+        schedc.compile(CAPTURES["a2_lite"], target=target, object_format=form)  # type: ignore[arg-type]

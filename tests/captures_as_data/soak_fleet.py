@@ -23,10 +23,12 @@ from helpers.captures import EXAMPLES
 from helpers.siblings import write_sibling
 
 from schedc.cli import main as schedc_main
-from schedc.compiler import Compilation, compile_graph, make_options, read_capture
+from schedc.compiler import Compilation, compile_graph
 from schedc.host.code import load_compilation
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
+from schedc.options import make_options
+from schedc.planning import read_capture
 
 TAKE = EXAMPLES[0].with_name("di.wav")
 

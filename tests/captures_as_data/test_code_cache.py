@@ -24,7 +24,8 @@ from schedc.cache.compile_cache import compile_cached
 from schedc.cli import main
 from schedc.compiler import compile_graph
 from schedc.host import code as code_here
-from schedc.planning import make_options, read_capture
+from schedc.options import make_options
+from schedc.planning import read_capture
 from schedc.targets.base import TARGET_NAMES, Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}

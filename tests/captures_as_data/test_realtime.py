@@ -11,7 +11,8 @@ from helpers.captures import EXAMPLES
 
 from schedc.cli import main
 from schedc.measure import realtime
-from schedc.planning import make_options, read_capture
+from schedc.options import make_options
+from schedc.planning import read_capture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 LSTM = {path.stem: path for path in EXAMPLES}["lstm_1x16"]

@@ -17,10 +17,11 @@ import schedc
 from schedc.backends.packing import StartRows, held_by, start_state
 from schedc.chains import read_source
 from schedc.cli import main
-from schedc.compiler import compile_graph, make_options
+from schedc.compiler import compile_graph
 from schedc.host import code as code_here
 from schedc.host import start_state as host
 from schedc.ir.contract import Contract
+from schedc.options import make_options
 from schedc.planning import Capture, core_graph, core_weights
 
 BY_NAME = {path.stem: path for path in EXAMPLES}

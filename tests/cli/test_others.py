@@ -14,7 +14,8 @@ import schedc
 import schedc.measure.bench as bench_module
 from cli.conftest import Run
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.compiler import core_passes, make_options, planning_passes
+from schedc.options import make_options
+from schedc.planning import core_passes, planning_passes
 from schedc.targets.base import TARGET_NAMES, load_target
 
 

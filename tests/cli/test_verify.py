@@ -10,8 +10,10 @@ import pytest
 
 import schedc.verification as verification
 from cli.conftest import Run
-from schedc.compiler import Capture, Compilation, compile_graph, make_options, read_capture
+from schedc.compiler import Compilation, compile_graph
 from schedc.errors import InternalError
+from schedc.options import make_options
+from schedc.planning import Capture, read_capture
 from schedc.verification import call_sizes, can_run_here, difference, probe_signal, verify_compilation
 
 

@@ -11,7 +11,8 @@ from helpers.captures import EXAMPLES
 
 import schedc
 from schedc.cli import main
-from schedc.planning import make_options, plan_graph, read_capture
+from schedc.options import make_options
+from schedc.planning import plan_graph, read_capture
 from schedc.reports.balance import Balance, StageLoad, balance_of
 from schedc.reports.gantt import bars, gantt_svg
 

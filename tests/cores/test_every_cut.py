@@ -19,12 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.backends.interpreter import Interpreter
-from schedc.compiler import Compilation, compile_graph, make_options
+from schedc.compiler import Compilation, compile_graph
 from schedc.frontend.build_graph import build_graph
 from schedc.frontend.model import WaveNetModel
 from schedc.frontend.nam_file import read_nam_document
 from schedc.host.jobs import FloatArray
 from schedc.ir.contract import Contract
+from schedc.options import Reading, make_options
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.partition_cores import cut_stages
 from schedc.planning import Capture, core_graph, core_weights, plan_graph, read_capture
@@ -53,7 +54,7 @@ def a1_standard() -> Capture:
 def capture_named(name: str) -> Capture:
     if name == "a1_standard":
         return a1_standard()
-    return read_capture(CAPTURES["a2"], slim=1.0) if name == "a2_full" else read_capture(CAPTURES[name])
+    return read_capture(CAPTURES["a2"], Reading(1.0)) if name == "a2_full" else read_capture(CAPTURES[name])
 
 
 @functools.cache

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.analysis.stage_costs import HandoffCost, StageCosts, best_cuts
-from schedc.compiler import make_options, read_capture
 from schedc.errors import UserError
 from schedc.ir.ops import Conv, Input
 from schedc.ir.program import Kernel, Program
-from schedc.planning import Options, plan_graph
+from schedc.options import Options, make_options
+from schedc.planning import plan_graph, read_capture
 from schedc.reports.balance import Balance, balance_of
 from schedc.verification import verify_compilation
 
@@ -163,10 +163,10 @@ def test_handoffs_are_avoided_when_they_cost_much() -> None:
 @pytest.mark.parametrize(
     ("speeds", "message"),
     [
-        ((1.0,), "--core-speed: 1 speed(s) for 2 core(s); give one per core"),
-        ((1.0, 0.0), "--core-speed: a speed is a number above 0; for example 1,0.8"),
-        ((1.0, math.nan), "--core-speed: a speed is a number above 0; for example 1,0.8"),
-        ((1.0, math.inf), "--core-speed: a speed is a number above 0; for example 1,0.8"),
+        ((1.0,), "core_speeds: 1 speed(s) for 2 core(s); give one per core"),
+        ((1.0, 0.0), "core_speeds: a speed is a number above 0; for example 1,0.8"),
+        ((1.0, math.nan), "core_speeds: a speed is a number above 0; for example 1,0.8"),
+        ((1.0, math.inf), "core_speeds: a speed is a number above 0; for example 1,0.8"),
     ],
 )
 def test_impossible_speeds(speeds: tuple[float, ...], message: str) -> None:
@@ -187,10 +187,10 @@ def test_a_wire_is_one_stage() -> None:
 @pytest.mark.parametrize(
     ("cores", "split", "message"),
     [
-        (3, (), "--cores: there is nothing to cut into 3 stages: the model is a chain of 2 kernel(s); use at most 2"),
-        (2, (1, 1), "--split: 2 cut(s) make 3 stages, not 2"),
-        (2, (2,), "--split: cuts must ascend and lie between 1 and 1"),
-        (9, (), "--cores: 9 cores; give 1 to 8"),
+        (3, (), "cores: there is nothing to cut into 3 stages: the model is a chain of 2 kernel(s); use at most 2"),
+        (2, (1, 1), "split: 2 cut(s) make 3 stages, not 2"),
+        (2, (2,), "split: cuts must ascend and lie between 1 and 1"),
+        (9, (), "cores: 9 cores; give 1 to 8"),
     ],
 )
 def test_impossible_cuts(cores: int, split: tuple[int, ...], message: str) -> None:

@@ -7,7 +7,6 @@ from helpers.captures import capture_of, compile_for, graph_of, interpret_core
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
 
-from schedc.compiler import core_graph
 from schedc.ir.graph import Graph
 from schedc.ir.ops import (
     Activation,
@@ -22,6 +21,7 @@ from schedc.ir.ops import (
     Start,
 )
 from schedc.passes.fuse_layers import fuse_layers
+from schedc.planning import core_graph
 
 TANH, RELU = ActivationKind.TANH, ActivationKind.RELU
 ADD, MUL, SUB, MUL_ADD = Elementwise.ADD, Elementwise.MUL, Elementwise.SUB, Elementwise.MUL_ADD

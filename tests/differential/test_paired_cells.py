@@ -10,10 +10,11 @@ from helpers.captures import capture_of, compile_for, graph_of, interpret_core
 from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_targets
 
 from schedc.analysis.paired_cells import share_loop
-from schedc.compiler import compile_graph, make_options
+from schedc.compiler import compile_graph
 from schedc.cost.model import predict_alone, predict_kernel
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, LstmCell
+from schedc.options import make_options
 from schedc.planning import plan_graph
 from schedc.schedule import ScheduleOverrides
 

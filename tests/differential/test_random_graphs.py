@@ -16,9 +16,9 @@ from helpers.schedule_strategy import Values, aligned_convolutions, everywhere, 
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from schedc.compiler import core_graph
 from schedc.ir.contract import MATHS
 from schedc.passes.fuse_layers import fuse_layers
+from schedc.planning import core_graph
 from schedc.targets.base import load_target
 
 

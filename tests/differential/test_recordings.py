@@ -18,10 +18,12 @@ from helpers.graph_strategy import signal
 from helpers.machines import FOREIGN, Loaded, LoadedStages, assert_same_bits, cut_blocks, native_targets
 
 from schedc.backends.interpreter import Interpreter
-from schedc.compiler import Capture, Compilation, core_graph, read_capture
+from schedc.compiler import Compilation
 from schedc.ir.graph import is_recurrent
 from schedc.ir.weights import FloatArray
+from schedc.options import Reading
 from schedc.passes.fuse_layers import fuse_layers
+from schedc.planning import Capture, core_graph, read_capture
 
 Case = tuple[Path, float | None]
 SAMPLES_EMULATED = 160
@@ -47,7 +49,8 @@ CASES = _cases()
 
 @cache
 def capture_for(case: Case) -> Capture:
-    return read_capture(*case)
+    path, slim = case
+    return read_capture(path, Reading(slim))
 
 
 def _distinct() -> list[str]:

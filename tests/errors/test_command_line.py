@@ -12,7 +12,7 @@ import soundfile
 from cli.conftest import Run
 
 import schedc.commands.run as run_module
-import schedc.compiler
+import schedc.options
 from schedc.errors import InternalError
 
 Wav = Callable[..., Path]
@@ -45,7 +45,7 @@ def files(folder: Path) -> set[str]:
         (["--split", ""], "--split: '' is not a list of kernel numbers; write it like 14 or 6,12"),
         (["--split", "1", "--cores", 3], "--split: 1 cut(s) make 2 stages, not 3"),
         (["--mac", "half"], "--mac: 'half' is not a kind of multiply-accumulate; use fused or unfused"),
-        (["--slim", "nan"], "slim: not a number; give a size from 0 (smallest) to 1 (full)"),
+        (["--slim", "nan"], "--slim: not a number; give a size from 0 (smallest) to 1 (full)"),
     ],
 )
 @pytest.mark.parametrize("command", ["compile", "explain", "verify"])
@@ -74,7 +74,7 @@ def test_names_and_models(run: Run, wavenet: Path, tmp_path: Path) -> None:
     no_file = f"{missing}: no such file; give the path of a .nam capture"
     for arguments in (["compile", missing, "-t", "m33"], ["verify", missing], ["bench", missing]):
         assert refused(run, *arguments) == no_file
-    one_size = f"slim: {wavenet} has only one size; leave the size out"
+    one_size = f"--slim: {wavenet} has only one size; leave the size out"
     assert refused(run, "bench", wavenet, "--slim", "0.5") == one_size
     assert refused(run, "verify", wavenet, "--samples", 0) == "--samples: 0 samples; give 1 to 10000000"
     assert refused(run, "bench", wavenet, "--block", 0) == "--block: 0 frames; give 1 to 8192"
@@ -190,7 +190,7 @@ def test_a_bug_is_one_line_and_a_traceback_on_request(run: Run, linear: Path, mo
     def fail(*_: object) -> None:
         raise InternalError("the verifier\nfound %x broken")
 
-    monkeypatch.setattr(schedc.compiler, "make_options", fail)
+    monkeypatch.setattr(schedc.options, "choose", fail)
     outcome = run("verify", linear)
     line = "schedc: internal error (please report this as a bug of schedc): the verifier\\nfound %x broken\n"
     assert (outcome.code, outcome.out, outcome.err) == (70, "", line)

@@ -17,10 +17,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import schedc
-from schedc.compiler import Capture
 from schedc.errors import ModelFileError
 from schedc.frontend.nam_file import read_nam_document
-from schedc.planning import capture_of, read_capture
+from schedc.planning import Capture, capture_of, read_capture
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 AGAIN = "convert the capture again"

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from schedc.backends.interpreter import Interpreter
-from schedc.compiler import Capture, Compilation, compile_graph, core_graph, core_weights, make_options
+from schedc.compiler import Compilation, compile_graph
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Conv, Input, Op, Output, history
 from schedc.ir.weights import FloatArray, WeightTable
+from schedc.options import make_options
+from schedc.planning import Capture, core_graph, core_weights
 from schedc.schedule import ScheduleOverrides
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "captures").glob("*.nam"))
@@ -79,7 +81,7 @@ def compile_for(
     math: str = "exact",
     schedule: ScheduleOverrides | None = None,
 ) -> Compilation:
-    options = make_options(target, cores, block, mac, split, math=math)
+    options = make_options(target, cores, block, mac=mac, split=split, math=math)
     return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from helpers import edges
 from helpers.captures import lookback, random_weights
-from schedc.compiler import core_graph
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import (
     Activation,
@@ -30,6 +29,7 @@ from schedc.ir.ops import (
 )
 from schedc.ir.weights import FloatArray
 from schedc.passes.fuse_layers import fuse_layers
+from schedc.planning import core_graph
 from schedc.targets.base import TARGET_NAMES, load_target
 
 MOST_PAST = 1100  # samples of one convolution

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from schedc.analysis.stage_costs import HandoffCost, StageCosts, best_cuts
 from schedc.backends.interpreter import Interpreter
-from schedc.compiler import core_graph, core_weights, make_options
 from schedc.errors import UserError
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
@@ -23,8 +22,10 @@ from schedc.ir.ops import Combine, Conv, Elementwise, Input, LstmCell, Scale
 from schedc.ir.program import Stage
 from schedc.ir.verify import check_stages_chain, verify_graph
 from schedc.ir.weights import FloatArray
+from schedc.options import make_options
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.partition_cores import PartitionCores, check_count, check_cuts, check_speeds, cut_stages
+from schedc.planning import core_graph, core_weights
 
 ADD = Elementwise.ADD
 # The condition x goes everywhere, the head sum grows, one stream skips two kernels.
@@ -74,24 +75,24 @@ def test_exact_words_of_the_refusals() -> None:
     with pytest.raises(UserError) as few:
         check_count(5, 3)
     assert refusal(few.value) == (
-        "--cores: there is nothing to cut into 5 stages: the model is a chain of 3 kernel(s); use at most 3"
+        "cores: there is nothing to cut into 5 stages: the model is a chain of 3 kernel(s); use at most 3"
     )
     with pytest.raises(UserError) as none:
         check_count(2, 0)
     assert refusal(none.value) == (
-        "--cores: there is nothing to cut into 2 stages: the model only copies its input; use at most 1"
+        "cores: there is nothing to cut into 2 stages: the model only copies its input; use at most 1"
     )
     with pytest.raises(UserError) as count:
         check_cuts((1, 2), 2, 5)
-    assert refusal(count.value) == "--split: 2 cut(s) make 3 stages, not 2"
+    assert refusal(count.value) == "split: 2 cut(s) make 3 stages, not 2"
     with pytest.raises(UserError) as speeds:
         check_speeds((1.0,), 2)
-    assert refusal(speeds.value) == "--core-speed: 1 speed(s) for 2 core(s); give one per core"
+    assert refusal(speeds.value) == "core_speeds: 1 speed(s) for 2 core(s); give one per core"
 
 
 @pytest.mark.parametrize("cuts", [(0, 2), (2, 2), (3, 1), (1, 5), (-1, 2), (2, 9)])
 def test_cuts_that_do_not_ascend_are_refused(cuts: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match="--split: cuts must ascend and lie between 1 and 4"):
+    with pytest.raises(UserError, match="split: cuts must ascend and lie between 1 and 4"):
         check_cuts(cuts, 3, 5)
 
 

@@ -12,12 +12,13 @@ from helpers.graph_strategy import Example, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.compiler import core_graph, core_passes, make_options, planning_passes
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, Input, LstmCell, Scale, Slice
 from schedc.ir.program import Arena, Program, Stage
+from schedc.options import make_options
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.pipeline import run_passes
+from schedc.planning import core_graph, core_passes, planning_passes
 from schedc.targets.base import TARGET_NAMES
 
 ADD = Elementwise.ADD

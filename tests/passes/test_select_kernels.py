@@ -12,12 +12,13 @@ from helpers.graph_strategy import Example, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.compiler import core_graph, make_options, planning_passes, read_capture
 from schedc.ir.ops import Conv, LstmCell
 from schedc.ir.program import Level, Program
+from schedc.options import make_options
 from schedc.passes.schedule_space import lane_widths
 from schedc.passes.select_kernels import select_rings
 from schedc.pipeline import run_passes
+from schedc.planning import core_graph, planning_passes, read_capture
 from schedc.schedule import RingPolicy, RingSchedule
 from schedc.targets.base import TARGET_NAMES, load_target
 

@@ -21,15 +21,16 @@ from hypothesis import strategies as st
 from schedc.analysis.channel_axis import can_hold_channels
 from schedc.backends.packing import start_state
 from schedc.cli import main
-from schedc.compiler import Compilation, compile_graph, core_graph, core_weights, make_options, read_capture
+from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
 from schedc.host.code import host_program
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice, Start
 from schedc.ir.program import Placement, Stage
+from schedc.options import Options, make_options
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.schedule_space import lane_widths, schedule_space
-from schedc.planning import Capture, Options, plan_graph
+from schedc.planning import Capture, core_graph, core_weights, plan_graph, read_capture
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 from schedc.targets.base import load_target
@@ -65,7 +66,7 @@ def forced_on(graph: Graph, target: str, values: Forced, seed: int) -> ScheduleO
 def compiled(
     graph: Graph, target: str, block: int, forced: ScheduleOverrides, cores: int = 1, mac: str | None = None
 ) -> Compilation:
-    return compile_graph(graph, replace(make_options(target, cores, block, mac), schedule=forced))
+    return compile_graph(graph, replace(make_options(target, cores, block, mac=mac), schedule=forced))
 
 
 def check(

@@ -8,7 +8,6 @@ import pytest
 from helpers.captures import graph_of
 
 from schedc.autoscheduler import rank
-from schedc.compiler import make_options
 from schedc.cost.activations import activation_work
 from schedc.cost.features import KernelFeatures, kernel_features
 from schedc.cost.model import Bounds, kernel_bounds
@@ -16,6 +15,7 @@ from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output, Start
 from schedc.ir.program import Kernel
+from schedc.options import make_options
 from schedc.schedule import KernelSchedule, VectorAxis, WeightRoute
 from schedc.targets.base import load_target
 

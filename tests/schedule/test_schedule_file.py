@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import schedc
-from schedc.compiler import compile_graph, make_options, read_capture
+from schedc.compiler import compile_graph
 from schedc.errors import UserError
+from schedc.options import make_options
+from schedc.planning import read_capture
 from schedc.schedule_file import decisions, read_schedule, schedule_text
 
 CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_lite.nam"

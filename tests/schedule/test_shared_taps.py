@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.analyze import analyze_compilation
-from schedc.compiler import Compilation, compile_graph, make_options
+from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
 from schedc.ir.ops import Conv, Input, Start
-from schedc.planning import Options, plan_graph
+from schedc.options import Options, make_options
+from schedc.planning import plan_graph
 from schedc.schedule import KernelValue, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
 

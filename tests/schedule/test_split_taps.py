@@ -19,14 +19,15 @@ from schedc.analysis.tap_parts import kept_sums
 from schedc.autoscheduler import cheapest
 from schedc.backends.packing import start_state
 from schedc.backends.partial_sums import partial_sums
-from schedc.compiler import Compilation, compile_graph, core_graph, core_weights, make_options
+from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, LstmCell, Scale, Start
 from schedc.ir.program import Kernel
+from schedc.options import make_options
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import plan_graph
+from schedc.planning import core_graph, core_weights, plan_graph
 from schedc.schedule import NOTHING_FORCED, KernelSchedule, RingPolicy, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
 

@@ -13,9 +13,10 @@ from helpers.captures import EXAMPLES
 import schedc
 from schedc.cache.tuned import keep_tuned, with_tuned
 from schedc.cli import main
-from schedc.compiler import compile_graph, make_options, read_capture
+from schedc.compiler import compile_graph
 from schedc.measure.schedules import ScheduleTime, candidates, fastest
-from schedc.planning import plan_graph
+from schedc.options import Reading, make_options
+from schedc.planning import plan_graph, read_capture
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 
@@ -113,4 +114,6 @@ def test_the_example_ranks_and_its_models_are_captures(tmp_path: Path) -> None:
     assert example.ranks([3.0, 1.0, 2.0, 2.0]).tolist() == [4.0, 1.0, 2.5, 2.5]
     agreeing = [ScheduleTime("", predicted, predicted**2, ScheduleOverrides()) for predicted in (1.0, 2.0, 3.0)]
     assert example.spearman(agreeing) == pytest.approx(1.0)
-    assert [len(read_capture(file, slim).graph) > 10 for _, file, slim in example.models(tmp_path)] == [True] * 6
+    assert [len(read_capture(file, Reading(slim)).graph) > 10 for _, file, slim in example.models(tmp_path)] == [
+        True
+    ] * 6

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.analyze import analyze_compilation
-from schedc.compiler import Compilation, compile_graph, make_options
+from schedc.compiler import Compilation, compile_graph
 from schedc.ir.ops import Conv, Input, LstmCell
+from schedc.options import make_options
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.schedule_space import lane_widths, schedule_space
 from schedc.schedule import KernelValue, ScheduleOverrides

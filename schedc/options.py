@@ -1,0 +1,318 @@
+"""What schedc may be told about a capture and its code: every option once.
+
+An option is a row of :data:`OPTIONS` (its default, what it may be) and a line of one of the typed dictionaries, by
+which ``schedc.load`` and its like declare what they take; the command line adds how it is spelled
+(:mod:`schedc.cli_options`).  :func:`choose` makes of what was given what the compiler holds: :class:`Options` for the
+code, :class:`Reading` for the capture.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
+
+from schedc.backends.object_format import ObjectFormat, convention_of
+from schedc.errors import OptionError
+from schedc.frontend.build_graph import BuildOptions
+from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
+from schedc.schedule import ScheduleOverrides
+from schedc.schedule_file import read_schedule
+from schedc.targets.base import Target, load_target
+from schedc.targets.host import quick_host_target
+
+MAX_BLOCK = 8192
+MAX_CORES = 8
+Path = str | os.PathLike[str]
+ObjectName = Literal["elf", "coff", "macho"]
+
+
+class ReadingOptions(TypedDict, total=False):
+    """How a capture is read.
+
+    ``slim``: size of a container or slimmable capture, 0 (smallest) to 1 (full).  ``prewarm``: start from the silence
+    state, else from zero.  ``core_0_5_5_layer1x1_post_film``: leave out what the C++ engine up to 0.5.5 forgets.
+    """
+
+    slim: float | None
+    prewarm: bool
+    core_0_5_5_layer1x1_post_film: bool
+
+
+class ContractOptions(TypedDict, total=False):
+    """What decides bits.  ``math``: tanh and sigmoid within 2 ulp, or quicker within 6e-7."""
+
+    math: Math
+
+
+class InterpretOptions(ReadingOptions, ContractOptions, total=False):
+    """Of the reference interpreter."""
+
+
+class LoadOptions(ReadingOptions, ContractOptions, total=False):
+    """Of code for this machine.
+
+    ``block``: the largest number of samples per call of the compiled code (longer input is cut up).  ``cores``:
+    threads, each with a stage of the model; the output then lags.
+    """
+
+    block: int | None
+    cores: int | None
+
+
+class CodeOptions(LoadOptions, total=False):
+    """Of code for any target.
+
+    ``mac``: multiply-accumulates with one rounding or two (default: the target's).  ``split``: the kernels that begin
+    stages 1, 2, ... (default: balanced for cores of ``core_speeds``, which are relative and equal by default).
+    ``schedule``: a schedule file.  ``object_format``: the file that the code comes in.
+    """
+
+    mac: Mac | None
+    split: Sequence[int]
+    core_speeds: Sequence[float]
+    schedule: Path | None
+    object_format: ObjectName
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a compilation is told.  ``block`` None takes the target's default."""
+
+    target: Target
+    cores: int = 1
+    block: int | None = None
+    contract: Contract = field(default_factory=Contract)
+    split: tuple[int, ...] = ()
+    core_speeds: tuple[float, ...] = ()  # relative, one per core; empty: equal cores
+    schedule: ScheduleOverrides = field(default_factory=ScheduleOverrides)  # what a schedule file forces
+    tuned: bool = False  # the schedule was measured here, not asked for
+    object_format: ObjectFormat = ObjectFormat.ELF
+
+    @property
+    def frames(self) -> int:
+        return self.block or self.target.block
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a capture is read and where it starts; ``slim`` as asked for."""
+
+    slim: float | None = None
+    build: BuildOptions = field(default_factory=BuildOptions)
+    prewarm: bool = True
+
+
+@dataclass(frozen=True)
+class Choices:
+    """All that was chosen: for the code, and for the capture."""
+
+    options: Options
+    reading: Reading
+
+
+# -- what each option may be ---------------------------------------------------------------
+
+Check = Callable[[str, Any], object]  # the option's name and a value to what is taken for it; or OptionError
+
+
+@dataclass(frozen=True)
+class Option:
+    """``default``: what is meant where nothing is said."""
+
+    default: object
+    check: Check
+
+
+def _count(one: str, most: int) -> Check:
+    def check(name: str, value: Any) -> int | None:
+        if value is None:
+            return None
+        if isinstance(value, bool):
+            raise OptionError(name, f"{value} is not a number", f"give 1 to {most}")
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise OptionError(name, f"{value!r} is not a whole number", f"give 1 to {most}") from None
+        if not 1 <= number <= most:
+            raise OptionError(name, f"{number} {one}", f"give 1 to {most}")
+        return number
+
+    return check
+
+
+def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
+    def check(name: str, value: Any) -> str | None:
+        if value is None and may_be_none:
+            return None
+        if value not in words:
+            raise OptionError(name, f"{value!r} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
+        return str(value)
+
+    return check
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise OptionError(name, f"{value!r} is neither True nor False")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise OptionError(name, f"{value!r} is not a number")
+    return float(value)
+
+
+def _size(name: str, value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise OptionError(name, f"{value!r} is not a number", "give a size from 0 (smallest) to 1 (full)")
+    return None if value is None else float(value)
+
+
+def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
+    return tuple(_each(name, value, "whole numbers", operator.index))
+
+
+def _numbers(name: str, value: Any) -> tuple[float, ...]:
+    return tuple(_each(name, value, "numbers", functools.partial(_number, name)))
+
+
+T = TypeVar("T")
+
+
+def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise OptionError(name, f"{value!r} is not a list of {what}")
+    try:
+        return [one(item) for item in value]
+    except (TypeError, OptionError):
+        raise OptionError(name, f"{value!r} is not a list of {what}") from None
+
+
+def _file(name: str, value: Any) -> Path | None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise OptionError(name, f"{value!r} is not a path")
+    return value
+
+
+OPTIONS: dict[str, Option] = {
+    "slim": Option(None, _size),
+    "prewarm": Option(True, _flag),
+    "core_0_5_5_layer1x1_post_film": Option(False, _flag),
+    "math": Option("exact", _word("a kind of tanh and sigmoid", *MATHS)),
+    "block": Option(None, _count("frames", MAX_BLOCK)),
+    "cores": Option(None, _count("cores", MAX_CORES)),
+    "mac": Option(None, _word("a kind of multiply-accumulate", *MACS, may_be_none=True)),
+    "split": Option((), _whole_numbers),
+    "core_speeds": Option((), _numbers),
+    "schedule": Option(None, _file),
+    "object_format": Option("elf", _word("an object format", *get_args(ObjectName))),
+}
+
+
+def choose(target: str = "host", given: Mapping[str, object] | None = None) -> Choices:
+    """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
+    value = _completed(given or {})
+    description = _known_target(_host_target() if target == "host" else target)
+    split, speeds = value["split"], value["core_speeds"]
+    options = Options(
+        description,
+        value["cores"] or (len(split) + 1 if split else max(1, len(speeds))),
+        value["block"],
+        Contract(
+            value["mac"] or cast(Mac, description.mac[0]), cast(Subnormals, description.subnormals[0]), value["math"]
+        ),
+        split,
+        speeds,
+        ScheduleOverrides() if value["schedule"] is None else read_schedule(value["schedule"]),
+        object_format=ObjectFormat(value["object_format"]),
+    )
+    check_options(options)
+    build = BuildOptions(value["core_0_5_5_layer1x1_post_film"])
+    return Choices(options, Reading(value["slim"], build, value["prewarm"]))
+
+
+def _completed(given: Mapping[str, object]) -> dict[str, Any]:
+    return {name: option.check(name, given.get(name, option.default)) for name, option in OPTIONS.items()}
+
+
+def make_options(target: str = "host", cores: int | None = None, block: int | None = None, **given: object) -> Options:
+    """Of :func:`choose` what concerns code."""
+    return choose(target, {"cores": cores, "block": block, **given}).options
+
+
+def check_options(options: Options) -> None:
+    """Raise OptionError for what no target can do, or this one cannot."""
+    target, contract = options.target, options.contract
+    OPTIONS["block"].check("block", options.block)
+    OPTIONS["cores"].check("cores", options.cores)
+    if contract.mac not in target.mac:
+        raise OptionError(
+            "mac", f"{target.name} cannot do {contract.mac} multiply-accumulates", f"use {' or '.join(target.mac)}"
+        )
+    if contract.subnormals not in target.subnormals:
+        raise OptionError("target", f"{target.name} cannot {contract.subnormals} subnormals")
+    convention_of(target, options.object_format)
+
+
+@functools.cache
+def _known_target(name: str) -> Target:
+    """Descriptions are read once."""
+    return load_target(name)
+
+
+@functools.cache
+def _host_target() -> str:
+    """The description that fits this machine; only an unusual one needs LLVM to tell."""
+    quick = quick_host_target()
+    if quick:
+        return quick
+    from schedc.backends.llvm.target_machine import host_target_name
+
+    return host_target_name()
+
+
+# -- functions that take options -------------------------------------------------------------
+
+P = ParamSpec("P")
+
+
+def taking(options: type, **defaults: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A function whose ``**given`` are the options of a typed dictionary: its signature lists them for readers and
+    ``help()``, an unknown one is a TypeError, and ``defaults`` stand in where this function means something else by
+    saying nothing.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        own = inspect.signature(function)
+        kinds = get_type_hints(options)
+        listed = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, OPTIONS[name].default),
+                annotation=kinds[name],
+            )
+            for name in OPTIONS
+            if name in kinds
+        ]
+        first = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        signature = own.replace(parameters=[*first, *listed])
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}: {error}") from None
+            return function(*args, **{**defaults, **kwargs})  # type: ignore[arg-type]
+
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        return call
+
+    return decorate

@@ -1,0 +1,67 @@
+"""Options stand once: what Python takes, what the command line takes, and what each may be."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import schedc
+from schedc.cli_options import FLAGS, spelled
+from schedc.errors import OptionError
+from schedc.options import OPTIONS, choose
+
+LITE = Path(__file__).parents[1] / "examples" / "captures" / "a2_lite.nam"
+
+
+def test_the_command_line_spells_every_option() -> None:
+    assert set(FLAGS) == {*OPTIONS, "target"}
+    assert [spelled(name) for name in ("core_speeds", "object_format", "name")] == [
+        "--core-speed",
+        "--object",
+        "--name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"block": 0}, "block: 0 frames; give 1 to 8192"),
+        ({"block": 64.0}, "block: 64.0 is not a whole number; give 1 to 8192"),
+        ({"block": True}, "block: True is not a number; give 1 to 8192"),
+        ({"cores": 9}, "cores: 9 cores; give 1 to 8"),
+        ({"cores": "2"}, "cores: '2' is not a whole number; give 1 to 8"),
+        ({"slim": "small"}, "slim: 'small' is not a number; give a size from 0 (smallest) to 1 (full)"),
+        ({"prewarm": 1}, "prewarm: 1 is neither True nor False"),
+        ({"math": "quick"}, "math: 'quick' is not a kind of tanh and sigmoid; use exact or fast"),
+        ({"mac": ["fused"]}, "mac: ['fused'] is not a kind of multiply-accumulate; use fused or unfused"),
+        ({"split": 3}, "split: 3 is not a list of whole numbers"),
+        ({"split": "3"}, "split: '3' is not a list of whole numbers"),
+        ({"core_speeds": (1, "x")}, "core_speeds: (1, 'x') is not a list of numbers"),
+        ({"schedule": 3}, "schedule: 3 is not a path"),
+        ({"object_format": "exe"}, "object_format: 'exe' is not an object format; use elf, coff or macho"),
+    ],
+)
+def test_what_an_option_may_not_be(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError) as refusal:
+        choose("m33", given)
+    assert str(refusal.value) == message
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    choices = choose("m33", {"block": np.int64(32), "slim": np.float64(0.5), "split": [np.int32(3)]})
+    assert (choices.options.block, choices.reading.slim, choices.options.split) == (32, 0.5, (3,))
+
+
+def test_signatures_list_the_options() -> None:
+    parameters = inspect.signature(schedc.load).parameters
+    assert list(parameters) == ["path", "slim", "prewarm", "core_0_5_5_layer1x1_post_film", "math", "block", "cores"]
+    assert (parameters["block"].default, inspect.signature(schedc.compile).parameters["block"].default) == (64, None)
+
+
+def test_an_unknown_option_is_named() -> None:
+    with pytest.raises(TypeError, match="load: got an unexpected keyword argument 'blok'"):
+        schedc.load(LITE, blok=64)  # type: ignore[call-arg]
