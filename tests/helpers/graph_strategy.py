@@ -22,6 +22,7 @@ from schedc.ir.ops import (
     Elementwise,
     Input,
     LstmCell,
+    Op,
     Output,
     Scale,
     Slice,
@@ -189,10 +190,18 @@ def flavoured_weights(graph: Graph, flavour: str, seed: int) -> dict[str, dict[s
     rng = np.random.default_rng(seed + 1)
     return {
         node: {
-            key: values if key == "limits" else _flavoured(values, flavour, rng) for key, values in parameters.items()
+            key: values if key == "limits" else _legal(graph[node].op, _flavoured(values, flavour, rng))
+            for key, values in parameters.items()
         }
         for node, parameters in table.items()
     }
+
+
+def _legal(op: Op, values: FloatArray) -> FloatArray:
+    """A leaky slope is above 0 and at most 1; what a file says besides is built as another op."""
+    if isinstance(op, Activation) and op.kind is ActivationKind.LEAKY_RELU:
+        return np.clip(np.abs(values), np.float32(1e-45), np.float32(1.0))
+    return values
 
 
 def _flavoured(values: FloatArray, flavour: str, rng: np.random.Generator) -> FloatArray:
