@@ -9,6 +9,9 @@ from schedc.backends.packing import HEADER
 from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC
 
 _COMMENTS = {
+    BlobFault.OK: "",
+    BlobFault.NOT_A_BLOB: "no weight blob of this format version",
+    BlobFault.WRONG_ARCHITECTURE: "packed for other code",
     BlobFault.TRUNCATED: "fewer bytes than WEIGHTS_BYTES, or another size stated",
     BlobFault.DAMAGED: "the CRC-32 does not match",
     BlobFault.MISALIGNED: "a null pointer, or not at a multiple of 4",

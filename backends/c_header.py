@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from schedc.backends.c_checker import checker_function, checker_macros
 from schedc.backends.llvm.module import StateLayout
-from schedc.backends.llvm.stages import INIT_NOT_A_BLOB, INIT_OK, INIT_WRONG_ARCHITECTURE
 from schedc.ir.contract import Contract
 from schedc.ir.program import Program
 
@@ -56,9 +55,6 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"#define {macro}_STAGES {stages}",
         "",
         f"/* What the init functions and {name}_check_weights return. */",
-        f"#define {macro}_OK {INIT_OK}",
-        f"#define {macro}_NOT_A_BLOB {INIT_NOT_A_BLOB} /* no weight blob of this format version */",
-        f"#define {macro}_WRONG_ARCHITECTURE {INIT_WRONG_ARCHITECTURE} /* packed for other code */",
         *checker_macros(macro),
         "",
         "#ifdef __cplusplus",

@@ -2,8 +2,8 @@
 
 The emulator loads the allocatable sections of an ELF relocatable object, calls its functions by the C
 calling convention, and turns every breach into an ``InternalError`` that says where: an access outside of
-what was allocated, a callee-saved register or the stack pointer not restored, a function that does not
-return.
+what was allocated, a callee-saved register, the stack pointer or the floating-point mode not restored, a function
+that does not return.
 
 What it cannot see, because Unicorn (QEMU 5) does not model it: time, caches, and alignment faults (a VLDR,
 LDRD or a ``:128`` NEON access on a wrong address works here and traps on the hardware).
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import capstone
@@ -20,6 +21,7 @@ import unicorn
 from elftools.elf.elffile import ELFFile
 
 from schedc.backends.emulator_machines import CONVENTIONS, Machine
+from schedc.backends.float_mode import lost_mode
 from schedc.errors import InternalError
 
 __all__ = ["Emulator", "Machine"]
@@ -112,12 +114,25 @@ class Emulator:
         if symbol not in self._symbols:
             names = ", ".join(sorted(self._symbols))
             raise InternalError(f"the object has no symbol {symbol!r}; it has {names}")
-        saved = self._prepare(arguments)
+        saved, floats = self._prepare(arguments), self.float_words
         self._run(symbol)
         self._check_saved(symbol, saved)
+        lost = lost_mode(self._convention.mode, floats[0], self.float_words[0])
+        if lost:
+            raise InternalError(f"{symbol} on {self._machine.value} {lost}")
         self._check_slack(symbol)
         result = int(self._uc.reg_read(self._convention.arguments[0])) & 0xFFFF_FFFF
         return result - (1 << 32) if result >> 31 else result
+
+    @property
+    def float_words(self) -> Sequence[int]:
+        """The floating-point registers as they are between two calls: the mode, and the flags if they are elsewhere."""
+        return tuple(int(self._uc.reg_read(register)) for register in self._convention.float_registers)
+
+    @float_words.setter
+    def float_words(self, words: Sequence[int]) -> None:
+        for register, word in zip(self._convention.float_registers, words, strict=True):
+            self._uc.reg_write(register, word)
 
     def _prepare(self, arguments: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         """Set up stack and registers; returns what the call must preserve: name -> (register, value)."""

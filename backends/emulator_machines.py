@@ -22,6 +22,8 @@ from unicorn import (
     arm_const,
 )
 
+from schedc.backends.float_mode import ModeRegister
+
 
 class Machine(Enum):
     """The machines schedc emits code for and this emulator can run; the values are the target names."""
@@ -33,7 +35,10 @@ class Machine(Enum):
 
 @dataclass(frozen=True)
 class Convention:
-    """One machine: ``elf_machine`` as pyelftools says, registers by Unicorn's numbers, ``word`` in bytes."""
+    """One machine: ``elf_machine`` as pyelftools says, registers by Unicorn's numbers, ``word`` in bytes.
+
+    ``float_registers``: the one with the floating-point mode, and the one with its flags if they are elsewhere.
+    """
 
     elf_machine: str
     word: int
@@ -46,6 +51,8 @@ class Convention:
     arguments: tuple[int, ...]
     saved_integers: dict[str, int]
     saved_doubles: dict[str, int]
+    mode: ModeRegister
+    float_registers: tuple[int, ...]
     capstone_mode: tuple[int, int]
 
 
@@ -82,6 +89,8 @@ def _aapcs(mode: int, model: int, enable: Callable[[Any], None], capstone_mode: 
         arguments=tuple(_arm(f"r{i}") for i in range(4)),
         saved_integers={f"r{i}": _arm(f"r{i}") for i in range(4, 12)},
         saved_doubles={f"d{i}": _arm(f"d{i}") for i in range(8, 16)},
+        mode=ModeRegister.FPSCR,
+        float_registers=(_arm("fpscr"),),
         capstone_mode=(capstone.CS_ARCH_ARM, capstone_mode),
     )
 
@@ -107,6 +116,8 @@ CONVENTIONS: dict[Machine, Convention] = {
         arguments=tuple(_arm64(f"x{i}") for i in range(8)),
         saved_integers={f"x{i}": _arm64(f"x{i}") for i in range(19, 30)},
         saved_doubles={f"d{i}": _arm64(f"d{i}") for i in range(8, 16)},
+        mode=ModeRegister.FPCR,
+        float_registers=(_arm64("fpcr"), _arm64("fpsr")),
         capstone_mode=(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
     ),
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from schedc.backends.float_mode import Mode
 from schedc.errors import OptionError
 from schedc.targets.base import Target
 
@@ -28,17 +29,28 @@ class ObjectFormat(StrEnum):
         return ".obj" if self is ObjectFormat.COFF else ".o"
 
 
+class Visibility(StrEnum):
+    """Who can refer to the object's functions once they are linked into a shared library or plug-in: only what is
+    linked with them, or every module of the process.  The values are the words of the command line, and LLVM's.
+    """
+
+    HIDDEN = "hidden"
+    DEFAULT = "default"
+
+
 @dataclass(frozen=True)
 class Convention:
     """What code keeps to besides its target's usual rules, in LLVM's words.
 
     ``calls``: calling convention of exported functions, "" for C's; ``attributes``: of every function;
-    ``features``: of the processor.
+    ``features``: of the processor; ``mode``: what exported functions that calculate put in force, None: nothing.
     """
 
     calls: str = ""
     attributes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    mode: Mode | None = None
+    visibility: Visibility = Visibility.HIDDEN
 
     def applied_to(self, target: Target) -> Target:
         """The target with these features, too."""

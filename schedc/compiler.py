@@ -21,7 +21,6 @@ from functools import cached_property
 from schedc.backends.llvm.containers import contained
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
 from schedc.backends.llvm.reschedule import reschedule
-from schedc.backends.object_format import convention_of
 from schedc.ir.graph import Graph
 from schedc.options import Options
 from schedc.pipeline import Observer
@@ -60,7 +59,7 @@ def compile_graph(
 
 def emit_plan(plan: Plan, name: str, assembly: bool = False) -> ObjectCode:
     """A plan to an object whose symbols begin with ``name``; the texts show LLVM's order."""
-    convention = convention_of(plan.options.target, plan.options.object_format)
+    convention = plan.options.convention
     target = convention.applied_to(plan.options.target)
     module = lower_program(plan.program, plan.layout, target, name, convention)
     code = emit_object(module, target, assembly)

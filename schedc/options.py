@@ -13,10 +13,11 @@ import inspect
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
-from schedc.backends.object_format import ObjectFormat, convention_of
+from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
+from schedc.backends.object_format import Convention, ObjectFormat, Visibility, convention_of
 from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
@@ -29,6 +30,8 @@ MAX_BLOCK = 8192
 MAX_CORES = 8
 Path = str | os.PathLike[str]
 ObjectName = Literal["elf", "coff", "macho"]
+FpModeName = Literal["own", "caller"]
+VisibilityName = Literal["hidden", "default"]
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -69,7 +72,9 @@ class CodeOptions(LoadOptions, total=False):
 
     ``mac``: multiply-accumulates with one rounding or two (default: the target's).  ``split``: the kernels that begin
     stages 1, 2, ... (default: balanced for cores of ``core_speeds``, which are relative and equal by default).
-    ``schedule``: a schedule file.  ``object_format``: the file that the code comes in.
+    ``schedule``: a schedule file.  ``object_format``: the file that the code comes in.  ``fp_mode``: who puts the
+    contract's floating-point mode in force: the code's own functions, or the caller, who promises it.
+    ``visibility``: whether the symbols stay in the shared library that they are linked into.
     """
 
     mac: Mac | None
@@ -77,6 +82,8 @@ class CodeOptions(LoadOptions, total=False):
     core_speeds: Sequence[float]
     schedule: Path | None
     object_format: ObjectName
+    fp_mode: FpModeName
+    visibility: VisibilityName
 
 
 @dataclass(frozen=True)
@@ -92,10 +99,19 @@ class Options:
     schedule: ScheduleOverrides = field(default_factory=ScheduleOverrides)  # what a schedule file forces
     tuned: bool = False  # the schedule was measured here, not asked for
     object_format: ObjectFormat = ObjectFormat.ELF
+    fp_mode: FpMode = FpMode.OWN
+    visibility: Visibility = Visibility.HIDDEN
 
     @property
     def frames(self) -> int:
         return self.block or self.target.block
+
+    @property
+    def convention(self) -> Convention:
+        """What the code keeps to.  Raises OptionError if no system runs the target's code from such an object."""
+        sets_mode = self.fp_mode is FpMode.OWN and obeys_mode(self.target)
+        mode = mode_of(self.contract) if sets_mode else None
+        return replace(convention_of(self.target, self.object_format), mode=mode, visibility=self.visibility)
 
 
 @dataclass(frozen=True)
@@ -212,6 +228,8 @@ OPTIONS: dict[str, Option] = {
     "core_speeds": Option((), _numbers),
     "schedule": Option(None, _file),
     "object_format": Option("elf", _word("an object format", *get_args(ObjectName))),
+    "fp_mode": Option("own", _word("a way to set the floating-point mode", *get_args(FpModeName))),
+    "visibility": Option("hidden", _word("a visibility of symbols", *get_args(VisibilityName))),
 }
 
 
@@ -231,6 +249,8 @@ def choose(target: str = "host", given: Mapping[str, object] | None = None) -> C
         speeds,
         ScheduleOverrides() if value["schedule"] is None else read_schedule(value["schedule"]),
         object_format=ObjectFormat(value["object_format"]),
+        fp_mode=FpMode(value["fp_mode"]),
+        visibility=Visibility(value["visibility"]),
     )
     check_options(options)
     build = BuildOptions(value["core_0_5_5_layer1x1_post_film"])
@@ -257,7 +277,7 @@ def check_options(options: Options) -> None:
         )
     if contract.subnormals not in target.subnormals:
         raise OptionError("target", f"{target.name} cannot {contract.subnormals} subnormals")
-    convention_of(target, options.object_format)
+    _ = options.convention
 
 
 @functools.cache

@@ -2,13 +2,15 @@
 
 The code runs on this machine (JIT) or in the emulator, fed by a deterministic signal in calls of many
 sizes: through ``NAME_process``, and for several cores through the stage functions one after the other.
-Memory that a call must not touch is painted before and looked at after it.
+Memory that a call must not touch is painted before and looked at after it.  Code that sets the floating-point
+mode itself is called in several modes by turns.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,12 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.emulator import Emulator, Machine
+from schedc.backends.float_mode import FpMode, Mode, lost_mode, mode_of, mode_register
+from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.llvm.target_machine import host_target_name
 from schedc.compiler import Compilation
 from schedc.errors import InternalError, UnsupportedError
 from schedc.host.code import load_compilation
 from schedc.host.start_state import pack_from_silence, silent_interpreter
+from schedc.options import Options
 from schedc.planning import Capture
 from schedc.targets.base import Target, load_target
 
@@ -30,13 +35,15 @@ _PAINT = 0xFF  # as floats: NaN
 _COUNTED_SAMPLES = 512
 _MARGIN = 256
 _MARGIN_PAINT = 0xA5
-_POINTER, _INT = ctypes.c_void_p, ctypes.c_int
-_FUNCTION = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _POINTER, _POINTER, _INT)
-_INIT = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER)
 
 
 class Memory(Protocol):
-    """A machine with an object loaded: the emulator, or this one."""
+    """A machine with an object loaded: the emulator, or this one.
+
+    ``float_words``: the caller's floating-point registers, see :meth:`schedc.backends.float_mode.Mode.words`.
+    """
+
+    float_words: Sequence[int]
 
     def alloc(self, size: int, align: int = 64) -> int: ...
     def write(self, address: int, data: bytes) -> None: ...
@@ -49,6 +56,9 @@ class HostMachine:
 
     def __init__(self, compilation: Compilation) -> None:
         self._code = load_compilation(compilation)
+        self._caller = ForeignCaller(compilation.options.target)
+        self._mode = mode_register(compilation.options.target)
+        self.float_words: Sequence[int] = Mode().words(self._mode)
         self._held: list[tuple[npt.NDArray[np.uint8], int, int]] = []
 
     def alloc(self, size: int, align: int = 64) -> int:
@@ -68,9 +78,12 @@ class HostMachine:
         return ctypes.string_at(address, size)
 
     def call(self, symbol: str, *arguments: int) -> int:
-        """Call an init or a processing function; InternalError if it wrote beside an allocation."""
-        prototype = _FUNCTION if len(arguments) == 5 else _INIT
-        result = int(prototype(self._code.address(symbol))(*arguments))
+        """Call an init or a processing function; InternalError if it wrote beside an allocation or lost the mode."""
+        before = self.float_words
+        result, self.float_words = self._caller.call(self._code.address(symbol), arguments, before)
+        lost = lost_mode(self._mode, before[0], self.float_words[0])
+        if lost:
+            raise InternalError(f"{symbol} {lost}")
         for memory, begin, size in self._held:
             if (memory[:begin] != _MARGIN_PAINT).any() or (memory[begin + size :] != _MARGIN_PAINT).any():
                 raise InternalError(f"{symbol} wrote beside an allocation of {size} bytes")
@@ -131,6 +144,13 @@ def probe_signal(channels: int, samples: int) -> FloatArray:
     return x.astype(np.float32)
 
 
+def caller_modes(options: Options) -> tuple[Mode, ...]:
+    """The modes that callers may have set and the code must not mind."""
+    if options.fp_mode is FpMode.CALLER:
+        return (mode_of(options.contract),)
+    return Mode(), Mode(flush=True), Mode(towards_zero=True)
+
+
 def call_sizes(samples: int, most: int) -> Iterator[int]:
     """Frames per call, adding up to ``samples``: the largest, 1, 2, odd and middling ones in turn."""
     cycle = (most, 1, 2, 3, most, most - 1, 7, most // 2 + 1, most, most // 3 | 1)
@@ -180,6 +200,8 @@ class _Driver:
         self.states = [machine.alloc(size) for size in route.state_bytes]
         self.handoffs = [machine.alloc(size) for size in route.handoff_bytes]
         self.source, self.target = machine.alloc(4 * self.floats), machine.alloc(4 * self.floats)
+        register = mode_register(compilation.options.target)
+        self.modes = itertools.cycle([mode.words(register) for mode in caller_modes(compilation.options)])
         for address, size in zip(self.states, route.state_bytes, strict=True):
             machine.write(address, bytes([_PAINT]) * size)
         self.init()
@@ -200,6 +222,7 @@ class _Driver:
         self.machine.write(self.source, given)
         for address, size in zip(self.handoffs, self.route.handoff_bytes, strict=True):
             self.machine.write(address, paint * size)
+        self.machine.float_words = next(self.modes)
         ends = [self.source, *self.handoffs, target]
         for number, function in enumerate(self.route.functions):
             self.machine.call(function, self.states[number], self.weights, ends[number], ends[number + 1], n)

@@ -19,6 +19,15 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+def internal_function(module: ir.Module, kind: ir.FunctionType, name: str) -> ir.Function:
+    """A function of the object's own, without a body yet; it stays a function."""
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    function.attributes.add("nounwind")
+    function.attributes.add("noinline")
+    return function
+
+
 class Builder:
     """Emits into one function.  Integers are of the target's pointer width ("native")."""
 
@@ -166,6 +175,15 @@ class Builder:
         self.ir.branch(after)
         self.ir.position_at_end(after)
         return last
+
+    def return_if(self, condition: Value, result: Value) -> None:
+        """if (condition) return result;"""
+        inside = self.function.append_basic_block("then")
+        after = self.function.append_basic_block("after")
+        self.ir.cbranch(condition, inside, after)
+        self.ir.position_at_end(inside)
+        self.ir.ret(result)
+        self.ir.position_at_end(after)
 
     def choose(self, condition: Value, body: Callable[[], Sequence[Value]], otherwise: Sequence[Value]) -> list[Value]:
         """condition ? body() : otherwise; body only runs if it holds."""

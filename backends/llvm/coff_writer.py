@@ -1,6 +1,7 @@
 """Write a minimal COFF object: ``.text`` and symbols, for the linkers of Windows.
 
-"PE Format" (Microsoft), the sections on COFF files.  There is no ``.pdata``: it would need relocations.
+"PE Format" (Microsoft), the sections on COFF files.  There is no ``.pdata``: it would need relocations.  Nor is there
+a visibility: a DLL exports what its maker lists.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ def _symbols(image: Image) -> tuple[bytes, bytes]:
     strings = bytearray(4)  # its size comes here
     table = _SYMBOL.pack(b".text", 0, _TEXT, 0, _STATIC, 1)
     table += _SECTION_FACTS.pack(len(image.text), 0, 0, 0, _TEXT, 0)
-    for name, value, exported in image.functions():
-        field = name.encode()
+    for function in image.functions():
+        field = function.name.encode()
         if len(field) > 8:
             field = struct.pack("<II", 0, len(strings))
-            strings += name.encode() + b"\0"
-        table += _SYMBOL.pack(field, value, _TEXT, _FUNCTION, _EXTERNAL if exported else _STATIC, 0)
+            strings += function.name.encode() + b"\0"
+        storage = _EXTERNAL if function.exported else _STATIC
+        table += _SYMBOL.pack(field, function.value, _TEXT, _FUNCTION, storage, 0)
     struct.pack_into("<I", strings, 0, len(strings))
     return table, bytes(strings)

@@ -92,7 +92,7 @@ def _image(file: Any, names: Mapping[str, str]) -> Image:
     relocations = _read_relocations(file, sections, symbols)
     apply_relocations(file["e_machine"], sections.data, relocations)
     kept = [s for s in symbols if isinstance(s, Symbol) and s.name and not s.name.startswith(".L")]
-    kept.sort(key=lambda s: s.binding != "STB_LOCAL")  # stable otherwise
+    kept.sort(key=lambda s: s.exported)  # stable otherwise
     renamed = tuple(_renamed(symbol, names) for symbol in kept)
     return Image(file["e_machine"], bytes(sections.data), sections.alignment, renamed)
 
@@ -163,7 +163,8 @@ def _read_symbol(entry: Any, sections: _Sections) -> Symbol | _Missing:
         return _Missing("of a dropped section")
     value = sections.offsets[index] + entry["st_value"]
     name = "" if kind == "STT_SECTION" else entry.name
-    return Symbol(name, value, entry["st_size"], kind, entry["st_info"]["bind"])
+    hidden = entry["st_other"]["visibility"] == "STV_HIDDEN"
+    return Symbol(name, value, entry["st_size"], kind, entry["st_info"]["bind"], hidden)
 
 
 def _read_relocations(file: Any, sections: _Sections, symbols: list[Symbol | _Missing]) -> list[Relocation]:

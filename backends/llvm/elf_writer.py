@@ -12,7 +12,7 @@ _SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_ARM_ATTRIBUTES = 1, 2, 3, 0x700000
 _SHF_ALLOC_EXEC = 0x6
 _TYPES = {"STT_NOTYPE": 0, "STT_OBJECT": 1, "STT_FUNC": 2}
 _BINDINGS = {"STB_LOCAL": 0, "STB_GLOBAL": 1, "STB_WEAK": 2}
-_STV_DEFAULT = 0
+_STV_DEFAULT, _STV_HIDDEN = 0, 2
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,11 @@ class _StringTable:
 
 def _pack_symbol(symbol: Symbol, name: int, wide: bool) -> bytes:
     info = _BINDINGS[symbol.binding] << 4 | _TYPES[symbol.kind]
+    other = _STV_HIDDEN if symbol.hidden else _STV_DEFAULT
     text_index = 1
     if wide:
-        return struct.pack("<IBBHQQ", name, info, _STV_DEFAULT, text_index, symbol.value, symbol.size)
-    return struct.pack("<IIIBBH", name, symbol.value, symbol.size, info, _STV_DEFAULT, text_index)
+        return struct.pack("<IBBHQQ", name, info, other, text_index, symbol.value, symbol.size)
+    return struct.pack("<IIIBBH", name, symbol.value, symbol.size, info, other, text_index)
 
 
 def _assemble(header: Any, sections: list[_Section], wide: bool) -> bytes:

@@ -19,7 +19,7 @@ _LC_SYMTAB, _LC_DYSYMTAB, _LC_SEGMENT_64, _LC_BUILD_VERSION = 0x2, 0xB, 0x19, 0x
 _MACOS, _MACOS_11 = 1, 11 << 16
 _READ_WRITE_EXECUTE = 7  # what objects say; the linker decides
 _INSTRUCTIONS = 0x80000400  # S_REGULAR, S_ATTR_PURE_INSTRUCTIONS, S_ATTR_SOME_INSTRUCTIONS
-_IN_SECTION, _EXTERNAL = 0xE, 1
+_IN_SECTION, _EXTERNAL, _PRIVATE_EXTERNAL = 0xE, 1, 0x10
 
 
 def write_macho(image: Image) -> bytes:
@@ -31,7 +31,7 @@ def write_macho(image: Image) -> bytes:
     table = offset + size
     table += -table % 8
     symbols, strings = _symbols(image)
-    count, local = len(image.functions()), sum(not exported for _, _, exported in image.functions())
+    count, local = len(image.functions()), sum(not function.exported for function in image.functions())
     strings_at = table + len(symbols)
     align = image.alignment.bit_length() - 1
     protection = (_READ_WRITE_EXECUTE, _READ_WRITE_EXECUTE)
@@ -54,8 +54,8 @@ def write_macho(image: Image) -> bytes:
 def _symbols(image: Image) -> tuple[bytes, bytes]:
     """The symbol table, local symbols first and exported ones by name, and its strings."""
     table, strings = b"", bytearray(1)
-    functions = sorted(image.functions(), key=lambda function: (function[2], function[0] if function[2] else ""))
-    for name, value, exported in functions:
-        table += _NLIST.pack(len(strings), _IN_SECTION | (_EXTERNAL if exported else 0), 1, 0, value)
-        strings += b"_" + name.encode() + b"\0"
+    for function in sorted(image.functions(), key=lambda found: (found.exported, found.name if found.exported else "")):
+        kind = _IN_SECTION | _EXTERNAL * function.exported | _PRIVATE_EXTERNAL * function.hidden
+        table += _NLIST.pack(len(strings), kind, 1, 0, function.value)
+        strings += b"_" + function.name.encode() + b"\0"
     return table, bytes(strings) + bytes(-len(strings) % 8)

@@ -14,14 +14,16 @@ from llvmlite import ir
 
 from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.backends.kernel_shape import KernelShape
-from schedc.backends.llvm.builder import VOID, Builder
+from schedc.backends.llvm.builder import VOID, internal_function
 from schedc.backends.llvm.channels import ChannelEmitter
 from schedc.backends.llvm.elf import finish_object
+from schedc.backends.llvm.entries import Entries
+from schedc.backends.llvm.init import INIT_TYPE, InitEmitter, emit_check
 from schedc.backends.llvm.kernel_function import kernel_type
 from schedc.backends.llvm.kernels import KernelEmitter
 from schedc.backends.llvm.recurrent import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
-from schedc.backends.llvm.stages import INIT_TYPE, STAGE_TYPE, InitEmitter, KernelCall, ModuleParts, StageEmitter
+from schedc.backends.llvm.stages import KernelCall, ModuleParts, StageEmitter
 from schedc.backends.llvm.target_machine import keep_order, target_machine
 from schedc.backends.object_format import Convention
 from schedc.backends.weight_blob import BlobLayout, BoundKernel
@@ -71,26 +73,23 @@ def lower_program(
         program, layout, _kernels(module, layout, bits), SupportFunctions(module, bits, lanes), bits, lanes
     )
     count = len(program.stages)
-    processes, inits = [], []
+    entries = Entries(module, target, convention)
+    check = emit_check(module, layout, bits)
+    stages, inits = [], []
     for number in range(count):
-        processes.append(_exported(module, STAGE_TYPE, stage_symbol(name, number, count), convention))
-        StageEmitter(processes[-1], parts, number).emit()
+        stages.append(entries.stage(stage_symbol(name, number, count), number))
+        StageEmitter(stages[-1], parts, number).emit()
         init = f"{name}_init" if count == 1 else f"{name}_stage{number}_init"
-        inits.append(_exported(module, INIT_TYPE, init, convention))
-        InitEmitter(inits[-1], parts, number).emit()
+        inits.append(entries.exported(INIT_TYPE, init))
+        InitEmitter(inits[-1], parts, number).emit(check)
     if count > 1:
-        _single_core(module, name, program, processes, inits, bits, convention)
+        whole = state_layout(program)
+        entries.process(f"{name}_process", stages, whole.stages, whole.handoffs)
+        entries.init(f"{name}_init", inits, whole.stages)
     for function in module.functions:
         if not function.is_declaration:
             set.update(function.attributes, convention.attributes)  # llvmlite's own method knows plain words only
     return module
-
-
-def _exported(module: ir.Module, kind: ir.FunctionType, name: str, convention: Convention) -> ir.Function:
-    function = ir.Function(module, kind, name)
-    function.calling_convention = convention.calls
-    function.attributes.add("nounwind")
-    return function
 
 
 def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> list[KernelCall]:
@@ -102,10 +101,7 @@ def _kernels(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> list[K
         shapes = tuple(kernel.shape for kernel in kernels)
         if shapes not in made:
             arguments = [kind for shape in shapes for kind in kernel_type(shape, native).args]
-            function = ir.Function(module, ir.FunctionType(VOID, arguments), f"kernel{len(made)}")
-            function.linkage = "internal"
-            function.attributes.add("nounwind")
-            function.attributes.add("noinline")
+            function = internal_function(module, ir.FunctionType(VOID, arguments), f"kernel{len(made)}")
             made[shapes] = function
             _emit_kernels(function, shapes, pointer_bits)
         calls.append(KernelCall(made[shapes], kernels))
@@ -126,33 +122,6 @@ def _emit_kernels(function: ir.Function, shapes: tuple[KernelShape, ...], pointe
         ChannelEmitter(function, shapes[0], pointer_bits).emit()
     else:
         KernelEmitter(function, shapes[0], pointer_bits).emit()
-
-
-def _single_core(
-    module: ir.Module,
-    name: str,
-    program: Program,
-    processes: list[ir.Function],
-    inits: list[ir.Function],
-    pointer_bits: int,
-    convention: Convention,
-) -> None:
-    """``NAME_process`` and ``NAME_init`` of a program with several stages."""
-    layout = state_layout(program)
-    function = _exported(module, STAGE_TYPE, f"{name}_process", convention)
-    state, weights, source, target, frames = function.args
-    b = Builder(function, pointer_bits, 1)
-    handoffs = [b.at(state, offset) for offset in layout.handoffs]
-    ends = [source, *handoffs, target]
-    for number, process in enumerate(processes):
-        b.ir.call(process, [b.at(state, layout.stages[number]), weights, ends[number], ends[number + 1], frames])
-    b.ir.ret_void()
-    function = _exported(module, INIT_TYPE, f"{name}_init", convention)
-    state, weights = function.args
-    b = Builder(function, pointer_bits, 1)
-    pairs = zip(inits, layout.stages, strict=True)
-    results = [b.ir.call(init, [b.at(state, offset), weights]) for init, offset in pairs]
-    b.ir.ret(results[0])  # all stages make the same checks, so the first result speaks for all
 
 
 @dataclass(frozen=True)

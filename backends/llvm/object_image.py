@@ -7,13 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Symbol:
-    """A name for a place: ``value`` is its offset in bytes inside the image (bit 0 set: Thumb)."""
+    """A name for a place: ``value`` is its offset in bytes inside the image (bit 0 set: Thumb).
+
+    ``hidden``: of an exported name, that it ends with the module it is linked into.
+    """
 
     name: str
     value: int
     size: int
     kind: str
     binding: str
+    hidden: bool = False
+
+    @property
+    def exported(self) -> bool:
+        return self.binding != "STB_LOCAL"
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,6 @@ class Image:
     alignment: int
     symbols: tuple[Symbol, ...]
 
-    def functions(self) -> list[tuple[str, int, bool]]:
-        """(name, offset, exported) of the functions; ELF for Arm has further symbols, which mark code and data."""
-        return [(s.name, s.value, s.binding != "STB_LOCAL") for s in self.symbols if s.kind == "STT_FUNC"]
+    def functions(self) -> list[Symbol]:
+        """The functions; ELF for Arm has further symbols, which mark code and data."""
+        return [symbol for symbol in self.symbols if symbol.kind == "STT_FUNC"]

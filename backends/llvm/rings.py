@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from schedc.backends.llvm.builder import F32, I32, PTR, VOID, Builder, Value
+from schedc.backends.llvm.builder import F32, I32, PTR, VOID, Builder, Value, internal_function
 
 # rewind(rows, channels, row_bytes, distance, history): in each row move ``history`` floats down to the
 # row's start from ``distance`` bytes above it.
@@ -29,10 +29,7 @@ class SupportFunctions:
         self._made: dict[str, ir.Function] = {}
 
     def _new(self, name: str, arguments: list[ir.Type]) -> tuple[ir.Function, Builder, list[Value]]:
-        function = ir.Function(self._module, ir.FunctionType(VOID, arguments), name)
-        function.linkage = "internal"
-        function.attributes.add("nounwind")
-        function.attributes.add("noinline")
+        function = internal_function(self._module, ir.FunctionType(VOID, arguments), name)
         self._made[name] = function
         return function, Builder(function, self._bits, self._lanes), list(function.args)
 

@@ -2,12 +2,10 @@
 
 ``stage(state, weights, in, out, n)``: make room in rings that are nearly full, copy the input in, call the
 kernels in order, copy the output out, mirror what mirrored rings need, move the rings on by n frames.
-``init(state, weights)`` checks that the blob was packed for this code and fills every ring with its start state.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,14 +13,11 @@ from llvmlite import ir
 
 from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.rings import SupportFunctions
-from schedc.backends.weight_blob import FORMAT_VERSION, MAGIC, BlobLayout, BoundKernel, cells_of
+from schedc.backends.weight_blob import BlobLayout, BoundKernel
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
-from schedc.ir.ops import Input, LstmCell, Output
+from schedc.ir.ops import Input, Output
 from schedc.ir.program import Arena, Placement, Program, Stage
-
-# Results of the init functions; the C header names them.
-INIT_OK, INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,6 @@ class ModuleParts:
 
 
 STAGE_TYPE = ir.FunctionType(VOID, [PTR, PTR, PTR, PTR, I32])
-INIT_TYPE = ir.FunctionType(I32, [PTR, PTR])
 
 
 class StageEmitter:
@@ -198,89 +192,3 @@ class StageEmitter:
             if not slot.row_bytes:
                 arguments.append(b.number(place.row_bytes))
         return [*arguments, *(b.number(4 * dilation) for dilation in kernel.binding.dilations)]
-
-
-class InitEmitter:
-    """Emits the init function of one stage: 0, or why the blob does not fit."""
-
-    def __init__(self, function: ir.Function, parts: ModuleParts, number: int) -> None:
-        self.parts, self.number, self.function = parts, number, function
-        self.stage = parts.program.stages[number]
-        self.b = Builder(function, parts.pointer_bits, parts.lanes)
-        self.state, self.weights = function.args
-
-    def emit(self) -> None:
-        magic, version = struct.unpack("<I", MAGIC)[0], FORMAT_VERSION
-        self._refuse_unless([(0, magic), (4, version)], INIT_NOT_A_BLOB)
-        words = struct.unpack("<4I", self.parts.layout.digest)
-        self._refuse_unless([(8 + 4 * i, word) for i, word in enumerate(words)], INIT_WRONG_ARCHITECTURE)
-        arena = self.stage.arena
-        assert arena is not None
-        for name, place in arena.rings.items():
-            self._fill_ring(name, place)
-        for node in self.stage.graph:
-            if isinstance(node.op, LstmCell):
-                place = arena.lstm[node.name]
-                self._copy(cells_of(node.name), place, 0, place.row_frames)
-        self.b.ir.ret(I32(INIT_OK))
-
-    def _refuse_unless(self, words: list[tuple[int, int]], code: int) -> None:
-        b = self.b
-        for offset, expected in words:
-            wrong = b.ir.icmp_signed("!=", b.load(b.at(self.weights, offset), I32), I32(expected))
-            refuse = self.function.append_basic_block("refuse")
-            accept = self.function.append_basic_block("accept")
-            b.ir.cbranch(wrong, refuse, accept)
-            b.ir.position_at_end(refuse)
-            b.ir.ret(I32(code))
-            b.ir.position_at_end(accept)
-
-    def _fill_ring(self, name: str, place: Placement) -> None:
-        self.b.store(I32(place.first_frame), self.b.at(self.state, place.position_offset))
-        begin = place.first_frame - place.history
-        if place.is_interleaved:
-            self._fill_frames(name, place, begin)
-            return
-        if self.parts.layout.silence[self.number, name].per_channel > 1:
-            self._copy(name, place, begin, place.history)
-            return
-        # In whole chunks: what that writes beyond the history is the room of the first block, which has
-        # not come yet, or the row's end, which rewinding needs for the same reason.
-        count = -(-place.history // self.parts.support.chunk_frames) * self.parts.support.chunk_frames
-        row_bytes = self.b.number(4 * place.row_frames)
-        arguments = [self._row(place, begin), self.b.number(place.channels), row_bytes, self.b.number(count)]
-        self.b.ir.call(self.parts.support.fill, [*arguments, self._start(name)])
-
-    def _fill_frames(self, name: str, place: Placement, begin: int) -> None:
-        """The start state, a channel's constant or its whole history, into an interleaved ring."""
-        b, given = self.b, self.parts.layout.silence[self.number, name].per_channel
-        target, source = self._row(place, begin), self._start(name)
-
-        def copy(to: Value, origin: Value, origin_bytes: int, floats: int) -> None:
-            """A few floats a frame: the target's frames, the origin's lines."""
-            sizes = [b.number(value) for value in (origin_bytes, place.history, floats)]
-            b.ir.call(self.parts.support.copy, [to, b.number(place.frame_bytes), origin, *sizes])
-
-        def channel(_: Value, carried: list[Value]) -> list[Value]:
-            to, origin = carried
-            copy(to, origin, 4, 1)
-            return [b.at(to, 4), b.at(origin, 4 * given)]
-
-        if given > 1:
-            b.loop(place.channels, [target, source], channel)
-        else:
-            copy(target, source, 0, place.channels)
-
-    def _copy(self, name: str, place: Placement, first_frame: int, count: int) -> None:
-        """``count`` floats of every row, from the start state."""
-        b, given = self.b, 4 * self.parts.layout.silence[self.number, name].per_channel
-        sizes = [b.number(given), b.number(place.channels), b.number(count)]
-        target = [self._row(place, first_frame), b.number(4 * place.row_frames)]
-        b.ir.call(self.parts.support.copy, [*target, self._start(name), *sizes])
-
-    def _row(self, place: Placement, frame: int) -> Value:
-        return self.b.at(self.state, place.offset + place.frame_bytes * frame)
-
-    def _start(self, name: str) -> Value:
-        """Where the blob holds a start state."""
-        return self.b.at(self.weights, self.parts.layout.silence[self.number, name].offset)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from schedc.backends.llvm.elf import rename_exports
 from schedc.backends.llvm.module import ObjectCode
-from schedc.backends.object_format import ObjectFormat, convention_of
+from schedc.backends.object_format import ObjectFormat
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
@@ -24,9 +24,8 @@ def compile_cached(graph: Graph, options: Options, name: str = "capture") -> Com
     An entry is ELF whatever container is asked for, so formats share it where their code is the same.
     """
     plan = plan_graph(graph, with_tuned(graph, options))
-    convention = convention_of(plan.options.target, plan.options.object_format)
     options = replace(plan.options, object_format=ObjectFormat.ELF)
-    key = cache_key("object", repr(options), repr(convention), plan.layout.digest.hex())
+    key = cache_key("object", repr(options), repr(plan.options.convention), plan.layout.digest.hex())
     cache = default_cache()
     elf = cache.get(key)
     if elf is None:

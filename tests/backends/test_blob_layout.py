@@ -11,11 +11,9 @@ import pytest
 from helpers.captures import capture_of, compile_for, graph_of, random_weights
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples
-from helpers.machines import Loaded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.backends.llvm.stages import INIT_NOT_A_BLOB, INIT_WRONG_ARCHITECTURE
 from schedc.ir.ops import Conv, LstmCell, Scale
 from schedc.options import make_options
 from schedc.planning import plan_graph
@@ -88,20 +86,3 @@ def test_the_lstm_starts_from_the_captures_own_state() -> None:
     h, c = np.frombuffer(blob, np.float32, item.floats, item.offset).reshape(2, -1)
     assert np.array_equal(h[:5], weights["l"]["hidden"]) and np.array_equal(c[:5], weights["l"]["cell"])
     assert not h[5:].any() and not c[5:].any()
-
-
-def test_init_refuses_what_is_not_its_blob() -> None:
-    compilation = compile_for(GRAPH, "m33")
-    blob = bytearray(compilation.pack(capture_of(GRAPH)))
-    loaded = Loaded(compilation, bytes(blob))
-
-    def init_with(at: int, value: int) -> int:
-        changed = bytearray(blob)
-        changed[at] ^= value
-        loaded.machine.write(loaded.weights, bytes(changed))
-        return loaded.machine.call("capture_init", loaded.state, loaded.weights)
-
-    assert init_with(0, 1) == INIT_NOT_A_BLOB
-    assert init_with(4, 1) == INIT_NOT_A_BLOB
-    assert {init_with(at, 0x80) for at in range(8, 24)} == {INIT_WRONG_ARCHITECTURE}
-    assert init_with(0, 0) == 0

@@ -166,7 +166,7 @@ def test_x18_and_the_frame_pointer_are_the_systems(capture: str, form: str, targ
     using = [f"{m} {o}" for _, m, o in found if re.search(r"\b[xw]29\b", o)]
     assert [use for use in using if not use.startswith(records) and "[x29, #" not in use] == []
     keeping = {function for function, _, operands in found if operands.startswith("x29, x30, [sp")}
-    assert keeping == {name for name, _, _ in read_image(compilation.code.elf).functions()}
+    assert keeping == {function.name for function in read_image(compilation.code.elf).functions()}
 
 
 def test_elsewhere_x18_is_a_register_like_any_other() -> None:

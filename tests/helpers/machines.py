@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
+import itertools
+import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -11,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.emulator import Emulator, Machine
+from schedc.backends.float_mode import Mode, lost_mode, mode_register
+from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import state_layout
 from schedc.backends.llvm.target_machine import target_machine
 from schedc.compiler import Compilation
 from schedc.ir.weights import FloatArray
+from schedc.verification import caller_modes
 
 FOREIGN = ("m33", "a8", "aarch64")
 
@@ -30,7 +34,9 @@ TARGETS = (*native_targets(), *FOREIGN)
 
 
 class Memory(Protocol):
-    """A machine with an object: allocate, copy, call."""
+    """A machine with an object: allocate, copy, call.  ``float_words``: the caller's floating-point registers."""
+
+    float_words: Sequence[int]
 
     def alloc(self, size: int, align: int = 64) -> int: ...
     def write(self, address: int, data: bytes) -> None: ...
@@ -44,7 +50,10 @@ class Native:
     _MARGIN = 256
 
     def __init__(self, compilation: Compilation) -> None:
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(compilation.options.target))
+        target = compilation.options.target
+        self._caller, self._mode = ForeignCaller(target), mode_register(target)
+        self.float_words: Sequence[int] = Mode().words(self._mode)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(target))
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(compilation.code.elf))
         self._engine.finalize_object()
         self._blocks: dict[int, tuple[npt.NDArray[np.uint8], int, int]] = {}
@@ -72,12 +81,13 @@ class Native:
     def call(self, symbol: str, *arguments: int) -> int:
         address = self.address(symbol)
         assert address, f"no symbol {symbol}"
-        pointers = [ctypes.c_void_p] * min(len(arguments), 4) + [ctypes.c_int] * (len(arguments) - 4)
-        result = ctypes.CFUNCTYPE(ctypes.c_int, *pointers)(address)(*arguments)
+        before = self.float_words
+        result, self.float_words = self._caller.call(address, arguments, before)
+        assert not lost_mode(self._mode, before[0], self.float_words[0]), symbol
         for memory, begin, size in self._blocks.values():
             margins = np.concatenate([memory[:begin], memory[begin + size :]])
             assert (margins == 0xA5).all(), f"{symbol} wrote beside an allocation of {size} bytes"
-        return int(result)
+        return result
 
 
 def machine_for(compilation: Compilation) -> Memory:
@@ -96,7 +106,10 @@ def cut_blocks(total: int, most: int, seed: int = 0) -> list[int]:
 
 
 class Loaded:
-    """One capture's code, weights and state on a machine; ``process`` is ``NAME_process``."""
+    """One capture's code, weights and state on a machine; ``process`` is ``NAME_process``.
+
+    ``modes``: the floating-point modes of the caller, one after the other, a new one with each block.
+    """
 
     def __init__(self, compilation: Compilation, blob: bytes, machine: Memory | None = None) -> None:
         self.compilation, self.machine = compilation, machine or machine_for(compilation)
@@ -109,6 +122,7 @@ class Loaded:
         frames = compilation.options.frames
         self.source = self.machine.alloc(4 * frames * self.inputs, 4)
         self.target = self.machine.alloc(4 * frames * self.outputs, 4)
+        self.modes: Sequence[Mode] = modes_of_the_suite() or caller_modes(compilation.options)
         self.reset()
 
     def _state(self, size: int) -> int:
@@ -128,7 +142,9 @@ class Loaded:
         """``x`` [channels, n] in calls of ``blocks`` samples."""
         assert sum(blocks) == x.shape[1]
         parts = []
-        for begin, n in _spans(blocks):
+        register = mode_register(self.compilation.options.target)
+        for (begin, n), mode in zip(_spans(blocks), itertools.cycle(self.modes), strict=False):
+            self.machine.float_words = mode.words(register)
             self.machine.write(self.source, np.ascontiguousarray(x[:, begin : begin + n]).tobytes())
             self.block(n)
             raw = self.machine.read(self.target, 4 * n * self.outputs)
@@ -152,6 +168,12 @@ class LoadedStages(Loaded):
         for number, state in enumerate(self.states):
             name = f"{self.compilation.name}_stage{number}"
             self.machine.call(name, state, self.weights, ends[number], ends[number + 1], n)
+
+
+def modes_of_the_suite() -> Sequence[Mode]:
+    """SCHEDC_CALLER_MODE=flush or towards_zero: that one everywhere; else nothing."""
+    wanted = os.environ.get("SCHEDC_CALLER_MODE")
+    return (Mode(**{wanted: True}),) if wanted else ()
 
 
 def _spans(blocks: Sequence[int]) -> Iterator[tuple[int, int]]:
