@@ -64,8 +64,12 @@ def _enable_aarch64(uc: Any) -> None:
     uc.reg_write(arm64_const.UC_ARM64_REG_CPACR_EL1, 0x3 << 20)  # FPEN: no trap at EL0 and EL1
 
 
-def _already_enabled(uc: Any) -> None:
-    """Unicorn's M-profile models start with the FPU enabled (firmware must write CPACR)."""
+def _enable_m33(uc: Any) -> None:
+    """Unicorn's M-profile models start with the FPU enabled (firmware must write CPACR).
+
+    FPCA and SFPA say that the caller has used it: the first instruction of a fresh context would set FPSCR itself.
+    """
+    uc.reg_write(arm_const.UC_ARM_REG_CONTROL, 3 << 2)
 
 
 def _arm(name: str) -> int:
@@ -99,7 +103,7 @@ CONVENTIONS: dict[Machine, Convention] = {
     Machine.M33: _aapcs(
         UC_MODE_THUMB | UC_MODE_MCLASS,
         arm_const.UC_CPU_ARM_CORTEX_M33,
-        _already_enabled,
+        _enable_m33,
         capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8,
     ),
     # Thumb bits of capstone are added per block: a Cortex-A8 object may hold ARM or Thumb-2 code.

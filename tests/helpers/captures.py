@@ -80,8 +80,9 @@ def compile_for(
     split: Sequence[int] = (),
     math: str = "exact",
     schedule: ScheduleOverrides | None = None,
+    fp_mode: str = "own",
 ) -> Compilation:
-    options = make_options(target, cores, block, mac=mac, split=split, math=math)
+    options = make_options(target, cores, block, mac=mac, split=split, math=math, fp_mode=fp_mode)
     return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
 
 
