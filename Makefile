@@ -55,7 +55,7 @@ fuzz: $(VENV)/.installed
 toolchains:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends make gcc g++ libc6-dev cmake gcc-arm-none-eabi qemu-system-arm \
-	  qemu-user gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1 \
+	  qemu-user g++-aarch64-linux-gnu g++-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1 \
 	  clang libclang-rt-dev lld
 
 clean:

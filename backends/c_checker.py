@@ -9,11 +9,11 @@ from schedc.backends.packing import HEADER
 from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC
 
 _COMMENTS = {
-    BlobFault.OK: "",
+    BlobFault.OK: "done, or nothing is wrong",
     BlobFault.NOT_A_BLOB: "no weight blob of this format version",
     BlobFault.WRONG_ARCHITECTURE: "packed for other code",
     BlobFault.TRUNCATED: "fewer bytes than WEIGHTS_BYTES, or another size stated",
-    BlobFault.DAMAGED: "the CRC-32 does not match",
+    BlobFault.DAMAGED: "the CRC-32 does not match, or the header's zeros are none",
     BlobFault.MISALIGNED: "a null pointer, or not at a multiple of 4",
 }
 _POLYNOMIAL = 0xEDB88320  # CRC-32 as in zlib, bits reflected

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
+from schedc.backends.c_calls import CHECK_INCLUDES, Function, checked_calls, process_any
 from schedc.backends.c_checker import checker_function, checker_macros
 from schedc.backends.llvm.module import StateLayout
 from schedc.ir.contract import Contract
@@ -24,6 +26,7 @@ class HeaderFacts:
     layout_digest: bytes
     sample_rate: float
     version: str
+    float_mode: str  # what a caller must know of it, in sentences
 
 
 def c_header(program: Program, facts: HeaderFacts) -> str:
@@ -33,15 +36,25 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
     stages = len(arenas)
     channels_in = sum(node.channels for node in program.graph.inputs)
     channels_out = sum(node.op.operand_channels[0] for node in program.graph.outputs)
+    process = Function(
+        f"{name}_process",
+        "const float *in",
+        f"4 * {macro}_IN_CHANNELS * (size_t)n",
+        "float *out",
+        f"4 * {macro}_OUT_CHANNELS * (size_t)n",
+        in_place=True,
+    )
     lines = [
         f"/* {name}: made by schedc {facts.version} for target {facts.target}. Contract: {facts.contract}.",
         " * The object has no undefined symbols, allocates nothing, takes no locks and makes no calls outside",
-        " * itself. It holds no capture: any weight blob packed for this architecture and schedule will do. */",
+        " * itself. It holds no capture: any weight blob packed for this architecture and schedule will do.",
+        *_comment(f"Floating-point mode: {facts.float_mode}"),
         f"#ifndef {macro}_H",
         f"#define {macro}_H",
         "",
         "#include <stddef.h>",
         "#include <stdint.h>",
+        *CHECK_INCLUDES,
         "",
         f"#define {macro}_STATE_BYTES {facts.layout.total_bytes}",
         f"#define {macro}_STATE_ALIGN {ALIGNMENT} /* recommended; 4 is enough to be correct */",
@@ -61,20 +74,34 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         'extern "C" {',
         "#endif",
         "",
-        "/* Fill the state with the response to silence. state: STATE_BYTES of memory, any content. */",
+        f"/* The blob of the capture that was compiled; one of {name}_weights.c and {name}_weights.S defines it. Other",
+        " * captures come from where you like. */",
+        f"extern const unsigned char {name}_weights[{macro}_WEIGHTS_BYTES];",
+        "",
+        "/* Fill the state with the response to silence. state: STATE_BYTES of memory, any content. Returns OK, or why",
+        " * nothing was written: MISALIGNED (state or weights), NOT_A_BLOB, WRONG_ARCHITECTURE, TRUNCATED (another",
+        " * size is stated) or DAMAGED (of the header's last 32 bytes). That is what the blob's first 64 bytes tell;",
+        f" * only {name}_check_weights looks at the weights themselves, and at how many bytes there really are. */",
         f"int {name}_init(void *state, const void *weights);",
         "",
         "/* n samples, 1 <= n <= MAX_BLOCK. in: IN_CHANNELS rows of n floats, one after the other; out likewise",
         " * with OUT_CHANNELS. out may be in. One call at a time per state; weights are only read, and any number of",
         " * states may share them: a further instance costs STATE_BYTES. */",
-        f"void {name}_process(void *state, const void *weights, const float *in, float *out, int n);",
+        f"{process.declaration};",
     ]
     if stages > 1:
         lines += _stage_lines(name, macro, program)
+    lines += checked_calls(name, [process, *_stage_functions(name, macro, stages)])
+    lines += process_any(name, channels_in, channels_out, program.block)
     lines += _SWAP
     lines += checker_function(name, facts.layout_digest, facts.weights_bytes)
     lines += ["", "#ifdef __cplusplus", "}", "#endif", "#endif"]
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    """Lines that go on in a comment and end it."""
+    return textwrap.wrap(f"{text} */", 112, initial_indent=" * ", subsequent_indent=" * ")
 
 
 _SWAP = """
@@ -113,11 +140,23 @@ def _stage_lines(name: str, macro: str, program: Program) -> list[str]:
         lines.append(f"#define {macro}_STAGE{number}_STATE_BYTES {arena.state_bytes}")
     lines += [f"#define {macro}_HANDOFF{k}_BYTES {handoff_bytes[k]} /* from stage {k} */" for k in range(last)]
     lines.append(f"#define {macro}_HANDOFF_BYTES {max(handoff_bytes)} /* the largest */")
-    for number in range(last + 1):
-        source = "const float *in" if number == 0 else "const void *handoff_in"
-        target = "float *out" if number == last else "void *handoff_out"
-        if last == 1:
-            source, target = source.replace("handoff_in", "handoff"), target.replace("handoff_out", "handoff")
-        lines.append(f"int {name}_stage{number}_init(void *state, const void *weights);")
-        lines.append(f"void {name}_stage{number}(void *state, const void *weights, {source}, {target}, int n);")
+    for number, function in enumerate(_stage_functions(name, macro, last + 1)):
+        lines.append(f"int {name}_stage{number}_init(void *state, const void *weights); /* returns as {name}_init */")
+        lines.append(f"{function.declaration};")
     return lines
+
+
+def _stage_functions(name: str, macro: str, stages: int) -> list[Function]:
+    """The stages' processing functions; none if there is one stage, which is the process function."""
+    last = stages - 1
+    source_name, target_name = ("handoff", "handoff") if last == 1 else ("handoff_in", "handoff_out")
+    functions = []
+    for k in range(stages if last else 0):
+        source, source_bytes = f"const void *{source_name}", f"{macro}_HANDOFF{k - 1}_BYTES"
+        target, target_bytes = f"void *{target_name}", f"{macro}_HANDOFF{k}_BYTES"
+        if k == 0:
+            source, source_bytes = "const float *in", f"4 * {macro}_IN_CHANNELS * (size_t)n"
+        if k == last:
+            target, target_bytes = "float *out", f"4 * {macro}_OUT_CHANNELS * (size_t)n"
+        functions.append(Function(f"{name}_stage{k}", source, source_bytes, target, target_bytes))
+    return functions

@@ -78,9 +78,11 @@ def _opening(name: str, macro: str, stages: int) -> list[str]:
 
 def _init(name: str, macro: str, stages: int) -> list[str]:
     return [
-        f"/* All stages silent, all rings empty. Before any core starts; 0 or what {name}_init returns. */",
+        f"/* All stages silent, all rings empty. Before any core starts; returns as {name}_init does. */",
         f"static inline int {name}_pipeline_init({name}_pipeline *p, const void *weights)",
         "{",
+        "    if (!p)",
+        f"        return {macro}_MISALIGNED;",
         "    p->weights = weights;",
         *(
             f"    schedc_ring_init(&p->ring{k}, p->slots{k}, {macro}_HANDOFF{k}_BYTES, {macro}_RING_SLOTS);"

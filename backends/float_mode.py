@@ -85,3 +85,24 @@ def mode_register(target: Target) -> ModeRegister:
 def obeys_mode(target: Target) -> bool:
     """Whether the target's code calculates by the caller's mode: not with 32-bit NEON."""
     return mode_register(target) is not ModeRegister.FPSCR or target.vectors.lanes == 1
+
+
+def promise(target: Target, contract: Contract, fp_mode: FpMode) -> str:
+    """What a caller must know of the floating-point mode, in sentences."""
+    register = mode_register(target)
+    if not obeys_mode(target):
+        return (
+            f"NEON has none: whatever {register} holds, it rounds to nearest and flushes subnormals. The caller's mode "
+            "stays; exception flags may be raised."
+        )
+    subnormals = {"keep": "subnormals kept", "flush": "subnormals flushed"}[contract.subnormals]
+    mode = f"to nearest, {subnormals}, no exception trapped"
+    if fp_mode is FpMode.CALLER:
+        return (
+            f"The caller promises that {register} says {mode} ({mode_of(contract).word(register):#x} but for flags) "
+            "while samples are processed; in another mode other bits come out. Exception flags may be raised."
+        )
+    return (
+        f"Processing rounds {mode}, whatever the caller has set in {register}; afterwards that is as before, exception "
+        "flags included."
+    )

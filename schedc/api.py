@@ -8,6 +8,7 @@ from typing import Unpack
 from schedc.artifact import Artifact
 from schedc.backends.c_header import HeaderFacts, c_header
 from schedc.backends.c_pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
+from schedc.backends.float_mode import promise
 from schedc.backends.llvm.module import state_layout
 from schedc.cache.compile_cache import compile_cached
 from schedc.cache.tuned import with_tuned
@@ -73,6 +74,7 @@ def make_artifact(compilation: Compilation, capture: Capture, with_texts: bool =
         layout_digest=compilation.layout.digest,
         sample_rate=capture.rate,
         version=VERSION,
+        float_mode=promise(options.target, options.contract, options.fp_mode),
     )
     extras = {".ll": compilation.code.llvm_ir, ".s": compilation.code.assembly} if with_texts else {}
     shared: dict[str, str] = {}
@@ -88,4 +90,5 @@ def make_artifact(compilation: Compilation, capture: Capture, with_texts: bool =
         extras,
         shared,
         options.object_format,
+        options.visibility,
     )

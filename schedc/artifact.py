@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schedc.backends.object_format import ObjectFormat
+from schedc.backends.object_format import ObjectFormat, Visibility
+from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
 from schedc.errors import UserError
 
 
@@ -20,7 +21,7 @@ class Artifact:
 
     ``code``: the object, a file of ``object_format``; ``weights``: the blob of the capture; ``header``: C99;
     ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...);
-    ``shared``: texts by whole file name, the same for every capture.
+    ``shared``: texts by whole file name, the same for every capture.  ``visibility``: of the symbols.
     """
 
     name: str
@@ -31,14 +32,15 @@ class Artifact:
     extras: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
     object_format: ObjectFormat = ObjectFormat.ELF
+    visibility: Visibility = Visibility.HIDDEN
 
     def files(self) -> dict[str, bytes]:
         """File name -> content of everything ``write`` writes."""
         texts = {
             f"{self.name}.h": self.header,
             f"{self.name}.json": json.dumps(self.report, indent=2) + "\n",
-            f"{self.name}_weights.c": weights_as_c(self.name, self.weights),
-            f"{self.name}_weights.S": weights_as_assembly(self.name, self.object_format),
+            f"{self.name}_weights.c": weights_as_c(self.name, self.weights, self.visibility),
+            f"{self.name}_weights.S": weights_as_assembly(self.name, self.object_format, self.visibility),
             **{f"{self.name}{ending}": text for ending, text in self.extras.items()},
             **self.shared,
         }
@@ -71,33 +73,3 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     except OSError as error:
         raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
     return [folder / name for name in files]
-
-
-def weights_as_c(name: str, weights: bytes) -> str:
-    """The blob as a C array, for toolchains without ``.incbin``."""
-    rows = (weights[i : i + 16] for i in range(0, len(weights), 16))
-    body = ",\n".join("  " + ", ".join(f"0x{byte:02x}" for byte in row) for row in rows)
-    return (
-        f"/* The weight blob of {name}; see {name}.h. */\n"
-        "#if defined(__GNUC__)\n__attribute__((aligned(64)))\n"
-        "#elif defined(_MSC_VER)\n__declspec(align(64))\n#endif\n"
-        f"const unsigned char {name}_weights[{len(weights)}] = {{\n{body}\n}};\n"
-    )
-
-
-_CONSTANTS = {
-    ObjectFormat.ELF: '.rodata, "a"',
-    ObjectFormat.COFF: '.rdata, "dr"',
-    ObjectFormat.MACHO: "__TEXT, __const",
-}
-
-
-def weights_as_assembly(name: str, object_format: ObjectFormat = ObjectFormat.ELF) -> str:
-    """A file for the assembler of GNU or Clang that includes ``NAME_weights.bin``."""
-    symbol = f"_{name}_weights" if object_format is ObjectFormat.MACHO else f"{name}_weights"
-    return (
-        f"/* The weight blob of {name}; assemble with -I pointing at {name}_weights.bin. */\n"
-        f"    .section {_CONSTANTS[object_format]}\n    .balign 64\n"
-        f"    .global {symbol}\n{symbol}:\n"
-        f'    .incbin "{name}_weights.bin"\n'
-    )

@@ -15,6 +15,7 @@ The rewriting is deterministic: the order of sections and symbols is LLVM's, not
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -109,6 +110,12 @@ def _renamed(symbol: Symbol, names: Mapping[str, str]) -> Symbol:
     start, separator, rest = symbol.name.partition("_")
     exported = symbol.binding == "STB_GLOBAL" and start in names
     return replace(symbol, name=names[start] + separator + rest) if exported else symbol
+
+
+def finish_assembly(text: str) -> str:
+    """LLVM's assembly of such an object, to say of the stack what the finished object does."""
+    microcontroller = re.search(r"^\t\.eabi_attribute\t7, 77\b", text, re.MULTILINE)  # 'M', see below
+    return re.sub(r"\t\.section\t\"\.note\.GNU-stack\".*\n", "", text) if microcontroller else text
 
 
 def _is_microcontroller(attributes: Any) -> bool:

@@ -16,7 +16,7 @@ from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import VOID, internal_function
 from schedc.backends.llvm.channels import ChannelEmitter
-from schedc.backends.llvm.elf import finish_object
+from schedc.backends.llvm.elf import finish_assembly, finish_object
 from schedc.backends.llvm.entries import Entries
 from schedc.backends.llvm.init import INIT_TYPE, InitEmitter, emit_check
 from schedc.backends.llvm.kernel_function import kernel_type
@@ -143,5 +143,5 @@ def emit_object(module: ir.Module, target: Target, with_assembly: bool = False) 
         raise InternalError(f"LLVM refuses the emitted IR: {error}") from error
     machine = target_machine(target)
     keep_order(not target.codegen.machine_scheduler)
-    assembly = machine.emit_assembly(llvm.parse_assembly(text)) if with_assembly else ""
+    assembly = finish_assembly(machine.emit_assembly(llvm.parse_assembly(text))) if with_assembly else ""
     return ObjectCode(finish_object(machine.emit_object(parsed)), text, assembly)

@@ -12,7 +12,7 @@ static inline float next_sample(void)
 {
     static uint32_t seed = 1;
     seed = seed * 1664525u + 1013904223u;
-    return ((float)(seed >> 8) - 8388608.0f) * 0x1p-24f;
+    return ((float)(seed >> 8) - 8388608.0f) / 16777216.0f;
 }
 
 /* Sizes from 1 to max in an irregular order that ends exactly at SAMPLES. */

@@ -44,10 +44,12 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def build(capture: str, target: str, cores: int, folder: Path, object_format: str = "elf") -> None:
+def build(
+    capture: str, target: str, cores: int, folder: Path, object_format: str = "elf", visibility: str = "hidden"
+) -> None:
     """Compile an example capture into ``folder`` under the name that the example programs expect."""
     source = read_capture(EXAMPLES / "captures" / f"{capture}.nam")
-    options = make_options(target, cores, block=48, object_format=object_format)
+    options = make_options(target, cores, block=48, object_format=object_format, visibility=visibility)
     make_artifact(compile_graph(source.graph, options, "capture"), source).write(folder)
 
 
