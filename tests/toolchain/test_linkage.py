@@ -21,7 +21,7 @@ import schedc
 from schedc.api import make_artifact
 from schedc.compiler import compile_graph
 from schedc.ir.contract import Contract
-from schedc.ir.ops import Conv
+from schedc.ir.ops import Conv, LstmCell
 
 PLAY = Path(__file__).parent / "play.c"
 WARNINGS = ("-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
@@ -138,7 +138,7 @@ ASSEMBLERS: dict[str, list[tuple[str, ...]]] = {
 
 def write_small(target: str, folder: Path) -> None:
     """All files of a small capture in two stages, the texts as well."""
-    capture = capture_of(graph_of(("c", Conv(1, 4, 3, 2), "x"), ("d", Conv(4, 1, 2), "c")))
+    capture = capture_of(graph_of(("c", Conv(1, 4, 3, 2), "x"), ("l", LstmCell(4, 2), "c"), ("d", Conv(2, 1), "l")))
     compilation = compile_graph(capture.graph, make_options(target, cores=2, block=48), "capture", assembly=True)
     make_artifact(compilation, capture, with_texts=True).write(folder)
 
