@@ -61,11 +61,8 @@ def stage_symbol(name: str, stage: int, count: int) -> str:
     return f"{name}_process" if count == 1 else f"{name}_stage{stage}"
 
 
-def lower_program(
-    program: Program, layout: BlobLayout, target: Target, name: str, convention: Convention | None = None
-) -> ir.Module:
+def lower_program(program: Program, layout: BlobLayout, target: Target, name: str, convention: Convention) -> ir.Module:
     """The whole module; symbols begin with ``name``."""
-    convention = convention or Convention()
     module = ir.Module(name=name)
     module.triple = target.codegen.triple
     bits, lanes = target.codegen.pointer_bits, target.vectors.lanes

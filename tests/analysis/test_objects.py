@@ -157,7 +157,9 @@ def test_live_values_of_a_kernel_are_those_it_must_restore() -> None:
 def test_rescheduled_code_has_the_same_bits_and_no_more_cycles(mac: str) -> None:
     after = compiled("m33", mac)
     target = after.options.target
-    plain = emit_object(lower_program(after.program, after.layout, target, after.name), target)
+    plain = emit_object(
+        lower_program(after.program, after.layout, target, after.name, after.options.convention), target
+    )
     assert after.code.elf == reschedule(plain.elf, target) != plain.elf
     before = replace(after, code=plain)
     assert cycles_per_sample(after)["total"] <= cycles_per_sample(before)["total"]
@@ -170,6 +172,8 @@ def test_rescheduled_code_has_the_same_bits_and_no_more_cycles(mac: str) -> None
 def test_more_instructions_than_there_is_time_for_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     after = compiled("m33", "fused")
     target = after.options.target
-    plain = emit_object(lower_program(after.program, after.layout, target, after.name), target)
+    plain = emit_object(
+        lower_program(after.program, after.layout, target, after.name, after.options.convention), target
+    )
     monkeypatch.setattr("schedc.backends.llvm.reschedule._MOST_INSTRUCTIONS", 1)
     assert reschedule(plain.elf, target) == plain.elf

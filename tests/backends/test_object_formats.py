@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import capstone
+import lief
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
@@ -117,6 +118,24 @@ def test_two_compilations_give_the_same_bytes(target: str, form: str) -> None:
     wanted = compiled("lstm_1x16", target, form).object_file
     assert compile_graph(graph, options, "amp").object_file == wanted
     assert [compile_cached(graph, options, "amp").object_file for _ in range(2)] == [wanted] * 2
+
+
+@pytest.mark.parametrize("visibility", ["hidden", "default"])
+@pytest.mark.parametrize("target", ["m33", "a8", "aarch64", "avx2"])
+def test_exported_names_end_with_the_module_unless_asked_otherwise(target: str, visibility: str) -> None:
+    """In ELF and Mach-O, from LLVM and from the cache; the same code."""
+    graph = read_capture(CAPTURES["lstm_1x16"]).graph
+    options = make_options(target, 2, FRAMES, visibility=visibility)
+    for compilation in (compile_graph(graph, options, "amp"), compile_cached(graph, options, "amp")):
+        functions = [s for s in read_image(compilation.code.elf).symbols if s.exported]
+        assert len(functions) == 6 and {s.hidden for s in functions} == {visibility == "hidden"}
+    other = make_options(target, 2, FRAMES)
+    assert read_image(compilation.code.elf).text == read_image(compile_cached(graph, other, "amp").code.elf).text
+    if target in (*X86, *AARCH64):
+        macho = lief.MachO.parse(list(write_macho(read_image(compilation.code.elf))))
+        assert macho is not None
+        kinds = {symbol.raw_type & 0x11 for symbol in macho.at(0).symbols}  # type: ignore[union-attr]
+        assert kinds == {0, 0x11 if visibility == "hidden" else 1}
 
 
 # -- what the systems ask ---------------------------------------------------------------------

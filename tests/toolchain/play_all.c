@@ -3,11 +3,6 @@
  * test, on Linux. `state` has room for all states and a handoff, `out` for two outputs if there are two stages. */
 #include "capture.h"
 
-#if !defined(_WIN32)
-__attribute__((visibility("hidden"))) /* in this file: no pointer to it that a loader would have to fill in */
-#endif
-extern const unsigned char capture_weights[CAPTURE_WEIGHTS_BYTES];
-
 #if defined(_WIN32) && defined(__x86_64__)
 __attribute__((sysv_abi))
 #endif

@@ -65,10 +65,20 @@ def test_a_program_links_and_plays(tmp_path: Path, name: str, capture: str, core
     run(*compiler, "-c", tmp_path / "capture_weights.S", "-o", objects[2])
     linked = tmp_path / "linked"
     run(*(part.replace("linked", str(linked)) for part in system.link), *objects)
+    if system.form == "macho":
+        assert exported(linked) == {"_play_all"}
     memory, entry = loaded(linked, system.form)
     assert text_of(objects[0]) in memory
     if system.target == "avx2":
         assert_plays(memory, entry, capture, cores)
+
+
+def exported(path: Path) -> set[str]:
+    """What a dynamic library shows to others."""
+    fat = lief.MachO.parse(str(path))
+    library = fat.at(0) if fat else None
+    assert library is not None
+    return {str(symbol.name) for symbol in library.exported_symbols}
 
 
 def text_of(path: Path) -> bytes:
