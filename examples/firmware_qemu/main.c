@@ -5,8 +5,6 @@
 #include "capture.h"
 #include "test_signal.h"
 
-extern const unsigned char capture_weights[];
-
 static _Alignas(64) unsigned char state[CAPTURE_STATE_BYTES];
 static float block_in[CAPTURE_MAX_BLOCK], block_out[CAPTURE_MAX_BLOCK];
 

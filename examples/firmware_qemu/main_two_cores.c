@@ -5,8 +5,6 @@
 #include "capture_pipeline.h"
 #include "test_signal.h"
 
-extern const unsigned char capture_weights[];
-
 static capture_pipeline pipeline;
 
 /* Is core 0 inside its stage? Core 1 looks when it enters and leaves its own: then both compute at once. */

@@ -6,8 +6,6 @@
 
 #define SAMPLE_RATE 48000
 
-extern const unsigned char capture_weights[];
-
 static _Alignas(64) unsigned char state[CAPTURE_STATE_BYTES];
 static float block_in[CAPTURE_MAX_BLOCK], block_out[CAPTURE_MAX_BLOCK];
 

@@ -16,8 +16,6 @@
 
 #define SAMPLE_RATE 48000
 
-extern const unsigned char capture_weights[];
-
 static capture_pipeline pipeline;
 static schedc_counter blocks_out;
 

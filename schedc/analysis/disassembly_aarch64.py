@@ -24,6 +24,7 @@ _KINDS = {
     **dict.fromkeys(("sdiv", "udiv"), k.INT_DIVIDE),
     **dict.fromkeys(("b", "br", "cbz", "cbnz", "tbz", "tbnz"), k.BRANCH),
     **dict.fromkeys(("bl", "blr"), k.CALL),
+    **dict.fromkeys(("mrs", "msr"), k.FLOAT_STATUS),  # of FPCR and FPSR; code of ours has no other
     "ret": k.RETURN,
     "nop": k.NOP,
 }
@@ -68,6 +69,8 @@ def decode_aarch64(found: Any) -> Instruction:
         writes.append("nzcv")
     if base in _READS_FLAGS or conditional:
         reads.append("nzcv")
+    if kind == k.FLOAT_STATUS:
+        (writes if base == "msr" else reads).append(found.op_str.replace(",", "").split()[base == "mrs"])
     if kind == k.CALL:
         writes.append("x30")
     if kind == k.RETURN:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES
+from helpers.captures import EXAMPLES, compile_for, graph_of
 from helpers.machines import Loaded
 
 from schedc.analysis import instructions as k
 from schedc.analysis.control_flow import basic_blocks, live_out
 from schedc.analysis.disassembly import MachineCode
+from schedc.analysis.machine_code import mix_word
 from schedc.analysis.walk import walk_loops
 from schedc.analyze import CodeReport, analyze_compilation, cycles_per_sample, report_data, report_text, zero_blob
 from schedc.backends.emulator import Emulator, Machine
@@ -24,6 +25,7 @@ from schedc.backends.llvm.reschedule import reschedule
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.ir.ops import Conv
 from schedc.options import make_options
 from schedc.planning import Capture, read_capture
 
@@ -71,6 +73,31 @@ def test_mix_is_the_emulators_own_count() -> None:
 def test_fused_waits_for_the_fpu_and_unfused_does_not() -> None:
     assert report("m33", "fused").calls[0].costs.stalls["fpu blocked"] > 1000 * FRAMES
     assert report("m33", "unfused").calls[0].costs.stalls["fpu blocked"] == 0
+
+
+@pytest.mark.parametrize(("target", "instructions"), [("m33", 3), ("a8", 0), ("aarch64", 5)])
+def test_setting_the_floating_point_mode_is_counted(target: str, instructions: int) -> None:
+    """Read, set and restored once a call; on AArch64 the flags too, which are in another register."""
+    graph = graph_of(("c", Conv(1, 3, 4, 2), "x"))
+    calls = {
+        fp_mode: analyze_compilation(compile_for(graph, target, block=1, fp_mode=fp_mode), calls=1).calls[0]
+        for fp_mode in ("own", "caller")
+    }
+    mixes = {fp_mode: call.costs.mix[mix_word(k.FLOAT_STATUS)] for fp_mode, call in calls.items()}
+    assert mixes["own"] - mixes["caller"] == instructions
+    if calls["own"].costs.issue:
+        assert (calls["own"].cycles > calls["caller"].cycles) == (instructions > 0)
+
+
+def test_a_read_of_the_mode_waits_for_it_to_be_written() -> None:
+    code = MachineCode(compiled("aarch64").code.elf)
+    found = [i for i in code.body("lite_process") if i.kind == k.FLOAT_STATUS]
+    assert [(i.mnemonic, "fpcr" in i.reads, "fpcr" in i.writes) for i in found if "fpcr" in i.operands] == [
+        *(("mrs", True, False), ("msr", False, True), ("msr", False, True)),
+    ]
+    assert [(i.mnemonic, "fpsr" in i.reads, "fpsr" in i.writes) for i in found if "fpsr" in i.operands] == [
+        *(("mrs", True, False), ("msr", False, True)),
+    ]
 
 
 def test_reports_are_deterministic_and_speak_of_every_kernel() -> None:

@@ -13,7 +13,7 @@ import lief
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES
+from helpers.captures import EXAMPLES, graph_of
 from helpers.containers import Contents, Mapped, read_coff, read_macho
 from helpers.machines import Loaded, LoadedStages, Native, assert_same_bits, cut_blocks, native_targets
 
@@ -32,6 +32,7 @@ from schedc.cache.compile_cache import compile_cached
 from schedc.cli import main
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.ir.ops import Conv, LstmCell
 from schedc.options import make_options
 from schedc.planning import read_capture
 from schedc.reference import interpret
@@ -124,7 +125,7 @@ def test_two_compilations_give_the_same_bytes(target: str, form: str) -> None:
 @pytest.mark.parametrize("target", ["m33", "a8", "aarch64", "avx2"])
 def test_exported_names_end_with_the_module_unless_asked_otherwise(target: str, visibility: str) -> None:
     """In ELF and Mach-O, from LLVM and from the cache; the same code."""
-    graph = read_capture(CAPTURES["lstm_1x16"]).graph
+    graph = graph_of(("c", Conv(1, 4, 3, 2), "x"), ("l", LstmCell(4, 2), "c"), ("d", Conv(2, 1), "l"))
     options = make_options(target, 2, FRAMES, visibility=visibility)
     for compilation in (compile_graph(graph, options, "amp"), compile_cached(graph, options, "amp")):
         functions = [s for s in read_image(compilation.code.elf).symbols if s.exported]

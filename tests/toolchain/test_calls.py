@@ -17,10 +17,11 @@ from helpers.toolchains import need
 
 from schedc.api import make_artifact
 from schedc.backends.c_calls import ANY_STACK_BYTES
-from schedc.compiler import Compilation, compile_graph, make_options
+from schedc.compiler import Compilation, compile_graph
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, Input, LstmCell
 from schedc.ir.weights import FloatArray
+from schedc.options import make_options
 
 CALLS = Path(__file__).parent / "calls.c"
 WARNINGS = ("-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-Wl,--fatal-warnings")

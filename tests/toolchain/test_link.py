@@ -166,7 +166,7 @@ def test_process_partitioned_is_process_on_one_core(tmp_path: Path) -> None:
 def test_pico2_example_against_stub_headers(tmp_path: Path, main: str, float_abi: str) -> None:
     need(CORTEX_M33[0])
     build("a2_lite", "m33", 2, tmp_path)
-    sources = (EXAMPLES / "pico2" / main, EXAMPLES / "common" / "weights.S", tmp_path / "capture.o")
+    sources = (EXAMPLES / "pico2" / main, tmp_path / "capture_weights.S", tmp_path / "capture.o")
     flags = (*CORTEX_M33, f"-mfloat-abi={float_abi}", *WARNINGS, "-ffreestanding", "-nostdlib", "-r")
     run(*flags, f"-I{STUBS}", f"-I{tmp_path}", *sources, "-o", tmp_path / "pico2.o")
     undefined = run("arm-none-eabi-nm", "-u", tmp_path / "pico2.o").split()[1::2]

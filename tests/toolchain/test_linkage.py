@@ -22,6 +22,7 @@ from schedc.api import make_artifact
 from schedc.compiler import compile_graph
 from schedc.ir.contract import Contract
 from schedc.ir.ops import Conv, LstmCell
+from schedc.options import make_options
 
 PLAY = Path(__file__).parent / "play.c"
 WARNINGS = ("-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
