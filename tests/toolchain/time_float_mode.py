@@ -67,10 +67,8 @@ def main() -> None:
             rows = [("here, ns", measured(loops, capture, block))]
             rows += [(f"{target}, cycles", predicted(capture, target, block)) for target in ("m33", "a8", "aarch64")]
             for where, (caller, own, more) in rows:
-                share = f"{100 * more / caller:5.2f} %"
-                print(
-                    f"{name:12} block {block:2}  {where:15} caller {caller:10.1f}  own {own:10.1f}  {more:+7.1f} {share}"
-                )
+                figures = f"caller {caller:10.1f}  own {own:10.1f}  {more:+7.1f} {100 * more / caller:5.2f} %"
+                print(f"{name:12} block {block:2}  {where:15} {figures}")
 
 
 if __name__ == "__main__":
