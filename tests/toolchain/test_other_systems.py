@@ -31,12 +31,14 @@ class System:
     target: str
     triple: str
     link: tuple[str, ...]
+    weights: str = "capture_weights.S"
 
 
 def macos(target: str, machine: str) -> System:
     link = ("lld", "-flavor", "darwin", "-arch", machine, "-dylib", "-undefined", "dynamic_lookup", "-fatal_warnings")
     version = ("-platform_version", "macos", "11.0", "11.0", "-o", "linked")
-    return System("macho", target, f"{machine}-apple-macos11", (*link, *version))
+    weights = {"x86_64": "capture_weights.S", "arm64": "capture_weights.c"}[machine]
+    return System("macho", target, f"{machine}-apple-macos11", (*link, *version), weights)
 
 
 LLD_LINK = ("lld", "-flavor", "link", "/wx", "/entry:play_all", "/subsystem:console", "/nodefaultlib", "/out:linked")
@@ -44,7 +46,7 @@ GNU_LD = ("ld", "--fatal-warnings", "-m", "i386pep", "-e", "play_all", "-o", "li
 SYSTEMS = {
     "Windows": System("coff", "avx2", "x86_64-pc-windows-msvc", LLD_LINK),
     "Windows by GNU ld": System("coff", "avx2", "x86_64-pc-windows-msvc", GNU_LD),
-    "Windows on Arm": System("coff", "aarch64", "aarch64-pc-windows-msvc", LLD_LINK),
+    "Windows on Arm": System("coff", "aarch64", "aarch64-pc-windows-msvc", LLD_LINK, "capture_weights.c"),
     "macOS": macos("avx2", "x86_64"),
     "macOS on Apple silicon": macos("aarch64", "arm64"),
 }
@@ -62,7 +64,7 @@ def test_a_program_links_and_plays(tmp_path: Path, name: str, capture: str, core
     ending = ".obj" if system.form == "coff" else ".o"
     objects = [tmp_path / f"capture{ending}", tmp_path / f"caller{ending}", tmp_path / f"weights{ending}"]
     run(*compiler, "-Wall", "-Wextra", "-Werror", "-c", HERE / "play_all.c", "-o", objects[1])
-    run(*compiler, "-c", tmp_path / "capture_weights.S", "-o", objects[2])
+    run(*compiler, "-Wall", "-Werror", "-c", tmp_path / system.weights, "-o", objects[2])
     linked = tmp_path / "linked"
     run(*(part.replace("linked", str(linked)) for part in system.link), *objects)
     if system.form == "macho":
