@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedc.cli_options import READING, Models, takes
+from schedc.cli_options import CODE, Models, takes
 
 if TYPE_CHECKING:
     from schedc.options import Choices
@@ -36,7 +36,7 @@ def pack_command(
 
 
 @captures.command("batch")
-@takes("target", "cores", "block", *READING, "mac", "math", "split", "core_speeds", "schedule", "prewarm")
+@takes(*CODE, "fp_mode", "visibility", "prewarm")
 def batch_command(
     library: Annotated[
         str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for .nam files, or a pattern.")

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedc.cli_options import READING, Models, takes
+from schedc.cli_options import CODE, READING, Models, takes
 from schedc.errors import UserError
 
 if TYPE_CHECKING:
     from schedc.options import Choices
 
 compiling = typer.Typer(rich_markup_mode=None)
-_CODE = ("target", "cores", "block", *READING, "mac", "math", "split")
 
 
 @compiling.command("compile")
-@takes(*_CODE, "core_speeds", "schedule", "object_format", "prewarm")
+@takes(*CODE, "object_format", "fp_mode", "visibility", "prewarm")
 def compile_command(
     model: Models,
     choices: Choices,
@@ -61,7 +60,7 @@ def run_command(
 
 
 @compiling.command("verify")
-@takes(*_CODE, "core_speeds", "schedule", "prewarm", target="host")
+@takes(*CODE, "fp_mode", "prewarm", target="host")
 def verify_command(
     model: Models,
     choices: Choices,
@@ -78,7 +77,7 @@ def verify_command(
 
 
 @compiling.command("explain")
-@takes(*_CODE, "core_speeds", "schedule")
+@takes(*CODE)
 def explain_command(
     model: Models,
     choices: Choices,

@@ -71,12 +71,16 @@ _FLAGS = (
     ),
     Flag("schedule", "--schedule", Path, "FILE.yaml", "Force schedule decisions; no bit changes."),
     Flag("object_format", "--object", str, "elf|coff|macho", "Of the object; coff: Windows, macho: macOS.", "elf"),
+    Flag("fp_mode", "--fp-mode", str, "own|caller", "Who sets the floating-point mode.", "own"),
+    Flag("visibility", "--visibility", str, "hidden|default", "Of the symbols in a shared library.", "hidden"),
     Flag("prewarm", "--no-prewarm", bool, None, "Start from zeros instead of silence.", read=_not),
     Flag("core_0_5_5_layer1x1_post_film", "--core-0-5-5-film", bool, None, _OLD_FILM),
 )
 FLAGS = {flag.name: flag for flag in _FLAGS}
 # How captures are read: of every command that takes some.
 READING = ("slim", "core_0_5_5_layer1x1_post_film")
+# What code depends on: of every command that compiles for any target.
+CODE = ("target", "cores", "block", *READING, "mac", "math", "split", "core_speeds", "schedule")
 
 
 def spelled(option: str) -> str:

@@ -43,6 +43,8 @@ def test_the_command_line_spells_every_option() -> None:
         ({"core_speeds": (1, "x")}, "core_speeds: (1, 'x') is not a list of numbers"),
         ({"schedule": 3}, "schedule: 3 is not a path"),
         ({"object_format": "exe"}, "object_format: 'exe' is not an object format; use elf, coff or macho"),
+        ({"fp_mode": "mine"}, "fp_mode: 'mine' is not a way to set the floating-point mode; use own or caller"),
+        ({"visibility": "none"}, "visibility: 'none' is not a visibility of symbols; use hidden or default"),
     ],
 )
 def test_what_an_option_may_not_be(given: dict[str, Any], message: str) -> None:

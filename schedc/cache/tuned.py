@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from schedc.backends.object_format import ObjectFormat
+from schedc.backends.float_mode import FpMode
+from schedc.backends.object_format import ObjectFormat, Visibility
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import UserError
@@ -38,5 +39,12 @@ def with_tuned(graph: Graph, options: Options) -> Options:
 
 
 def _key(graph: Graph, options: Options) -> str:
-    general = replace(options, schedule=ScheduleOverrides(), tuned=False, object_format=ObjectFormat.ELF)
+    general = replace(
+        options,
+        schedule=ScheduleOverrides(),
+        tuned=False,
+        object_format=ObjectFormat.ELF,
+        fp_mode=FpMode.OWN,
+        visibility=Visibility.HIDDEN,
+    )
     return cache_key("tuned", repr(general), graph.digest())

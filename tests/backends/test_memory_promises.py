@@ -14,8 +14,10 @@ from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, ma
 
 from schedc.analysis.disassembly import MachineCode
 from schedc.backends.llvm.elf import read_image
-from schedc.compiler import Compilation, compile_graph, make_options, read_capture
+from schedc.compiler import Compilation, compile_graph
 from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell
+from schedc.options import make_options
+from schedc.planning import read_capture
 
 GRAPH = graph_of(
     ("c", Conv(1, 8, 3, 2), "x"),

@@ -33,6 +33,43 @@ def test_compile_writes_what_it_lists(run: Run, wavenet: Path, tmp_path: Path) -
     assert outcome.out.isascii()
 
 
+@pytest.mark.parametrize(
+    ("target", "fp_mode", "said"),
+    [
+        ("m33", "own", "whatever the caller has set in FPSCR; afterwards that is as before"),
+        ("m33", "caller", "The caller promises that FPSCR says to nearest, subnormals kept"),
+        ("avx2", "caller", "no exception trapped (0x1f80 but for flags)"),
+        ("aarch64", "own", "whatever the caller has set in FPCR; afterwards that is as before"),
+        ("a8", "own", "NEON has none: whatever FPSCR holds, it rounds to nearest"),
+        ("a8", "caller", "NEON has none: whatever FPSCR holds, it rounds to nearest"),
+    ],
+)
+def test_header_and_report_say_who_sets_the_floating_point_mode(
+    run: Run, linear: Path, tmp_path: Path, target: str, fp_mode: str, said: str
+) -> None:
+    options = ("--fp-mode", fp_mode, "--visibility", "default")
+    outcome = run("compile", linear, "-t", target, *options, "--name", "amp", "-o", tmp_path / "b")
+    assert (outcome.code, outcome.err) == (0, "")
+    comment = " ".join((tmp_path / "b" / "amp.h").read_text().partition("*/")[0].replace(" * ", " ").split())
+    assert said in comment
+    report = json.loads((tmp_path / "b" / "amp.json").read_text())
+    assert (report["fp_mode"], report["visibility"]) == (fp_mode, "default")
+    assert ".hidden" not in (tmp_path / "b" / "amp_weights.S").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "word", "message"),
+    [
+        ("--fp-mode", "mine", "'mine' is not a way to set the floating-point mode; use own or caller"),
+        ("--visibility", "protected", "'protected' is not a visibility of symbols; use hidden or default"),
+    ],
+)
+def test_words_that_are_none(run: Run, linear: Path, tmp_path: Path, option: str, word: str, message: str) -> None:
+    outcome = run("compile", linear, "-t", "m33", option, word, "-o", tmp_path / "b")
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", f"schedc: {option}: {message}\n")
+    assert not (tmp_path / "b").exists()
+
+
 def test_dumps_appear_whole(run: Run, linear: Path, tmp_path: Path) -> None:
     assert run("compile", linear, "-t", "a8", "-o", tmp_path / "b", "--dump-passes", tmp_path / "d").code == 0
     names = sorted(path.name for path in (tmp_path / "d").iterdir())

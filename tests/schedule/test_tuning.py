@@ -69,6 +69,8 @@ def test_a_kept_schedule_is_used_and_changes_no_bit() -> None:
     assert after.code == compile_graph(capture.graph, with_tuned(capture.graph, options), "a2_lite").code.elf
     np.testing.assert_array_equal(schedc.load(LITE, block=32).process(x).view(np.int32), wanted.view(np.int32))
     assert schedc.compile(LITE, block=32, object_format="coff").report["schedule"] == "tuned on this machine"
+    other = schedc.compile(LITE, block=32, fp_mode="caller", visibility="default")
+    assert other.report["schedule"] == "tuned on this machine"
     # Another block, a schedule that is forced, another target: nothing was measured for those.
     assert schedc.compile(LITE, block=48).report["schedule"] == "cost model"
     assert schedc.compile(LITE, target="m33", block=32).report["schedule"] == "cost model"
