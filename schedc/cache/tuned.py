@@ -1,6 +1,7 @@
 """Schedules that `schedc bench --tune` found to be the fastest on this machine, kept beside the code cache.
 
-They are used where nothing else is forced: same model shape, target, block, contract and cores.
+They are used where nothing else is forced: same model shape, target, block, contract and cores, on the same kind of
+processor (a home folder may be shared by machines).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from schedc.backends.object_format import ObjectFormat
+from schedc.backends.this_machine import processor_kind
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import UserError
@@ -39,4 +41,4 @@ def with_tuned(graph: Graph, options: Options) -> Options:
 
 def _key(graph: Graph, options: Options) -> str:
     general = replace(options, schedule=ScheduleOverrides(), tuned=False, object_format=ObjectFormat.ELF)
-    return cache_key("tuned", repr(general), graph.digest())
+    return cache_key("tuned", processor_kind(), repr(general), graph.digest())

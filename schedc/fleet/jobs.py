@@ -21,6 +21,7 @@ import numpy.typing as npt
 from schedc.api import make_artifact
 from schedc.backends.llvm.module import ObjectCode, state_layout
 from schedc.backends.packing import PackingList
+from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation, compile_graph, with_code
 from schedc.errors import UserError
 from schedc.frontend.json_document import read_bytes
@@ -35,7 +36,7 @@ from schedc.ir.graph import Graph, is_recurrent
 from schedc.options import Choices, Options, Reading, make_options
 from schedc.packs import CompiledCode, check_architecture, read_compiled
 from schedc.planning import Capture, capture_of, core_graph, core_weights, plan_graph
-from schedc.verification import can_run_here, verify_compilation
+from schedc.verification import verify_compilation
 from schedc.version import VERSION
 
 FloatArray = npt.NDArray[np.float32]
