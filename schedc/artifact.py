@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from schedc.backends.object_format import ObjectFormat
 from schedc.errors import UserError
+from schedc.partial_files import put_files, sweep
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,11 @@ class Artifact:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files through a staging folder beside their place, so that a failure leaves nothing."""
+    """Write files so that a failure leaves nothing; what a killed run has left in the folder goes."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".schedc-", dir=folder))
-        try:
-            for name, content in files.items():
-                (staging / name).write_bytes(content)
-            for name in files:
-                os.replace(staging / name, folder / name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        sweep(folder)
+        put_files(folder, files)
     except OSError as error:
         raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
     return [folder / name for name in files]
