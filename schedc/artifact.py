@@ -55,11 +55,12 @@ class Artifact:
         return write_files(Path(folder), self.files())
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files so that a failure leaves nothing; what a killed run has left in the folder goes."""
+def write_files(folder: Path, files: Mapping[str, bytes], swept: bool = False) -> list[Path]:
+    """Write files so that a failure leaves nothing; what a killed run has left in the folder goes, unless ``swept``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        if not swept:
+            sweep(folder)
         put_files(folder, files)
     except OSError as error:
         raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error

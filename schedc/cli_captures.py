@@ -38,9 +38,7 @@ def pack_command(
 @captures.command("batch")
 @takes("target", "cores", "block", *READING, "mac", "math", "split", "core_speeds", "schedule", "prewarm")
 def batch_command(
-    library: Annotated[
-        str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for .nam files, or a pattern.")
-    ],
+    library: Annotated[str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for captures, or a pattern.")],
     choices: Choices,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder per architecture goes here.")],
     verify: Annotated[bool, typer.Option("--verify", help="Also compare each capture with the interpreter.")] = False,

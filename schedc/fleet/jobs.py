@@ -73,10 +73,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Scan:
-    """What decides which code a capture needs."""
+    """What decides which code a capture needs.  ``rate_hz``: None if the capture does not say."""
 
     digest: str
     architecture: str
+    rate_hz: float | None
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,13 @@ class Treated:
 def scan(source: Source, options: FleetOptions) -> Scan:
     """Read a capture and tell its architecture.  Raises UserError if it is broken."""
     capture = source.capture(options.choices.reading)
-    return Scan(capture.graph.digest(), capture.architecture)
+    return Scan(capture.graph.digest(), capture.architecture, capture.sample_rate)
 
 
 def build(source: Source, options: FleetOptions, name: str) -> Built:
-    """Compile the architecture of a capture."""
+    """Compile the architecture of a capture; what the files say holds for every capture of it."""
     capture = source.capture(options.choices.reading)
-    artifact = make_artifact(compile_graph(capture.graph, options.code, name), capture)
+    artifact = make_artifact(compile_graph(capture.graph, options.code, name), capture, shared=True)
     files = {file: content for file, content in artifact.files().items() if "_weights." not in file}
     return Built(name, capture.graph.digest(), files)
 
