@@ -62,7 +62,7 @@ def batch_command(
 
 @cache.command("info")
 def cache_info_command() -> int:
-    """Show where the cache is and what it holds."""
+    """Show where the cache is, whether it is used, and what it holds."""
     from schedc.commands.cache import show_cache
 
     show_cache()
@@ -71,7 +71,7 @@ def cache_info_command() -> int:
 
 @cache.command("clear")
 def cache_clear_command() -> int:
-    """Delete all compiled code that is kept."""
+    """Delete all compiled code and measured schedules that are kept, and nothing else."""
     from schedc.commands.cache import clear_cache
 
     clear_cache()

@@ -22,7 +22,7 @@ from schedc.api import make_artifact
 from schedc.backends.llvm.module import ObjectCode, state_layout
 from schedc.backends.packing import PackingList
 from schedc.backends.this_machine import can_run_here
-from schedc.compiler import Compilation, compile_graph, with_code
+from schedc.compiler import Compilation, compile_graph, emit_plan, with_code
 from schedc.errors import UserError
 from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import read_nam_document
@@ -82,11 +82,15 @@ class Scan:
 
 @dataclass(frozen=True)
 class Built:
-    """An architecture's code: the files of its compilation, without a capture's weights."""
+    """An architecture's code: the files of its compilation, without a capture's weights.
+
+    ``found``: they were there, from an earlier run or from whoever else can write to the folder.
+    """
 
     name: str
     digest: str
     files: dict[str, bytes] = field(compare=False)
+    found: bool = False
 
     @property
     def report(self) -> dict[str, Any]:
@@ -199,11 +203,18 @@ class _Tools:
 
     @cached_property
     def compilation(self) -> Compilation:
-        """The compilation again: planned here, with the code that was made elsewhere."""
+        """The compilation again: planned here, with the code that was made elsewhere.
+
+        Code that would run in this process is not taken from a folder: it is made again, and has to be the same.
+        """
         plan = plan_graph(self.graph, self.options.code)
-        if plan.layout.digest != self.packing.packing.digest:
+        packing = self.packing.packing
+        if (plan.layout.digest, plan.layout.total_bytes) != (packing.digest, packing.total_bytes):
             raise UserError(self.built.name, "the code was made by another version", "start in another folder")
-        return with_code(plan, ObjectCode(self.built.files[f"{self.built.name}.o"], "", ""), self.built.name)
+        elf = self.built.files[f"{self.built.name}.o"]
+        if self.built.found and can_run_here(plan.options.target) and emit_plan(plan, self.built.name).elf != elf:
+            raise UserError(self.built.name, "the code is not what this version makes", "start in another folder")
+        return with_code(plan, ObjectCode(elf, "", ""), self.built.name)
 
     @cached_property
     def loaded(self) -> LoadedCode | None:
@@ -213,11 +224,11 @@ class _Tools:
         return load_compilation(self.compilation) if runs else None
 
 
-_kept: dict[tuple[str, str], _Tools] = {}
+_kept: dict[tuple[str, bool, str], _Tools] = {}
 
 
 def _tools(built: Built, graph: Graph, options: FleetOptions) -> _Tools:
-    key = (hashlib.sha256(built.files[f"{built.name}.json"]).hexdigest(), repr(options))
+    key = (hashlib.sha256(built.files[f"{built.name}.json"]).hexdigest(), built.found, repr(options))
     if key not in _kept:
         _kept[key] = _Tools(built, graph, options)
     return _kept[key]

@@ -182,7 +182,7 @@ class _Fleet:
             if files is None:
                 wanted.append((task, name))
             else:
-                builts[digest] = Built(name, digest, files)
+                builts[digest] = Built(name, digest, files, found=True)
         arguments = [(task.source, self.options, name) for task, name in wanted]
         for index, result in self._phase("compiling", build, arguments):
             task, name = wanted[index]

@@ -14,6 +14,7 @@ from helpers.libraries import ENDINGS, Batch, ledger, results, run_batch, write
 
 from schedc.cli import main
 from schedc.errors import UserError
+from schedc.fleet import jobs
 from schedc.fleet.captures import find_captures
 from schedc.fleet.library import rates_text
 from schedc.frontend.nam_file import has_capture_suffix
@@ -155,3 +156,23 @@ def test_rates_of_an_earlier_run_count(tmp_path: Path, batch: Batch) -> None:
 )
 def test_rates_in_words(rates: list[float | None], text: str) -> None:
     assert rates_text(set(rates)) == text
+
+
+# -- code ----------------------------------------------------------------------------------
+
+
+def test_code_from_the_folder_is_not_run(tmp_path: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can write there could put anything into this process; code of ours is the same when it is made again."""
+    for number, damaged in enumerate((False, False, True)):
+        write(tmp_path / "in" / f"amp{number}.nam", 0.5 + number)
+        if damaged:
+            (path,) = (tmp_path / "out").glob("*/*.o")
+            raw = path.read_bytes()
+            path.write_bytes(raw.replace(raw[64:72], bytes(7) + b"\xcc"))  # behind the ELF header is code
+            assert path.read_bytes() != raw
+        monkeypatch.setattr(jobs, "_kept", {})
+        code, out, err = batch(tmp_path / "in", "-t", "host", "--verify")
+        assert (code, "with 0 compilations" in out) == (int(damaged), number > 0)
+    reason = f"{path.stem}: the code is not what this version makes; start in another folder"
+    assert err == f"schedc: {tmp_path}/in/amp2.nam: {reason}\n"
+    assert set(results(tmp_path / "out")) == {"amp0", "amp1"}
