@@ -129,7 +129,8 @@ def _is_trusted(facts: os.stat_result) -> bool:
 
 def _open_checked(path: Path, make: bool) -> int:
     """The folder, open.  Each step of the way is taken in the folder that was just checked, and through no link."""
-    rest = list(reversed((Path.cwd() / path).parts[1:]))
+    whole = path if path.is_absolute() else Path.cwd() / path
+    rest = list(reversed(whole.parts[1:]))
     at, here, links = os.open("/", _STEP), Path("/"), 0
     try:
         while rest:
