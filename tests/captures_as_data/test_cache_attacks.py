@@ -67,7 +67,7 @@ def test_entries_are_the_users_alone_whatever_the_umask(tmp_path: Path, umask: i
         os.umask(before)
     assert stored or umask == 0o222  # where the user may not write himself
     made = [tmp_path / "new", tmp_path / "new" / "cache"]
-    assert all(not stat.S_IMODE(path.stat().st_mode) & ~0o700 for path in made)
+    assert all(not stat.S_IMODE(path.stat().st_mode) & ~0o700 for path in made if path.exists())
     if stored:
         assert stat.S_IMODE((made[-1] / NAME).stat().st_mode) == 0o600
 
