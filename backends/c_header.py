@@ -16,7 +16,7 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class HeaderFacts:
-    """What the header states besides the program."""
+    """What the header states besides the program.  ``sample_rate``: Hz, None where captures may differ in it."""
 
     name: str
     target: str
@@ -24,7 +24,7 @@ class HeaderFacts:
     layout: StateLayout
     weights_bytes: int
     layout_digest: bytes
-    sample_rate: float
+    sample_rate: float | None
     version: str
     float_mode: str  # what a caller must know of it, in sentences
 
@@ -63,7 +63,7 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"#define {macro}_MAX_BLOCK {program.block}",
         f"#define {macro}_IN_CHANNELS {channels_in}",
         f"#define {macro}_OUT_CHANNELS {channels_out}",
-        f"#define {macro}_SAMPLE_RATE {facts.sample_rate:.10g} /* Hz */",
+        _rate_line(macro, facts.sample_rate),
         f"#define {macro}_LATENCY_SAMPLES 0 /* of {name}_process */",
         f"#define {macro}_STAGES {stages}",
         "",
@@ -101,6 +101,12 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
 def _comment(text: str) -> list[str]:
     """Lines that go on in a comment and end it."""
     return textwrap.wrap(f"{text} */", 112, initial_indent=" * ", subsequent_indent=" * ")
+
+
+def _rate_line(macro: str, sample_rate: float | None) -> str:
+    if sample_rate is None:
+        return f"/* No {macro}_SAMPLE_RATE: each capture has its own, rate_hz in batch.jsonl. */"
+    return f"#define {macro}_SAMPLE_RATE {sample_rate:.10g} /* Hz */"
 
 
 _SWAP = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from schedc.errors import ArchitectureMismatch, ModelFileError, SchedcError, UserError
+from schedc.errors import ArchitectureMismatch, ModelFileError, SchedcError, SchedcWarning, UserError
 from schedc.version import VERSION as __version__
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "ModelFileError",
     "Processor",
     "SchedcError",
+    "SchedcWarning",
     "UserError",
     "__version__",
     "chain",

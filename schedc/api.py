@@ -62,8 +62,13 @@ def compile_chosen(
     return make_artifact(compilation, capture, with_texts)
 
 
-def make_artifact(compilation: Compilation, capture: Capture, with_texts: bool = False) -> Artifact:
-    """The files of a finished compilation for one capture."""
+def make_artifact(
+    compilation: Compilation, capture: Capture, with_texts: bool = False, shared: bool = False
+) -> Artifact:
+    """The files of a finished compilation for one capture.
+
+    ``shared``: other captures will be packed for the code, so header and report state nothing that only one has.
+    """
     options = compilation.options
     facts = HeaderFacts(
         name=compilation.name,
@@ -72,23 +77,23 @@ def make_artifact(compilation: Compilation, capture: Capture, with_texts: bool =
         layout=state_layout(compilation.program),
         weights_bytes=compilation.layout.total_bytes,
         layout_digest=compilation.layout.digest,
-        sample_rate=capture.rate,
+        sample_rate=None if shared else capture.rate,
         version=VERSION,
         float_mode=promise(options.target, options.contract, options.fp_mode),
     )
     extras = {".ll": compilation.code.llvm_ir, ".s": compilation.code.assembly} if with_texts else {}
-    shared: dict[str, str] = {}
+    common: dict[str, str] = {}
     if (stages := len(compilation.program.stages)) > 1:
         extras["_pipeline.h"] = pipeline_header(compilation.name, stages)
-        shared[RUNTIME_NAME] = runtime_header()
+        common[RUNTIME_NAME] = runtime_header()
     return Artifact(
         compilation.name,
         compilation.object_file,
         pack_from_silence(compilation.packing, compilation.program.graph, capture),
         c_header(compilation.program, facts),
-        make_report(compilation, capture),
+        make_report(compilation, capture, shared),
         extras,
-        shared,
+        common,
         options.object_format,
         options.visibility,
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from schedc.backends.object_format import ObjectFormat, Visibility
 from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
 from schedc.errors import UserError
+from schedc.partial_files import put_files, sweep
 
 
 @dataclass(frozen=True)
@@ -58,18 +57,13 @@ class Artifact:
         return write_files(Path(folder), self.files())
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files through a staging folder beside their place, so that a failure leaves nothing."""
+def write_files(folder: Path, files: Mapping[str, bytes], swept: bool = False) -> list[Path]:
+    """Write files so that a failure leaves nothing; what a killed run has left in the folder goes, unless ``swept``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".schedc-", dir=folder))
-        try:
-            for name, content in files.items():
-                (staging / name).write_bytes(content)
-            for name in files:
-                os.replace(staging / name, folder / name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        if not swept:
+            sweep(folder)
+        put_files(folder, files)
     except OSError as error:
         raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
     return [folder / name for name in files]

@@ -10,6 +10,7 @@ import importlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ import soundfile
 
 from schedc.errors import UnsupportedError, UserError
 from schedc.frontend.wording import one_line
+from schedc.partial_files import PartialFile
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -110,19 +112,18 @@ class WavWriter:
         width = {"FLOAT": 32, "DOUBLE": 64}.get(subtype, self._bits) // 8
         self._format = "RF64" if info.frames * channels * width > _LONGEST_WAV else "WAV"
         self._settings = (info.rate, channels, subtype)
-        self._partial = self.path.parent / f".schedc-{os.getpid()}-{id(self):x}.partial"
+        self._partial = PartialFile(self.path.parent)
         self._file: Any = None
 
     def __enter__(self) -> WavWriter:
         rate, channels, subtype = self._settings
-        try:
-            self._partial.touch(exist_ok=False)  # with the permissions of a file made the ordinary way
-            self._file = soundfile.SoundFile(str(self._partial), "w", rate, channels, subtype, format=self._format)
-        except BaseException as error:  # Ctrl-C included: __exit__ is not called for what happens here
-            self._partial.unlink(missing_ok=True)
-            if isinstance(error, OSError | soundfile.LibsndfileError):
+        with ExitStack() as undo:  # __exit__ is not called for what happens here, Ctrl-C included
+            try:
+                partial = undo.enter_context(self._partial)
+                self._file = soundfile.SoundFile(partial.path, "w", rate, channels, subtype, format=self._format)
+            except (OSError, soundfile.LibsndfileError) as error:
                 raise self._unwritable(error) from error
-            raise
+            undo.pop_all()
         return self
 
     def write(self, rows: FloatArray) -> None:
@@ -147,11 +148,11 @@ class WavWriter:
         try:
             self._file.close()
             if kind is None:
-                os.replace(self._partial, self.path)
+                self._partial.finish(self.path.name)
         except (OSError, soundfile.LibsndfileError) as problem:
             raise self._unwritable(problem) from problem
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._partial.__exit__(kind, error, trace)
 
     def _unwritable(self, error: Exception) -> UserError:
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or ""

@@ -3,7 +3,7 @@
 What the commands do is in :mod:`schedc.commands`.
 
 Exit codes: 0 done; 1 ``verify`` found a difference; 2 something the user can mend, one line on standard
-error; 70 a bug of schedc, one line (and a traceback with ``SCHEDC_DEBUG=1``); 130 interrupted.
+error; 70 a bug of schedc, one line (and a traceback with ``SCHEDC_DEBUG=1``); 130 interrupted; 143 terminated.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
@@ -21,8 +23,9 @@ from schedc.cli_catalogue import catalogue
 from schedc.cli_compile import compiling
 from schedc.cli_measure import measuring
 from schedc.cli_options import spelled
-from schedc.errors import InternalError, OptionError, UserError
+from schedc.errors import InternalError, OptionError, SchedcWarning, UserError
 from schedc.frontend.wording import one_line
+from schedc.termination import Terminated, terminable
 from schedc.version import VERSION
 
 # Heavy imports are inside the commands: --version and --help need none of them.
@@ -58,14 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.  Never raises, except SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=given, prog_name="schedc", standalone_mode=False)
-        sys.stdout.flush()
+        with terminable(), _warnings_in_a_line():
+            code = app(args=given, prog_name="schedc", standalone_mode=False)
+            sys.stdout.flush()
     except OptionError as error:
         return _complain(str(UserError(spelled(error.where), error.what, error.remedy)), EXIT_USER)
     except UserError as error:
         return _complain(str(error), EXIT_USER)
     except _USAGE_ERROR as error:
         return _complain(usage_text(error), EXIT_USER)
+    except Terminated as error:
+        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except OSError as error:
@@ -73,6 +79,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _bug(error)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Print what Python's users get as warnings as the commands print their own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SchedcWarning)
+        show = warnings.showwarning
+
+        def print_ours(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, SchedcWarning):
+                print(f"schedc: warning: {one_line(str(message))}", file=sys.stderr)
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = print_ours
+        yield
 
 
 def usage_text(error: Exception) -> str:

@@ -38,9 +38,7 @@ def pack_command(
 @captures.command("batch")
 @takes(*CODE, "fp_mode", "visibility", "prewarm")
 def batch_command(
-    library: Annotated[
-        str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for .nam files, or a pattern.")
-    ],
+    library: Annotated[str, typer.Argument(metavar="DIR|GLOB", help="A folder, searched for captures, or a pattern.")],
     choices: Choices,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="A folder per architecture goes here.")],
     verify: Annotated[bool, typer.Option("--verify", help="Also compare each capture with the interpreter.")] = False,
@@ -64,7 +62,7 @@ def batch_command(
 
 @cache.command("info")
 def cache_info_command() -> int:
-    """Show where the cache is and what it holds."""
+    """Show where the cache is, whether it is used, and what it holds."""
     from schedc.commands.cache import show_cache
 
     show_cache()
@@ -73,7 +71,7 @@ def cache_info_command() -> int:
 
 @cache.command("clear")
 def cache_clear_command() -> int:
-    """Delete all compiled code that is kept."""
+    """Delete all compiled code and measured schedules that are kept, and nothing else."""
     from schedc.commands.cache import clear_cache
 
     clear_cache()

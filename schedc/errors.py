@@ -48,3 +48,7 @@ class InternalError(SchedcError):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"internal error (please report this as a bug of schedc): {message}")
+
+
+class SchedcWarning(UserWarning):
+    """What schedc says in Python where the command line prints a warning."""

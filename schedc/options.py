@@ -18,13 +18,13 @@ from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, 
 
 from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
 from schedc.backends.object_format import Convention, ObjectFormat, Visibility, convention_of
+from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
 from schedc.targets.base import Target, load_target
-from schedc.targets.host import quick_host_target
 
 MAX_BLOCK = 8192
 MAX_CORES = 8
@@ -236,7 +236,7 @@ OPTIONS: dict[str, Option] = {
 def choose(target: str = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
-    description = _known_target(_host_target() if target == "host" else target)
+    description = _known_target(host_target_name() if target == "host" else target)
     split, speeds = value["split"], value["core_speeds"]
     options = Options(
         description,
@@ -284,17 +284,6 @@ def check_options(options: Options) -> None:
 def _known_target(name: str) -> Target:
     """Descriptions are read once."""
     return load_target(name)
-
-
-@functools.cache
-def _host_target() -> str:
-    """The description that fits this machine; only an unusual one needs LLVM to tell."""
-    quick = quick_host_target()
-    if quick:
-        return quick
-    from schedc.backends.llvm.target_machine import host_target_name
-
-    return host_target_name()
 
 
 # -- functions that take options -------------------------------------------------------------

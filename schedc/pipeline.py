@@ -41,11 +41,16 @@ def run_passes(
 
 
 def dump_to(folder: Path) -> Observer:
-    """An observer that writes ``NN-pass-name.txt`` and ``.dot`` into ``folder``."""
+    """An observer that writes the files of each dump into ``folder``."""
 
     def write(index: int, name: str, program: Program) -> None:
-        stem = f"{index:02}-{name}"
-        (folder / f"{stem}.txt").write_text(print_program(program), encoding="utf-8")
-        (folder / f"{stem}.dot").write_text(print_dot(program.graph, program.kernels), encoding="utf-8")
+        for file, content in dump_files(index, name, program).items():
+            (folder / file).write_bytes(content)
 
     return write
+
+
+def dump_files(index: int, name: str, program: Program) -> dict[str, bytes]:
+    """File name -> content of a program's dump: ``NN-pass-name.txt`` and ``.dot``."""
+    texts = {".txt": print_program(program), ".dot": print_dot(program.graph, program.kernels)}
+    return {f"{index:02}-{name}{ending}": text.encode() for ending, text in texts.items()}

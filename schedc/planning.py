@@ -40,6 +40,7 @@ from schedc.passes.select_kernels import SelectKernels
 from schedc.pipeline import Observer, PipelineLog, run_passes
 
 ModelPath = str | os.PathLike[str]
+DEFAULT_RATE = 48000.0  # Hz, of a capture that does not say
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Capture:
     @property
     def rate(self) -> float:
         """Hz; a file that does not say means 48 kHz."""
-        return self.sample_rate or 48000.0
+        return self.sample_rate or DEFAULT_RATE
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,13 @@ from schedc.backends.emulator import Emulator, Machine
 from schedc.backends.float_mode import FpMode, Mode, lost_mode, mode_of, mode_register
 from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import stage_symbol
-from schedc.backends.llvm.target_machine import host_target_name
+from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation
-from schedc.errors import InternalError, UnsupportedError
+from schedc.errors import InternalError
 from schedc.host.code import load_compilation
 from schedc.host.start_state import pack_from_silence, silent_interpreter
 from schedc.options import Options
 from schedc.planning import Capture
-from schedc.targets.base import Target, load_target
 
 FloatArray = npt.NDArray[np.float32]
 _PAINT = 0xFF  # as floats: NaN
@@ -118,17 +117,6 @@ class Verification:
     @property
     def passed(self) -> bool:
         return not any(run.fault for run in self.runs)
-
-
-def can_run_here(target: Target) -> bool:
-    """Whether this machine's processor executes the target's code."""
-    try:
-        host = host_target_name()
-    except UnsupportedError:
-        return False
-    runs = load_target(host).codegen
-    same = (target.codegen.triple, target.codegen.cpu) == (runs.triple, runs.cpu)
-    return same or (host, target.name) == ("avx512", "avx2")
 
 
 def probe_signal(channels: int, samples: int) -> FloatArray:

@@ -32,13 +32,24 @@ class Fact:
 
 @dataclass(frozen=True)
 class Codegen:
-    """What LLVM is told.  ``machine_scheduler``: let it reorder instructions, or keep the emitted order."""
+    """What LLVM is told.
+
+    ``cpu``, ``features``: what code may use; whether a processor executes it is judged by both.  ``tune``: the
+    processor it is ordered for, "" for ``cpu`` itself.  ``machine_scheduler``: let LLVM reorder instructions, or
+    keep the emitted order.
+    """
 
     triple: str
     cpu: str
     features: str
     pointer_bits: int
     machine_scheduler: bool
+    tune: str = ""
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """What every function says of itself, in LLVM's words."""
+        return (f'"tune-cpu"="{self.tune}"',) if self.tune else ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,7 @@ def _target(name: str, data: dict[str, object]) -> Target:
             str(codegen["features"]),
             int(codegen["pointer_bits"]),
             bool(codegen["machine_scheduler"]),
+            str(codegen.get("tune", "")),
         ),
         vectors=Vectors(int(vectors["lanes"]), int(vectors["registers"]), str(vectors["weights"])),
         limits=Limits(**limits),

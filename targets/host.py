@@ -1,27 +1,48 @@
-"""Which description fits this machine, found without LLVM where that is possible."""
+"""What this machine's processor executes, from the system's words alone; some questions only LLVM can answer."""
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from schedc.targets.base import Codegen, load_target
+
+Facts = Mapping[str, str]
+
 _CPUINFO_BYTES = 8192  # holds the first processor's lines; the others' cost the kernel time
 _ZEN_4 = ("AuthenticAMD", "25")  # vendor and family; Zen 3 shares them and has no AVX-512
+# LLVM's name for what every processor of an architecture has; a description's features are what code uses besides.
+_BASELINES = {"x86_64": "x86-64", "aarch64": "generic"}
+_FLAG_LINES = {"x86_64": "flags", "aarch64": "Features"}
+# LLVM's name of a feature -> Linux's, for all that the descriptions list.
+_FLAGS = {
+    **{name: name for name in ("ssse3", "popcnt", "avx", "avx2", "fma", "f16c", "bmi2", "movbe")},
+    **{name: name for name in ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")},
+    "sse3": "pni",
+    "sse4.1": "sse4_1",
+    "sse4.2": "sse4_2",
+    "bmi": "bmi1",
+    "lzcnt": "abm",
+    "fp-armv8": "fp",
+    "neon": "asimd",
+}
+_KIND = (
+    *("vendor_id", "cpu family", "model", "flags"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features"),
+)
 
 
-def quick_host_target() -> str | None:
-    """zen4, avx512, avx2 or aarch64; None if only LLVM can tell."""
-    machine = platform.machine().lower()
-    if machine in ("aarch64", "arm64"):
-        return "aarch64"
-    if machine not in ("x86_64", "amd64"):
-        return None
-    return x86_target(_first_processor())
+def architecture(name: str | None = None) -> str:
+    """A machine's name (default: this one's) as the triples of target descriptions begin."""
+    machine = (name or platform.machine()).lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
 
 
-def _first_processor() -> dict[str, str]:
-    """Linux's words for what processor and system can do together."""
+@functools.cache
+def processor_facts() -> Facts:
+    """Linux's words for what processor and system can do together; empty elsewhere."""
     try:
         with Path("/proc/cpuinfo").open("rb") as file:
             text = file.read(_CPUINFO_BYTES).decode("ascii", "replace")
@@ -33,9 +54,30 @@ def _first_processor() -> dict[str, str]:
     return facts
 
 
-def x86_target(facts: Mapping[str, str]) -> str | None:
+def quick_executes(codegen: Codegen, facts: Facts) -> bool | None:
+    """Whether a processor of the code's architecture, with these facts, executes it; None if only LLVM can tell."""
+    machine = architecture(codegen.triple.partition("-")[0])
+    flags = facts.get(_FLAG_LINES.get(machine, ""), "").split()
+    wanted = {name[1:] for name in codegen.features.split(",") if name.startswith("+")}
+    if not flags or codegen.cpu != _BASELINES[machine] or not wanted <= _FLAGS.keys():
+        return None
+    return {_FLAGS[name] for name in wanted} <= set(flags)
+
+
+def quick_kind(facts: Facts) -> str:
+    """What distinguishes a processor from others, in what it executes and in its model; "" if only LLVM can tell."""
+    return " ".join(facts[key] for key in _KIND if key in facts)
+
+
+def candidates(machine: str, facts: Facts) -> tuple[str, ...]:
+    """The descriptions that a machine of this architecture may fit, the best first."""
+    if machine == "x86_64":
+        zen_4 = (facts.get("vendor_id"), facts.get("cpu family")) == _ZEN_4
+        return ("zen4" if zen_4 else "avx512", "avx2")
+    return ("aarch64",) if machine == "aarch64" else ()
+
+
+def x86_target(facts: Facts) -> str | None:
     """The description for a processor that /proc/cpuinfo describes so."""
-    flags = set(facts.get("flags", "").split())
-    if {"avx512f", "avx512vl"} <= flags:
-        return "zen4" if (facts.get("vendor_id"), facts.get("cpu family")) == _ZEN_4 else "avx512"
-    return "avx2" if {"avx2", "fma"} <= flags else None
+    fitting = (name for name in candidates("x86_64", facts) if quick_executes(load_target(name).codegen, facts))
+    return next(fitting, None)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 
 from schedc.backends.llvm.builder import PTR, VOID, Builder, internal_function
 from schedc.backends.llvm.float_registers import FloatRegisters
-from schedc.backends.llvm.target_machine import initialize_llvm, target_machine
+from schedc.backends.llvm.target_machine import execution_engine
 from schedc.targets.base import Target
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
@@ -35,12 +34,11 @@ class ForeignCaller:
     """Calls code of ``target``, which must be this machine's."""
 
     def __init__(self, target: Target) -> None:
-        initialize_llvm()
         module = ir.Module("foreign_caller")
         module.triple = target.codegen.triple
         for name in ("keep", "set"):
             _emit(internal_function(module, ir.FunctionType(VOID, [PTR]), name), target)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(f"{module}{_CALL}"), target_machine(target))
+        self._engine = execution_engine(target, f"{module}{_CALL}")
         self._call = _PROTOTYPE(self._engine.get_function_address("call_from_elsewhere"))
 
     def call(self, address: int, arguments: Sequence[int], words: Sequence[int]) -> tuple[int, Sequence[int]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import llvmlite.binding as llvm
-
-from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.llvm.target_machine import execution_engine
 from schedc.targets.base import Target
 
 
@@ -14,10 +12,7 @@ class McjitCode:
     """Objects in executable memory; they stay there as long as this lives."""
 
     def __init__(self, objects: Sequence[bytes], target: Target) -> None:
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(target))
-        for elf in objects:
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(elf))
-        self._engine.finalize_object()
+        self._engine = execution_engine(target, objects=objects)
 
     def address(self, symbol: str) -> int:
         """Where a function is; 0 if there is none of that name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 
 from schedc.analysis.paired_cells import in_loops, share_loop
@@ -24,10 +23,9 @@ from schedc.backends.llvm.kernels import KernelEmitter
 from schedc.backends.llvm.recurrent import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import KernelCall, ModuleParts, StageEmitter
-from schedc.backends.llvm.target_machine import keep_order, target_machine
+from schedc.backends.llvm.target_machine import checked_module, emission
 from schedc.backends.object_format import Convention
 from schedc.backends.weight_blob import BlobLayout, BoundKernel
-from schedc.errors import InternalError
 from schedc.ir.ops import LstmCell
 from schedc.ir.program import Program
 from schedc.targets.base import Target
@@ -85,7 +83,8 @@ def lower_program(program: Program, layout: BlobLayout, target: Target, name: st
         entries.init(f"{name}_init", inits, whole.stages)
     for function in module.functions:
         if not function.is_declaration:
-            set.update(function.attributes, convention.attributes)  # llvmlite's own method knows plain words only
+            # llvmlite's own method knows plain words only
+            set.update(function.attributes, (*convention.attributes, *target.codegen.attributes))
     return module
 
 
@@ -133,12 +132,7 @@ class ObjectCode:
 def emit_object(module: ir.Module, target: Target, with_assembly: bool = False) -> ObjectCode:
     """Machine code for a module: an ELF relocatable without relocations or undefined symbols."""
     text = str(module)
-    try:
-        parsed = llvm.parse_assembly(text)
-        parsed.verify()
-    except RuntimeError as error:
-        raise InternalError(f"LLVM refuses the emitted IR: {error}") from error
-    machine = target_machine(target)
-    keep_order(not target.codegen.machine_scheduler)
-    assembly = finish_assembly(machine.emit_assembly(llvm.parse_assembly(text))) if with_assembly else ""
-    return ObjectCode(finish_object(machine.emit_object(parsed)), text, assembly)
+    with emission(target) as machine:
+        elf = machine.emit_object(checked_module(text))
+        assembly = finish_assembly(machine.emit_assembly(checked_module(text))) if with_assembly else ""
+    return ObjectCode(finish_object(elf), text, assembly)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import ctypes
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.llvm.target_machine import execution_engine
 from schedc.errors import InternalError
 from schedc.targets.base import Target
 
@@ -52,11 +51,7 @@ class PacedLoop:
     """The loop, compiled for ``target``, which must be this machine's (Linux)."""
 
     def __init__(self, target: Target) -> None:
-        module = llvm.parse_assembly(_IR)
-        module.triple = target.codegen.triple
-        module.verify()
-        self._engine = llvm.create_mcjit_compiler(module, target_machine(target))
-        self._engine.finalize_object()
+        self._engine = execution_engine(target, _IR)
         self._paced = _PACED(self._engine.get_function_address("paced"))
         self._sleep, self._clock = _address("clock_nanosleep"), _address("clock_gettime")
 

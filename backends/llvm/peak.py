@@ -9,11 +9,10 @@ from __future__ import annotations
 import ctypes
 import time
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.llvm.target_machine import execution_engine
 from schedc.errors import InternalError
 from schedc.targets.base import Target
 
@@ -82,11 +81,7 @@ class NativeLoops:
     def __init__(self, target: Target) -> None:
         self._lanes = target.vectors.lanes
         self._chains = 3 * target.vectors.registers // 4  # two more hold the factors
-        module = llvm.parse_assembly(peak_ir(self._lanes, self._chains) + _REPEAT_IR)
-        module.triple = target.codegen.triple
-        module.verify()
-        self._engine = llvm.create_mcjit_compiler(module, target_machine(target))
-        self._engine.finalize_object()
+        self._engine = execution_engine(target, peak_ir(self._lanes, self._chains) + _REPEAT_IR)
         self._peak = _PEAK(self._engine.get_function_address("peak"))
         self._repeat = _REPEAT(self._engine.get_function_address("repeat"))
 

@@ -202,16 +202,9 @@ def _word(word: JobWord) -> str:
 
 def pipeline_object(target: Target) -> bytes:
     """The run and wait functions as an ELF relocatable, like any other object of ours."""
-    import llvmlite.binding as llvm  # here, because the words above are used where no LLVM is loaded
-
+    # Here, because the words above are used where no LLVM is loaded.
     from schedc.backends.llvm.elf import finish_object
-    from schedc.backends.llvm.target_machine import initialize_llvm, target_machine
+    from schedc.backends.llvm.target_machine import checked_module, emission
 
-    text = pipeline_ir(target)
-    initialize_llvm()
-    try:
-        parsed = llvm.parse_assembly(text)
-        parsed.verify()
-    except RuntimeError as error:
-        raise InternalError(f"LLVM refuses the host pipeline: {error}") from error
-    return finish_object(target_machine(target).emit_object(parsed))
+    with emission(target) as machine:
+        return finish_object(machine.emit_object(checked_module(pipeline_ir(target))))

@@ -1,29 +1,34 @@
-"""LLVM target machines from target descriptions."""
+"""LLVM target machines from target descriptions, and the one place where LLVM makes code with them.
+
+Some of what LLVM is told holds for the whole process.  Whoever makes code does it inside :func:`emission`, where
+that is set for the target and no other thread can set it for another.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import llvmlite.binding as llvm
 
-from schedc.errors import UnsupportedError
+from schedc.errors import InternalError
 from schedc.targets.base import Target
 
 _initialized: list[bool] = []
+_process = threading.RLock()  # around all that belongs to the process: what LLVM was told, its context, who sets it up
 
 
 def initialize_llvm() -> None:
     """Make every back end of the llvmlite wheel available; once per process."""
-    if not _initialized:
-        # Keep the order the lowering emits. LLVM's default for in-order Arm linearises a tile chain by
-        # chain and spills every operand: A2-Lite's layer on Cortex-A8 took 892 instructions instead of 446.
-        llvm.set_option("schedc", "-pre-RA-sched=source")
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
-        _initialized.append(True)
-
-
-def keep_order(keep: bool) -> None:
-    """Switch LLVM's machine scheduler off (True) or on, for all code emitted after; an option of the process."""
-    llvm.set_option("schedc", f"-enable-misched={'false' if keep else 'true'}")
+    with _process:
+        if not _initialized:
+            # Keep the order the lowering emits. LLVM's default for in-order Arm linearises a tile chain by
+            # chain and spills every operand: A2-Lite's layer on Cortex-A8 took 892 instructions instead of 446.
+            llvm.set_option("schedc", "-pre-RA-sched=source")
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
+            _initialized.append(True)
 
 
 def target_machine(target: Target) -> llvm.TargetMachine:
@@ -35,16 +40,32 @@ def target_machine(target: Target) -> llvm.TargetMachine:
     )
 
 
-def host_target_name() -> str:
-    """The description that fits the machine we run on: avx512, avx2 or aarch64."""
-    triple = llvm.get_default_triple()
-    if triple.startswith(("aarch64", "arm64")):
-        return "aarch64"
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f") and features.get("avx512vl"):
-        return "avx512"
-    if features.get("avx2") and features.get("fma"):
-        return "avx2"
-    raise UnsupportedError(
-        "this machine", f"has neither AVX2 with FMA nor AArch64 ({triple})", "compile for another target instead"
-    )
+@contextmanager
+def emission(target: Target) -> Iterator[llvm.TargetMachine]:
+    """The machine of ``target``, with the process's options set for it until the end; one thread at a time."""
+    with _process:
+        machine = target_machine(target)
+        llvm.set_option("schedc", f"-enable-misched={str(target.codegen.machine_scheduler).lower()}")
+        yield machine
+
+
+def checked_module(text: str) -> llvm.ModuleRef:
+    """A module from its text.  Raises InternalError if LLVM refuses it."""
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise InternalError(f"LLVM refuses the emitted IR: {error}") from error
+    return module
+
+
+def execution_engine(target: Target, text: str = "", objects: Sequence[bytes] = ()) -> llvm.ExecutionEngine:
+    """A module's text and finished objects as code in executable memory, for a ``target`` that runs here."""
+    with emission(target) as machine:
+        module = checked_module(text)
+        module.triple = target.codegen.triple
+        engine = llvm.create_mcjit_compiler(module, machine)
+        for elf in objects:
+            engine.add_object_file(llvm.ObjectFileRef.from_data(elf))
+        engine.finalize_object()
+        return engine

@@ -1,6 +1,7 @@
 """Schedules that `schedc bench --tune` found to be the fastest on this machine, kept beside the code cache.
 
-They are used where nothing else is forced: same model shape, target, block, contract and cores.
+They are used where nothing else is forced: same model shape, target, block, contract and cores, on the same kind of
+processor (a home folder may be shared by machines).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import replace
 
 from schedc.backends.float_mode import FpMode
 from schedc.backends.object_format import ObjectFormat, Visibility
+from schedc.backends.this_machine import processor_kind
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import UserError
@@ -47,4 +49,4 @@ def _key(graph: Graph, options: Options) -> str:
         fp_mode=FpMode.OWN,
         visibility=Visibility.HIDDEN,
     )
-    return cache_key("tuned", repr(general), graph.digest())
+    return cache_key("tuned", processor_kind(), repr(general), graph.digest())

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schedc.audio import read_info
+from schedc.cache.code_cache import default_cache
 from schedc.commands.compile import check_folder
-from schedc.commands.console import bytes_text, count, print_table, say
+from schedc.commands.console import bytes_text, count, print_table, say, warn
 from schedc.errors import UserError
+from schedc.fleet.captures import find_captures
 from schedc.fleet.jobs import FleetOptions
-from schedc.fleet.library import ArchitectureRow, FleetSummary, Library, run_fleet
+from schedc.fleet.library import ArchitectureRow, FleetSummary, rates_text, run_fleet
 from schedc.fleet.library import Progress as OnProgress
 from schedc.fleet.workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
 from schedc.frontend.wording import one_line
+
+_MOST_REMARKS = 50
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class BatchRequest:
 def batch(request: BatchRequest) -> int:
     """Treat the library; returns the exit code, 1 if any capture failed.  UserError for a wrong request."""
     check_folder(request.folder, "-o")
+    default_cache().check()  # here, and not once for each worker
     wav = None if request.render is None else read_info(request.render)
     library = find_captures(request.library)
     workers = _workers(request)
@@ -51,19 +55,6 @@ def batch(request: BatchRequest) -> int:
         workers.close()
     _summarise(request, summary, time.perf_counter() - begin)
     return 1 if summary.failures else 0
-
-
-def find_captures(text: str) -> Library:
-    """All ``.nam`` files below a folder, or what a pattern matches; UserError if there are none."""
-    root = Path(text)
-    if root.is_dir():
-        found = sorted(root.rglob("*.nam"))
-    else:
-        found = sorted(Path(name) for name in glob.glob(text, recursive=True) if Path(name).is_file())
-        root = Path(os.path.commonpath([path.parent for path in found])) if found else root
-    if not found:
-        raise UserError(one_line(text), "has no .nam files", "give a folder or a pattern like 'amps/*.nam'")
-    return Library([(path, PurePosixPath(path.relative_to(root).with_suffix(""))) for path in found])
 
 
 def _workers(request: BatchRequest) -> Workers:
@@ -88,7 +79,7 @@ def _bar() -> Iterator[OnProgress]:
 def _summarise(request: BatchRequest, summary: FleetSummary, seconds: float) -> None:
     rows = [_row(row) for row in summary.rows.values()]
     if rows:
-        print_table(["code", "architecture", "", ">captures", ">blob bytes"], rows)
+        print_table(["code", "architecture", "", "rate", ">captures", ">blob bytes"], rows)
         say()
     verified, rendered = bool(request.options.verify_samples), request.render is not None
     did = ", ".join(["packed", *["verified"] * verified, *["rendered"] * rendered])
@@ -102,6 +93,11 @@ def _summarise(request: BatchRequest, summary: FleetSummary, seconds: float) -> 
         say(f"{rate:,.0f} captures/s, {amount}; a pack takes {each:.1f} ms")
     if summary.skipped:
         say(f"{count(summary.skipped, 'capture')} done by an earlier run")
+    if summary.replaced:
+        say(f"{count(summary.replaced, 'capture')} took the place of another that an earlier run packed by that name")
+    warn(summary.remarks[:_MOST_REMARKS])
+    if len(summary.remarks) > _MOST_REMARKS:
+        warn([f"{len(summary.remarks) - _MOST_REMARKS:,} more of this kind are left out"])
     for file, reason in summary.failures:
         print(f"schedc: {one_line(file)}: {one_line(reason)}", file=sys.stderr)
     if summary.failures:
@@ -110,4 +106,5 @@ def _summarise(request: BatchRequest, summary: FleetSummary, seconds: float) -> 
 
 def _row(row: ArchitectureRow) -> list[str]:
     origin = "compiled" if row.compiled else "was there"
-    return [row.name, row.architecture, origin, f"{row.captures:,}", f"{row.blob_bytes:,}"]
+    rates = rates_text(row.rates)
+    return [row.name, row.architecture, origin, rates, f"{row.captures:,}", f"{row.blob_bytes:,}"]

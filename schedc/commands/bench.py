@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
+from schedc.backends.this_machine import can_run_here
 from schedc.chains import read_source, shown_name
 from schedc.commands.console import count, percent, print_table, say, warn
 from schedc.errors import OptionError
@@ -15,7 +16,6 @@ from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
 from schedc.options import Choices, Options, check_options, make_options
 from schedc.planning import Capture
-from schedc.verification import can_run_here
 from schedc.version import VERSION
 
 

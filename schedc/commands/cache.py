@@ -13,6 +13,8 @@ def show_cache() -> None:
         say(f"off ({ENVIRONMENT}=off)")
         return
     say(f"folder   {one_line(str(info.folder))}")
+    if info.fault:
+        say(f"not used {one_line(info.fault)}")
     say(f"entries  {count(info.entries, 'entry', 'entries')}, {bytes_text(info.total_bytes)}")
     say(f"at most  {bytes_text(info.most_bytes)}; the least recently used go first")
 

@@ -58,8 +58,9 @@ def show_target(name: str) -> None:
 
     target = make_options("host").target if name == "host" else load_target(name)
     codegen, vectors = target.codegen, target.vectors
+    tuned = f" tuned for {codegen.tune}" if codegen.tune else ""
     say(f"{target.name}: {target.full_name}")
-    say(f"  LLVM        {codegen.triple}, {codegen.cpu}, {codegen.features}")
+    say(f"  LLVM        {codegen.triple}, {codegen.cpu}{tuned}, {codegen.features}")
     registers = count(vectors.registers, "register")
     say(f"  vectors     {count(vectors.lanes, 'float')} wide, {registers}, weights by {vectors.weights}")
     say(f"  contract    {' or '.join(target.mac)}, subnormals {' or '.join(target.subnormals)} (the first by default)")

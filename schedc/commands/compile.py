@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from schedc.api import compile_chosen
 from schedc.artifact import Artifact, write_files
 from schedc.commands.console import bytes_text, clock_text, count, percent, print_table, say, warn
 from schedc.errors import UserError
+from schedc.ir.program import Program
 from schedc.options import Choices, Options
-from schedc.pipeline import dump_to
+from schedc.pipeline import dump_files
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,13 @@ def compile_to_files(request: CompileRequest) -> None:
 
 def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
     """The artifact and the dump files, in memory."""
-    with tempfile.TemporaryDirectory(prefix="schedc-") as staging:
-        observers = [dump_to(Path(staging))] if request.dump_folder else []
-        artifact = compile_chosen(request.models, request.choices, request.name, observers, request.texts)
-        return artifact, {path.name: path.read_bytes() for path in sorted(Path(staging).iterdir())}
+    dumps: dict[str, bytes] = {}
+
+    def dump(index: int, name: str, program: Program) -> None:
+        dumps.update(dump_files(index, name, program))
+
+    observers = [dump] if request.dump_folder else []
+    return compile_chosen(request.models, request.choices, request.name, observers, request.texts), dumps
 
 
 def _write(request: CompileRequest, artifact: Artifact, dumps: Mapping[str, bytes]) -> list[Path]:

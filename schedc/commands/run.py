@@ -21,6 +21,7 @@ from schedc.frontend.wording import one_line
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
 from schedc.options import Choices
+from schedc.partial_files import sweep
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class RunRequest:
 def run(request: RunRequest) -> None:
     """Render the file and say how it went; UserError for anything the user can mend, and then no file."""
     info = read_info(request.source)
-    check_output(request.output)
+    sweep(check_output(request.output).parent)
     with ExitStack() as stack:
         voices = [stack.enter_context(voice) for voice in load_voices(request, info)]
         subtype = "FLOAT" if request.as_float else info.subtype

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from schedc.backends.interpreter import Interpreter
+from schedc.backends.this_machine import can_run_here
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
@@ -20,7 +21,7 @@ from schedc.ir.ops import macs
 from schedc.options import Choices
 from schedc.planning import Capture
 from schedc.targets.base import Target
-from schedc.verification import FloatArray, Run, Verification, can_run_here, verify_compilation
+from schedc.verification import FloatArray, Run, Verification, verify_compilation
 
 
 def verify(models: Sequence[Path], choices: Choices, samples: int | None) -> int:

@@ -21,7 +21,8 @@ import numpy.typing as npt
 from schedc.api import make_artifact
 from schedc.backends.llvm.module import ObjectCode, state_layout
 from schedc.backends.packing import PackingList
-from schedc.compiler import Compilation, compile_graph, with_code
+from schedc.backends.this_machine import can_run_here
+from schedc.compiler import Compilation, compile_graph, emit_plan, with_code
 from schedc.errors import UserError
 from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import read_nam_document
@@ -35,7 +36,7 @@ from schedc.ir.graph import Graph, is_recurrent
 from schedc.options import Choices, Options, Reading, make_options
 from schedc.packs import CompiledCode, check_architecture, read_compiled
 from schedc.planning import Capture, capture_of, core_graph, core_weights, plan_graph
-from schedc.verification import can_run_here, verify_compilation
+from schedc.verification import verify_compilation
 from schedc.version import VERSION
 
 FloatArray = npt.NDArray[np.float32]
@@ -72,19 +73,24 @@ class Source:
 
 @dataclass(frozen=True)
 class Scan:
-    """What decides which code a capture needs."""
+    """What decides which code a capture needs.  ``rate_hz``: None if the capture does not say."""
 
     digest: str
     architecture: str
+    rate_hz: float | None
 
 
 @dataclass(frozen=True)
 class Built:
-    """An architecture's code: the files of its compilation, without a capture's weights."""
+    """An architecture's code: the files of its compilation, without a capture's weights.
+
+    ``found``: they were there, from an earlier run or from whoever else can write to the folder.
+    """
 
     name: str
     digest: str
     files: dict[str, bytes] = field(compare=False)
+    found: bool = False
 
     @property
     def report(self) -> dict[str, Any]:
@@ -105,13 +111,13 @@ class Treated:
 def scan(source: Source, options: FleetOptions) -> Scan:
     """Read a capture and tell its architecture.  Raises UserError if it is broken."""
     capture = source.capture(options.choices.reading)
-    return Scan(capture.graph.digest(), capture.architecture)
+    return Scan(capture.graph.digest(), capture.architecture, capture.sample_rate)
 
 
 def build(source: Source, options: FleetOptions, name: str) -> Built:
-    """Compile the architecture of a capture."""
+    """Compile the architecture of a capture; what the files say holds for every capture of it."""
     capture = source.capture(options.choices.reading)
-    artifact = make_artifact(compile_graph(capture.graph, options.code, name), capture)
+    artifact = make_artifact(compile_graph(capture.graph, options.code, name), capture, shared=True)
     files = {file: content for file, content in artifact.files().items() if "_weights." not in file}
     return Built(name, capture.graph.digest(), files)
 
@@ -197,11 +203,18 @@ class _Tools:
 
     @cached_property
     def compilation(self) -> Compilation:
-        """The compilation again: planned here, with the code that was made elsewhere."""
+        """The compilation again: planned here, with the code that was made elsewhere.
+
+        Code that would run in this process is not taken from a folder: it is made again, and has to be the same.
+        """
         plan = plan_graph(self.graph, self.options.code)
-        if plan.layout.digest != self.packing.packing.digest:
+        packing = self.packing.packing
+        if (plan.layout.digest, plan.layout.total_bytes) != (packing.digest, packing.total_bytes):
             raise UserError(self.built.name, "the code was made by another version", "start in another folder")
-        return with_code(plan, ObjectCode(self.built.files[f"{self.built.name}.o"], "", ""), self.built.name)
+        elf = self.built.files[f"{self.built.name}.o"]
+        if self.built.found and can_run_here(plan.options.target) and emit_plan(plan, self.built.name).elf != elf:
+            raise UserError(self.built.name, "the code is not what this version makes", "start in another folder")
+        return with_code(plan, ObjectCode(elf, "", ""), self.built.name)
 
     @cached_property
     def loaded(self) -> LoadedCode | None:
@@ -211,11 +224,11 @@ class _Tools:
         return load_compilation(self.compilation) if runs else None
 
 
-_kept: dict[tuple[str, str], _Tools] = {}
+_kept: dict[tuple[str, bool, str], _Tools] = {}
 
 
 def _tools(built: Built, graph: Graph, options: FleetOptions) -> _Tools:
-    key = (hashlib.sha256(built.files[f"{built.name}.json"]).hexdigest(), repr(options))
+    key = (hashlib.sha256(built.files[f"{built.name}.json"]).hexdigest(), built.found, repr(options))
     if key not in _kept:
         _kept[key] = _Tools(built, graph, options)
     return _kept[key]

@@ -13,11 +13,15 @@ from schedc.frontend.wording import one_line
 
 @dataclass(frozen=True)
 class Line:
-    """A capture or an architecture: its name, the hash of what it was made from, its files below the folder."""
+    """A capture or an architecture: its name, the hash of what it was made from, its files below the folder.
+
+    ``rate_hz``: of a capture; None for an architecture, and for a capture that does not say.
+    """
 
     name: str
     hash: str
     files: tuple[str, ...]
+    rate_hz: float | None = None
 
 
 class Ledger:
@@ -54,6 +58,10 @@ class Ledger:
         line = self._lines.get(name)
         return line is not None and line.hash == digest and all((folder / file).is_file() for file in line.files)
 
+    def line(self, name: str) -> Line | None:
+        """What is noted of ``name``, whether or not its files are still there."""
+        return self._lines.get(name)
+
     def files(self, name: str, digest: str, folder: Path) -> dict[str, bytes] | None:
         """File name -> content of an architecture that is there, else None."""
         if not self.has(name, digest, folder):
@@ -82,6 +90,8 @@ def _parse(row: str) -> tuple[str, Line] | None:
     try:
         data: Any = json.loads(row)
         files = tuple(str(file) for file in data["files"])
-        return str(data["key"]), Line(str(data["name"]), str(data["hash"]), files)
-    except (ValueError, KeyError, TypeError):
+        rate = data.get("rate_hz")
+        rate_hz = None if rate is None else float(rate)
+        return str(data["key"]), Line(str(data["name"]), str(data["hash"]), files, rate_hz)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

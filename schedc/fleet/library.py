@@ -1,6 +1,6 @@
 """A library of captures: one compilation per architecture, the rest is packing; resumable.
 
-OUT/batch.jsonl                 a line per finished capture or architecture: what a later run can skip
+OUT/batch.jsonl                 a line per finished capture (with its rate) or architecture: what a later run can skip
 OUT/ARCHITECTURE/ARCHITECTURE.o .h .json
 OUT/ARCHITECTURE/PATH/OF/CAPTURE.bin  and .wav, if a signal is rendered
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -20,42 +20,45 @@ import numpy.typing as npt
 from schedc.artifact import write_files
 from schedc.audio import WavInfo, WavWriter, read_chunks
 from schedc.compiler import c_identifier
-from schedc.errors import UserError
+from schedc.errors import InternalError, UserError
+from schedc.fleet.captures import Library
 from schedc.fleet.jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
 from schedc.fleet.ledger import Ledger, Line
 from schedc.fleet.workers import Failure, Workers
+from schedc.frontend.json_document import read_bytes
+from schedc.planning import DEFAULT_RATE
 
 Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]  # phase, done, of how many
 FloatArray = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Library:
-    """Capture files and their names relative to the library's root, without ending."""
-
-    files: Sequence[tuple[Path, PurePosixPath]]
-
-
 @dataclass
 class ArchitectureRow:
-    """What became of the captures of one architecture.  ``compiled`` False: its code was there."""
+    """What became of the captures of one architecture.  ``compiled`` False: its code was there.
+
+    ``rates``: Hz, of all its captures, those of earlier runs included; None for those that do not say.
+    """
 
     name: str
     architecture: str
     compiled: bool
+    rates: set[float | None] = field(default_factory=set)
     captures: int = 0
     blob_bytes: int = 0
 
 
 @dataclass
 class FleetSummary:
-    """``failures``: file and reason.  ``pack_seconds``: of all packs, wherever they ran; ``treat_seconds``: of
+    """``failures``: file and reason; ``remarks``: what the user should know; ``replaced``: captures that took the
+    place of another content of their name.  ``pack_seconds``: of all packs, wherever they ran; ``treat_seconds``: of
     the phase that packs, verifies and renders, as the user waited for it."""
 
     rows: dict[str, ArchitectureRow] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     skipped: int = 0
+    replaced: int = 0
     packed: int = 0
     capture_bytes: int = 0
     pack_seconds: float = 0.0
@@ -64,6 +67,22 @@ class FleetSummary:
     @property
     def compilations(self) -> int:
         return sum(row.compiled for row in self.rows.values())
+
+
+def rate_warnings(row: ArchitectureRow) -> list[str]:
+    """What is to be said where captures that share code do not share their rate."""
+    if len({rate or DEFAULT_RATE for rate in row.rates}) < 2:
+        return []
+    return [f"{row.name}: its captures are at {rates_text(row.rates)}; play each at its own (rate_hz in batch.jsonl)"]
+
+
+def rates_text(rates: Collection[float | None]) -> str:
+    """``48 kHz``, ``44.1, 48 and 96 kHz``, ``48 kHz (some not stated)``."""
+    numbers = [f"{rate / 1000:.10g}" for rate in sorted({rate or DEFAULT_RATE for rate in rates})]
+    if not numbers:
+        return ""
+    text = " and ".join([", ".join(numbers[:-1]), numbers[-1]] if numbers[1:] else numbers) + " kHz"
+    return text if None not in rates else f"{text} ({'some ' if len(rates) > 1 else ''}not stated)"
 
 
 def run_fleet(
@@ -97,15 +116,21 @@ class _Fleet:
     progress: Progress
     key: str
     summary: FleetSummary = field(default_factory=FleetSummary)
+    rates: dict[str, set[float | None]] = field(default_factory=dict)  # by an architecture's name, as in its row
+    swept: set[Path] = field(default_factory=set)  # folders where no killed run's files are left
 
     def run(self) -> FleetSummary:
         self.ledger = Ledger(self.folder / "batch.jsonl", self.key)
+        self.summary.remarks += self.library.remarks
+        for file, reason in self.library.faults:
+            self._fail(file, reason)
         self.workers.share(self.wav.rate if self.wav else 0, self.signal)
         tasks = self._scanned(self._pending())
         builts = self._built(tasks)
         begin = time.perf_counter()
         self._treat([task for task in tasks if task.scan and task.scan.digest in builts], builts)
         self.summary.treat_seconds = time.perf_counter() - begin
+        self.summary.remarks += [words for row in self.summary.rows.values() for words in rate_warnings(row)]
         return self.summary
 
     # -- what is to be done ----------------------------------------------------------------
@@ -114,14 +139,17 @@ class _Fleet:
         tasks = []
         for path, name in self.library.files:
             try:
-                content = path.read_bytes()
-            except OSError as error:
-                self._fail(str(path), f"cannot be read: {error.strerror or error}")
+                content = read_bytes(path)
+            except UserError as error:
+                self._fail(str(path), str(error))
                 continue
             digest = hashlib.sha256(content).hexdigest()
-            if self.ledger.has(str(name), digest, self.folder):
+            line = self.ledger.line(str(name))
+            if line and self.ledger.has(str(name), digest, self.folder):
                 self.summary.skipped += 1
+                self.rates.setdefault(PurePosixPath(line.files[0]).parts[0], set()).add(line.rate_hz)
             else:
+                self.summary.replaced += line is not None and line.hash != digest
                 source = Source(str(path), content if self.workers.remote else None)
                 tasks.append(_Task(source, name, digest, len(content)))
         return tasks
@@ -147,13 +175,14 @@ class _Fleet:
         wanted: list[tuple[_Task, str]] = []
         for digest, task in first.items():
             assert task.scan is not None
-            name = f"{c_identifier(task.scan.architecture)}_{digest[:8]}"
-            self.summary.rows[digest] = ArchitectureRow(name, task.scan.architecture, compiled=False)
+            name = self._name_of(task.scan)
+            rates = self.rates.setdefault(name, set())
+            self.summary.rows[digest] = ArchitectureRow(name, task.scan.architecture, compiled=False, rates=rates)
             files = self.ledger.files(f"{name}/", digest, self.folder)
             if files is None:
                 wanted.append((task, name))
             else:
-                builts[digest] = Built(name, digest, files)
+                builts[digest] = Built(name, digest, files, found=True)
         arguments = [(task.source, self.options, name) for task, name in wanted]
         for index, result in self._phase("compiling", build, arguments):
             task, name = wanted[index]
@@ -165,6 +194,16 @@ class _Fleet:
             self.summary.rows[result.digest].compiled = True
             builts[result.digest] = result
         return builts
+
+    def _name_of(self, scan: Scan) -> str:
+        """Of an architecture and its folder: with as many digits of its digest as no other one here has."""
+        names = {row.name for row in self.summary.rows.values()}
+        for digits in range(8, len(scan.digest) + 1, 8):
+            name = f"{c_identifier(scan.architecture)}_{scan.digest[:digits]}"
+            known = self.ledger.line(f"{name}/")
+            if name not in names and (known is None or known.hash == scan.digest):
+                return name
+        raise InternalError(f"two architectures with the digest {scan.digest}")
 
     # -- captures --------------------------------------------------------------------------
 
@@ -185,7 +224,8 @@ class _Fleet:
         architecture = built.name
         place = self.folder / architecture / task.name
         try:
-            write_files(place.parent, {f"{place.name}.bin": result.blob})
+            write_files(place.parent, {f"{place.name}.bin": result.blob}, swept=place.parent in self.swept)
+            self.swept.add(place.parent)
             names = [f"{architecture}/{task.name}.bin"]
             if result.audio is not None and self.wav is not None:
                 with WavWriter(place.with_name(f"{place.name}.wav"), self.wav, len(result.audio), "FLOAT") as writer:
@@ -196,7 +236,8 @@ class _Fleet:
             return
         # A blob is worth as much as the code beside it: who writes that anew takes this line with it.
         names += [f"{architecture}/{file}" for file in sorted(built.files)]
-        self.ledger.add(Line(str(task.name), task.content_hash, tuple(names)))
+        self.ledger.add(Line(str(task.name), task.content_hash, tuple(names), task.scan.rate_hz))
+        self.rates.setdefault(architecture, set()).add(task.scan.rate_hz)
         row = self.summary.rows[task.scan.digest]
         row.captures += 1
         row.blob_bytes = len(result.blob)

@@ -7,13 +7,20 @@ of its result; the others go on.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
-from schedc.errors import SchedcError, UserError
+from schedc.errors import SchedcError, SchedcWarning, UserError
 
 Result = TypeVar("Result")
 Arguments = Sequence[tuple[object, ...]]
@@ -64,7 +71,7 @@ class InlineWorkers:
 
 
 class LocalWorkers:
-    """``count`` processes on this machine."""
+    """``count`` processes on this machine, which end with this one, whatever ends it."""
 
     remote = False
 
@@ -72,6 +79,8 @@ class LocalWorkers:
         self._count = count
         self._shared: tuple[object, ...] = ()
         self._pool: ProcessPoolExecutor | None = None
+        self._lifeline: Connection | None = None
+        self._at_work = False
 
     def share(self, *shared: object) -> None:
         self._shared = shared
@@ -97,7 +106,10 @@ class LocalWorkers:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # LLVM and threads do not survive a fork
             count = min(self._count, max(1, len(arguments)))
-            self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_keep, initargs=self._shared)
+            watched, self._lifeline = context.Pipe(duplex=False)
+            begin = partial(_begin, watched, *self._shared)
+            self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin)
+        self._at_work = True
         futures: dict[Future[Result | Failure], int] = {
             self._pool.submit(_with_kept, job, shared, *arguments[index]): index for index in indices
         }
@@ -105,21 +117,36 @@ class LocalWorkers:
             result = future.result()
             done.add(futures[future])
             yield futures[future], result
+        self._at_work = False
 
     def close(self) -> None:
-        """End the processes; jobs that have not begun are dropped."""
+        """End the processes, those that are at work, too; nobody waits for their jobs any more."""
+        if self._lifeline is not None and self._at_work:
+            self._lifeline.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        if self._lifeline is not None:
+            self._lifeline.close()
+        self._pool, self._lifeline, self._at_work = None, None, False
 
 
 _kept: tuple[object, ...] = ()
 
 
-def _keep(*shared: object) -> None:
-    """In a new worker: what is shared, sent once."""
+def _begin(lifeline: Connection, *shared: object) -> None:
+    """In a new worker: what is shared, sent once; and from now on it ends when the lifeline does."""
     global _kept
     _kept = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the one who gave the work decides
+    warnings.simplefilter("ignore", SchedcWarning)  # said there, once
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    """Nothing is ever sent: the pipe ends where its other end is closed, or its process is gone, killed or not."""
+    with suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    os._exit(1)
 
 
 def _with_kept(job: Callable[..., Result], shared: bool, *own: object) -> Result | Failure:

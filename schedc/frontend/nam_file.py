@@ -15,6 +15,13 @@ from schedc.frontend.model import NamFile
 from schedc.frontend.namb_file import is_namb, parse_namb
 from schedc.frontend.read_document import read_document
 
+CAPTURE_SUFFIXES = (".nam", ".namb")  # what captures' files are called; commands that get one read any other, too
+
+
+def has_capture_suffix(name: str) -> bool:
+    """Whether a file's name (or a pattern for names) ends as captures' do, in any case."""
+    return name.lower().endswith(CAPTURE_SUFFIXES)
+
 
 def read_nam_file(path: str | os.PathLike[str]) -> NamFile:
     """The model in the file at ``path``; :class:`schedc.errors.ModelFileError` when there is none."""

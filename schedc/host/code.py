@@ -19,6 +19,7 @@ from schedc.backends.blob_reader import check_blob
 from schedc.backends.object_format import ObjectFormat
 from schedc.backends.packing import PackingList, StartRows
 from schedc.backends.packing_json import packing_from_json, packing_to_json
+from schedc.backends.this_machine import processor_kind
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
@@ -119,7 +120,7 @@ def _keep(graph: Graph, stored: bytes, options: Options) -> HostProgram:
 
 
 def _key(graph: Graph, options: Options) -> str:
-    return cache_key("host", repr(options), graph.digest())
+    return cache_key("host", processor_kind(), repr(options), graph.digest())
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Machine code in executable memory without LLVM.
 
-The code is written to an anonymous file and mapped read-and-execute: memory is never writable and
-executable at once, and the kernel keeps the instruction cache right, as for any program it loads.
+The code is written to an anonymous file, which is then sealed and mapped read-and-execute: memory is never
+writable and executable at once, what runs cannot be changed through the file either, and the kernel keeps the
+instruction cache right, as for any program it loads.
 """
 
 from __future__ import annotations
@@ -43,10 +44,13 @@ def can_map() -> bool:
 
 
 def _map(image: bytes) -> mmap.mmap:
-    file = os.memfd_create("schedc", os.MFD_CLOEXEC)
+    import fcntl  # here, because Windows has none
+
+    file = os.memfd_create("schedc", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with os.fdopen(os.dup(file), "wb") as writer:
             writer.write(image)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
         return mmap.mmap(file, len(image), mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
     finally:
         os.close(file)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL
-from schedc.errors import InternalError
+from schedc.backends.this_machine import can_run_here
+from schedc.errors import InternalError, UnsupportedError
 from schedc.host.executable_memory import MappedCode, can_map
 from schedc.host.jobs import RUN_TYPE, WAIT_TYPE
 from schedc.targets.base import Target
@@ -41,9 +42,15 @@ class _Memory(Protocol):
 
 
 class LoadedCode:
-    """The functions of finished objects: the capture's and the host pipeline's.  Calls release the GIL."""
+    """The functions of finished objects: the capture's and the host pipeline's.  Calls release the GIL.
+
+    Raises UnsupportedError for code that this machine's processor may not execute, wherever it comes from.
+    """
 
     def __init__(self, objects: Sequence[bytes], shape: CodeShape, target: Target) -> None:
+        if not can_run_here(target):
+            fault = "this machine's processor does not execute all that its code may use"
+            raise UnsupportedError(target.name, fault, "use the target host")
         self.shape = shape
         self._memory = _load(objects, target)
         count = len(shape.stage_states)

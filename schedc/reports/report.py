@@ -140,8 +140,11 @@ def loaded_bytes(elf: bytes) -> int:
     return sum(int(section["sh_size"]) for section in sections if section["sh_flags"] & SH_FLAGS.SHF_ALLOC)
 
 
-def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]:
-    """JSON-ready; the same input gives the same report."""
+def make_report(compilation: Compilation, capture: Capture, shared: bool = False) -> dict[str, object]:
+    """JSON-ready; the same input gives the same report.
+
+    ``shared``: for any capture of the architecture, so what depends on the rate is null, and nothing is warned of.
+    """
     options, program = compilation.options, compilation.program
     facts = kernel_facts(compilation)
     arenas = [stage.arena for stage in program.stages if stage.arena]
@@ -160,7 +163,7 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "visibility": options.visibility.value,
         "contract": asdict(options.contract),
         "fp_mode": options.fp_mode.value,
-        "sample_rate_hz": capture.rate,
+        "sample_rate_hz": None if shared else capture.rate,
         "max_block_frames": options.frames,
         "cores": options.cores,
         "schedule": schedule_source(options),
@@ -179,14 +182,14 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
             "is_a_prediction": True,
             "cycles_per_sample": round(balance.single_core_cycles, 1),
             "cycles_per_sample_of_stages": [round(stage.cycles, 1) for stage in balance.stages],
-            "load_of_slowest_core": round(balance.slowest_cycles * capture.rate / clock, 4),
+            "load_of_slowest_core": None if shared else round(balance.slowest_cycles * capture.rate / clock, 4),
             "clock_hz": clock,
         },
         "balance": {
             "split": balance.cuts,
             "core_speeds": [stage.core_speed for stage in balance.stages],
             "speed_up": round(balance.speed_up, 3),
-            "pipeline_latency_ms": round(balance.latency_ms, 4),
+            "pipeline_latency_ms": None if shared else round(balance.latency_ms, 4),
             "runners_up": [
                 {"split": cut.cuts, "cycles_per_sample": round(cut.cycles_per_sample, 1)} for cut in balance.runners_up
             ],
@@ -195,5 +198,5 @@ def make_report(compilation: Compilation, capture: Capture) -> dict[str, object]
         "slim": capture.reading.slim,
         "core_0_5_5_layer1x1_post_film": capture.reading.build.core_0_5_5_layer1x1_post_film,
         "packing": packing_to_json(compilation.packing),
-        "warnings": list(capture.warnings),
+        "warnings": [] if shared else list(capture.warnings),
     }

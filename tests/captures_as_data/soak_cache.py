@@ -21,6 +21,10 @@ from schedc.cache.code_cache import CodeCache
 PROCESSES, KEYS, MOST_BYTES = 8, 40, 200_000
 
 
+def key_of(number: int) -> str:
+    return hashlib.sha256(bytes([number])).hexdigest()
+
+
 def content(key: str) -> bytes:
     seed = hashlib.sha256(key.encode()).digest()
     return seed * (50 + seed[0] * 4)
@@ -29,14 +33,14 @@ def content(key: str) -> bytes:
 def hammer(folder: Path, seed: int, wrong: Callable[[], None], did: Callable[[], None]) -> None:
     chance, cache = random.Random(seed), CodeCache(folder, MOST_BYTES)
     while True:
-        key = f"key{chance.randrange(KEYS)}"
+        key = key_of(chance.randrange(KEYS))
         found = cache.get(key)
         if found is None:
             cache.put(key, content(key))
         elif found != content(key):
             wrong()
         if chance.random() < 0.01:
-            damaged = folder / f"key{chance.randrange(KEYS)}.code"
+            damaged = folder / f"{key_of(chance.randrange(KEYS))}.code"
             if damaged.exists():
                 damaged.write_bytes(b"damaged")
         did()
@@ -75,9 +79,9 @@ def main(folder: str, seconds: float) -> int:
         process.kill()
         process.join()
     cache = CodeCache(Path(folder), MOST_BYTES)
-    cache.put("last", b"")  # the next run cleans
-    left = [path.name for path in Path(folder).iterdir() if path.name.startswith("tmp-")]
-    bad = [key for key in map("key{}".format, range(KEYS)) if cache.get(key) not in (None, content(key))]
+    cache.put(key_of(KEYS), b"")  # the next run cleans
+    left = [path.name for path in Path(folder).iterdir() if path.suffix != ".code"]
+    bad = [key for key in map(key_of, range(KEYS)) if cache.get(key) not in (None, content(key))]
     wrong, turns, size = sum(counts[0::2]), sum(counts[1::2]), cache.info().total_bytes
     print(
         f"{turns} turns, {kills} kills, {wrong} wrong reads, {len(bad)} wrong entries, {len(left)} left, {size} bytes"

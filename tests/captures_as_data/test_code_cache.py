@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -25,6 +24,7 @@ from schedc.cli import main
 from schedc.compiler import compile_graph
 from schedc.host import code as code_here
 from schedc.options import make_options
+from schedc.partial_files import PartialFile
 from schedc.planning import read_capture
 from schedc.targets.base import TARGET_NAMES, Target
 
@@ -40,57 +40,64 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+KEY, OTHER = ("00" * 32, "0f" * 32)
+
+
 def test_what_was_put_is_got(tmp_path: Path) -> None:
     cache = CodeCache(tmp_path / "new" / "folder")
-    assert cache.get("key") is None
-    assert cache.put("key", b"code")
-    assert cache.get("key") == b"code"
+    assert cache.get(KEY) is None
+    assert cache.put(KEY, b"code")
+    assert cache.get(KEY) == b"code"
     assert (cache.info().entries, cache.info().total_bytes) == (1, 44)
     assert cache.clear() == 1
-    assert cache.get("key") is None
+    assert cache.get(KEY) is None
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "renamed"])
-def test_a_damaged_entry_is_deleted(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_entry_is_written_anew(tmp_path: Path, damage: str) -> None:
     cache = CodeCache(tmp_path)
-    cache.put("key", b"code" * 100)
+    cache.put(KEY, b"code" * 100)
     (path,) = tmp_path.iterdir()
     raw = path.read_bytes()
+    key = OTHER if damage == "renamed" else KEY
     if damage == "renamed":
-        path = path.rename(tmp_path / "other.code")
+        path.rename(tmp_path / f"{OTHER}.code")
     else:
         path.write_bytes({"flip": raw[:200] + b"X" + raw[201:], "cut": raw[:-1], "empty": b""}[damage])
-    assert cache.get("other" if damage == "renamed" else "key") is None
-    assert not path.exists()
+    assert cache.get(key) is None
+    assert cache.put(key, b"new") and cache.get(key) == b"new"
+    assert cache.clear() == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     cache = CodeCache(tmp_path, most_bytes=3 * 140)
-    for number in range(3):
-        cache.put(f"key{number}", bytes(100))
-        os.utime(tmp_path / f"key{number}.code", ns=(number, number))
-    assert cache.get("key0") is not None  # used now
-    cache.put("key3", bytes(100))
-    assert sorted(path.stem for path in tmp_path.iterdir()) == ["key0", "key2", "key3"]
+    keys = [f"{number:064x}" for number in range(4)]
+    for number, key in enumerate(keys[:3]):
+        cache.put(key, bytes(100))
+        os.utime(tmp_path / f"{key}.code", ns=(number, number))
+    assert cache.get(keys[0]) is not None  # used now
+    cache.put(keys[3], bytes(100))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [keys[0], keys[2], keys[3]]
 
 
 def test_unfinished_writes_of_the_dead_are_swept_up(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (tmp_path / f"tmp-{dead.pid}-1").write_bytes(b"half")
-    (tmp_path / f"tmp-{os.getpid()}-1").write_bytes(b"half")
-    old = tmp_path / f"tmp-{os.getpid()}-2"
-    old.write_bytes(b"half")
-    os.utime(old, (time.time() - 1000,) * 2)
-    CodeCache(tmp_path).put("key", b"code")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["key.code", f"tmp-{os.getpid()}-1"]
+    """But not of the living, whoever and wherever they are."""
+    write = "import os, sys; from schedc.partial_files import PartialFile; PartialFile(sys.argv[1]).__enter__(); "
+    end = "os.kill(os.getpid(), 9)" if os.name == "posix" else "os._exit(1)"
+    subprocess.run([sys.executable, "-c", write + end, str(tmp_path)])
+    (left,) = tmp_path.iterdir()
+    with PartialFile(tmp_path) as held:
+        CodeCache(tmp_path).put(KEY, b"code")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [Path(held.path).name, f"{KEY}.code"]
+    assert left.name.startswith(".schedc-")
 
 
 def test_a_folder_that_cannot_be_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     cache = CodeCache(tmp_path / "file")
-    assert not cache.put("key", b"code")
-    assert cache.get("key") is None
+    assert not cache.put(KEY, b"code")
+    assert cache.get(KEY) is None
     assert cache.info().entries == 0
 
 

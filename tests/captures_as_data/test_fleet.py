@@ -239,7 +239,7 @@ def test_refusals(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     empty.mkdir()
     assert run(empty, tmp_path / "out") == 2
     assert capsys.readouterr().err == (
-        f"schedc: {empty}: has no .nam files; give a folder or a pattern like 'amps/*.nam'\n"
+        f"schedc: {empty}: has no .nam or .namb files; give a folder or a pattern like 'amps/*.nam'\n"
     )
     assert run(library, tmp_path / "out", "-j", "-1") == 2
     assert capsys.readouterr().err == "schedc: --jobs: -1 processes; give 0 (work in this process) or more\n"

@@ -10,11 +10,12 @@ import pytest
 
 import schedc.verification as verification
 from cli.conftest import Run
+from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import InternalError
 from schedc.options import make_options
 from schedc.planning import Capture, read_capture
-from schedc.verification import call_sizes, can_run_here, difference, probe_signal, verify_compilation
+from schedc.verification import call_sizes, difference, probe_signal, verify_compilation
 
 
 @pytest.mark.parametrize("target", ["m33", "a8", "aarch64", "host"])

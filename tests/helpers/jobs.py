@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from typing import NoReturn
 
 
 def ten_over(number: int) -> float:
@@ -14,3 +16,14 @@ def ten_over(number: int) -> float:
 
 def plus(number: int, shared: int) -> int:
     return number + shared
+
+
+def hold(*_: object, **__: object) -> NoReturn:
+    """Say so on standard output, and never end by itself."""
+    os.write(1, b"at work\n")
+    threading.Event().wait()
+    raise AssertionError
+
+
+def hold_but_the_first(number: int) -> str:
+    return hold() if number else "done"

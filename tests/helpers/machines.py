@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 
@@ -15,9 +14,11 @@ from schedc.backends.emulator import Emulator, Machine
 from schedc.backends.float_mode import Mode, lost_mode, mode_register
 from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import state_layout
-from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.llvm.target_machine import execution_engine
+from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation
 from schedc.ir.weights import FloatArray
+from schedc.targets.base import load_target
 from schedc.verification import caller_modes
 
 FOREIGN = ("m33", "a8", "aarch64")
@@ -25,9 +26,7 @@ FOREIGN = ("m33", "a8", "aarch64")
 
 def native_targets() -> tuple[str, ...]:
     """The x86 targets that this machine's processor can run."""
-    features = llvm.get_host_cpu_features() if llvm.get_default_triple().startswith("x86_64") else {}
-    found = ["avx2"] if features.get("avx2") and features.get("fma") else []
-    return (*found, "avx512") if features.get("avx512f") and features.get("avx512vl") else tuple(found)
+    return tuple(name for name in ("avx2", "avx512") if can_run_here(load_target(name)))
 
 
 TARGETS = (*native_targets(), *FOREIGN)
@@ -53,9 +52,7 @@ class Native:
         target = compilation.options.target
         self._caller, self._mode = ForeignCaller(target), mode_register(target)
         self.float_words: Sequence[int] = Mode().words(self._mode)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(target))
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(compilation.code.elf))
-        self._engine.finalize_object()
+        self._engine = execution_engine(target, objects=[compilation.code.elf])
         self._blocks: dict[int, tuple[npt.NDArray[np.uint8], int, int]] = {}
 
     def alloc(self, size: int, align: int = 64) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
 from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value
-from schedc.backends.llvm.target_machine import host_target_name, target_machine
+from schedc.backends.llvm.target_machine import execution_engine
 from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.this_machine import host_target_name
 from schedc.ir.contract import Contract
 from schedc.ir.weights import FloatArray
 from schedc.targets.base import load_target
@@ -40,7 +40,7 @@ class NativeFunction:
 
         b.loop(count, [], body, LANES)
         b.ir.ret_void()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(module)), target_machine(target))
+        self._engine = execution_engine(target, str(module))
         address = self._engine.get_function_address("evaluate")
         self._evaluate = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p)(address)
 

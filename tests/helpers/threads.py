@@ -6,12 +6,11 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from schedc.backends.llvm.module import stage_symbol, state_layout
 from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL, pipeline_object
-from schedc.backends.llvm.target_machine import target_machine
+from schedc.backends.llvm.target_machine import execution_engine
 from schedc.compiler import Compilation
 from schedc.host.jobs import RUN_TYPE, WAIT_TYPE, FloatArray, aligned_bytes
 from schedc.host.pipeline import HostPipeline, PipelineCode, StageCode
@@ -25,10 +24,8 @@ Before = Callable[[int], None]
 
 def load_threads(compilation: Compilation, blob: bytes, before: Before | None = None) -> HostPipeline:
     """The pipeline with the stages' states initialised; to be closed."""
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine(compilation.options.target))
-    for code in (compilation.code.elf, pipeline_object(compilation.options.target)):
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
+    target = compilation.options.target
+    engine = execution_engine(target, objects=(compilation.code.elf, pipeline_object(target)))
     layout = state_layout(compilation.program)
     state, weights = aligned_bytes(compilation.state_bytes), aligned_bytes(len(blob))
     weights[:] = np.frombuffer(blob, np.uint8)
