@@ -86,7 +86,7 @@ class KernelSchedule:
 
     def forced_to(self, values: Forced) -> KernelSchedule:
         """The same with some values forced."""
-        return replace(self, **values)  # type: ignore[arg-type]
+        return replace(self, **values) if values else self  # type: ignore[arg-type]
 
     def agrees_with(self, values: Forced) -> bool:
         """Whether it has these values already."""
