@@ -236,7 +236,7 @@ OPTIONS: dict[str, Option] = {
 def choose(target: str = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
-    description = _known_target(_host_target() if target == "host" else target)
+    description = host_target() if target == "host" else _known_target(target)
     split, speeds = value["split"], value["core_speeds"]
     options = Options(
         description,
@@ -287,14 +287,14 @@ def _known_target(name: str) -> Target:
 
 
 @functools.cache
-def _host_target() -> str:
-    """The description that fits this machine; only an unusual one needs LLVM to tell."""
+def host_target() -> Target:
+    """The description that fits this machine; only an unusual one needs LLVM to tell.  Raises UnsupportedError."""
     quick = quick_host_target()
     if quick:
-        return quick
+        return _known_target(quick)
     from schedc.backends.llvm.target_machine import host_target_name
 
-    return host_target_name()
+    return _known_target(host_target_name())
 
 
 # -- functions that take options -------------------------------------------------------------

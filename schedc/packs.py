@@ -1,4 +1,7 @@
-"""Packing captures for code that was compiled before: no compilation, no LLVM."""
+"""Packing captures for code that was compiled before: it is not compiled again.
+
+LLVM is loaded for one thing only: the loop that runs silence through LSTM cells, if the cache does not hold it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ def pack_capture(capture: Capture, code: CompiledCode) -> bytes:
     """As :func:`pack`, for a capture that was read."""
     graph = core_graph(capture.graph)
     check_architecture(graph, code, one_line(str(capture.path)))
-    return pack_from_silence(code.packing, graph, capture, may_compile=False)
+    return pack_from_silence(code.packing, graph, capture)
 
 
 def check_architecture(graph: Graph, code: CompiledCode, name: str) -> None:
