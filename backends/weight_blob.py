@@ -20,6 +20,7 @@ from schedc.ir.program import Program, Stage, sums_of
 MAGIC = b"SCDW"
 FORMAT_VERSION = 1
 HEADER_BYTES = 64
+BLOB_ALIGN = 64  # bytes, of a blob's end too
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
         for name, field in _silent_streams(program, stage):
             silence[number, name] = replace(field, offset=at)
             at += 4 * field.floats
-    total = pad(at, 64)
+    total = pad(at, BLOB_ALIGN)
     return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total))
 
 

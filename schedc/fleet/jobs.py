@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from schedc.api import make_artifact
 from schedc.backends.llvm.module import ObjectCode
+from schedc.backends.packing import PackingList
 from schedc.compiler import Compilation, compile_graph, with_code
 from schedc.errors import UserError
 from schedc.frontend.json_document import read_bytes
@@ -30,7 +31,7 @@ from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.ir.graph import Graph
 from schedc.options import Choices, Options, Reading, make_options
-from schedc.packs import CompiledCode, check_architecture, read_compiled
+from schedc.packs import packing_for, read_compiled
 from schedc.planning import Capture, capture_of, core_graph, plan_graph
 from schedc.verification import can_run_here, verify_compilation
 from schedc.version import VERSION
@@ -121,7 +122,7 @@ def treat(source: Source, built: Built, options: FleetOptions, rate: int, x: Flo
     capture = source.capture(options.choices.reading)
     tools = _tools(built, capture.graph, options)
     begin = time.perf_counter()
-    blob = pack_from_silence(tools.packing.packing, tools.core, capture)
+    blob = pack_from_silence(tools.packing, tools.core, capture)
     seconds = time.perf_counter() - begin
     verified: bool | None = None
     if options.verify_samples:
@@ -162,16 +163,14 @@ class _Tools:
         return core_graph(self.graph)
 
     @cached_property
-    def packing(self) -> CompiledCode:
-        packing = read_compiled(self.built.report)
-        check_architecture(self.core, packing, self.built.name)
-        return packing
+    def packing(self) -> PackingList:
+        return packing_for(self.core, read_compiled(self.built.report), self.built.name)
 
     @cached_property
     def compilation(self) -> Compilation:
         """The compilation again: planned here, with the code that was made elsewhere."""
         plan = plan_graph(self.graph, self.options.code)
-        if plan.layout.digest != self.packing.packing.digest:
+        if plan.layout.digest != self.packing.digest:
             raise UserError(self.built.name, "the code was made by another version", "start in another folder")
         return with_code(plan, ObjectCode(self.built.files[f"{self.built.name}.o"], "", ""), self.built.name)
 

@@ -22,6 +22,7 @@ from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch, InternalError
+from schedc.frontend.fields import Reading, Value
 from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
 from schedc.host.start_state import pack_from_silence
@@ -162,6 +163,6 @@ def _decode(stored: bytes) -> _Entry:
     facts: dict[str, Any] = json.loads(parts[0])
     shape: dict[str, Any] = facts["shape"]
     lists = {key: tuple(value) for key, value in shape.items() if isinstance(value, list)}
-    packing = packing_from_json(facts["packing"], "the cache")
     core = graph_from_json(facts["core"])
+    packing = packing_from_json(Value(Reading("the cache"), "packing", facts["packing"]), core)
     return _Entry(CodeShape(**{**shape, **lists}), core, packing, parts[1:])
