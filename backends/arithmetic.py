@@ -20,7 +20,7 @@ from schedc.ir.ops import ActivationKind
 Array = npt.NDArray[Any]
 F32 = npt.NDArray[np.float32]
 
-_MIN_NORMAL = 2.0**-126
+MIN_NORMAL = 2.0**-126
 _LOW_BITS = np.int64((1 << 29) - 1)  # float64 significand bits below float32's
 _HALFWAY = np.int64(1 << 28)
 
@@ -34,7 +34,7 @@ def _fused(a: F32, b: F32, c: F32) -> F32:
     product = np.multiply(a, b, dtype=np.float64)
     total = np.add(product, c)
     on_midpoint = (total.view(np.int64) & _LOW_BITS) == _HALFWAY
-    if on_midpoint.any() or np.fmin.reduce(np.abs(total), axis=None, initial=1.0) < 2.0 * _MIN_NORMAL:
+    if on_midpoint.any() or np.fmin.reduce(np.abs(total), axis=None, initial=1.0) < 2.0 * MIN_NORMAL:
         total = _round_to_odd(np.broadcast_to(product, total.shape), np.broadcast_to(c, total.shape), total)
     return total.astype(np.float32)
 
@@ -59,17 +59,17 @@ class Float32:
         self._flushing = contract.subnormals == "flush"
         self._fused = contract.mac == "fused"
 
-    def _flush(self, a: F32) -> F32:
+    def flush(self, a: F32) -> F32:
         """Subnormals to zero, sign kept."""
         if not self._flushing:
             return a
-        return np.where(np.abs(a) < np.float32(_MIN_NORMAL), np.copysign(np.float32(0), a), a)
+        return np.where(np.abs(a) < np.float32(MIN_NORMAL), np.copysign(np.float32(0), a), a)
 
     def _flush_tiny(self, exact: npt.NDArray[np.float64]) -> F32:
         """Round an exact float64 result; tininess is judged before rounding, as Arm does."""
         if not self._flushing:
             return exact.astype(np.float32)
-        tiny = np.abs(exact) < _MIN_NORMAL
+        tiny = np.abs(exact) < MIN_NORMAL
         return np.where(tiny, np.copysign(0.0, exact), exact).astype(np.float32)
 
     def constant(self, value: float) -> F32:
@@ -79,26 +79,26 @@ class Float32:
         return np.array(value, np.uint32).view(np.float32)
 
     def add(self, a: F32, b: F32) -> F32:
-        return self._flush(np.add(self._flush(a), self._flush(b)))
+        return self.flush(np.add(self.flush(a), self.flush(b)))
 
     def sub(self, a: F32, b: F32) -> F32:
-        return self._flush(np.subtract(self._flush(a), self._flush(b)))
+        return self.flush(np.subtract(self.flush(a), self.flush(b)))
 
     def mul(self, a: F32, b: F32) -> F32:
         if not self._flushing:
             return np.multiply(a, b)
-        return self._flush_tiny(self._flush(a).astype(np.float64) * self._flush(b))
+        return self._flush_tiny(self.flush(a).astype(np.float64) * self.flush(b))
 
     def mac(self, a: F32, b: F32, c: F32) -> F32:
         if not self._fused:
             return self.add(self.mul(a, b), c)
-        return self._flush(_fused(self._flush(a), self._flush(b), self._flush(c)))
+        return self.flush(_fused(self.flush(a), self.flush(b), self.flush(c)))
 
     def div(self, a: F32, b: F32) -> F32:
         return np.divide(a, b)
 
     def where_greater(self, a: F32, b: F32, yes: F32, no: F32) -> F32:
-        return np.where(self._flush(a) > self._flush(b), yes, no)
+        return np.where(self.flush(a) > self.flush(b), yes, no)
 
     def maximum(self, a: F32, b: F32) -> F32:
         return self.where_greater(a, b, a, b)

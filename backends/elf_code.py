@@ -1,26 +1,19 @@
 """Reading our own objects: the one ``.text`` section and where its functions begin.
 
-The objects have no relocations, so their bytes run wherever they are put.  Little-endian ELF64 only:
-this is for code of the machine we run on.
+The objects have no relocations, so their bytes run wherever they are put.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schedc.errors import InternalError
-
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
-_SECTION = struct.Struct("<IIQQQQIIQQ")
-_SYMBOL = struct.Struct("<IBBHQQ")
-_SYMTAB, _EXECUTABLE = 2, 0x4
+from schedc.analysis.elf_file import ElfFile
+from schedc.errors import InternalError, UserError
 
 
 @dataclass(frozen=True)
 class Code:
-    """Machine code and the offsets of its exported functions."""
+    """Machine code and the offsets of its functions."""
 
     text: bytes
     symbols: dict[str, int]
@@ -28,26 +21,13 @@ class Code:
 
 def read_code(elf: bytes) -> Code:
     """The code of an object as :func:`schedc.backends.llvm.elf.finish_object` writes it."""
-    if elf[:6] != b"\x7fELF\x02\x01":
-        raise InternalError("the host's object is not little-endian ELF64")
-    fields = _HEADER.unpack_from(elf)
-    offset, size, count = fields[6], fields[11], fields[12]
-    sections = [_SECTION.unpack_from(elf, offset + size * k) for k in range(count)]
-    executable = [k for k, section in enumerate(sections) if section[2] & _EXECUTABLE]
+    try:
+        file = ElfFile(elf, "the host's object")
+        symbols = file.symbols
+    except UserError as error:
+        raise InternalError(str(error)) from error
+    executable = [number for number, section in enumerate(file.sections) if section.is_code]
     if len(executable) != 1:
         raise InternalError(f"the host's object has {len(executable)} code sections")
     (index,) = executable
-    text = sections[index]
-    symbols: dict[str, int] = {}
-    for section in sections:
-        if section[1] == _SYMTAB:
-            symbols.update(_symbols(elf, section, sections[section[6]], index))
-    return Code(elf[text[4] : text[4] + text[5]], symbols)
-
-
-def _symbols(elf: bytes, table: tuple[int, ...], strings: tuple[int, ...], section: int) -> Iterator[tuple[str, int]]:
-    for at in range(table[4], table[4] + table[5], _SYMBOL.size):
-        name, _, _, where, value, _ = _SYMBOL.unpack_from(elf, at)
-        if where == section and name:
-            begin = strings[4] + name
-            yield elf[begin : elf.index(b"\0", begin)].decode(), value
+    return Code(file.sections[index].data, {s.name: s.value for s in symbols if s.section == index})

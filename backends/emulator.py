@@ -11,18 +11,17 @@ LDRD or a ``:128`` NEON access on a wrong address works here and traps on the ha
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import capstone
 import unicorn
-from elftools.elf.elffile import ELFFile
 
+from schedc.analysis.elf_file import SHF_ALLOC, SHT_REL, SHT_RELA, STT_FUNC, ElfFile
 from schedc.backends.emulator_machines import CONVENTIONS, Machine
 from schedc.backends.float_mode import lost_mode
-from schedc.errors import InternalError
+from schedc.errors import InternalError, UserError
 
 __all__ = ["Emulator", "Machine"]
 
@@ -244,24 +243,39 @@ class Emulator:
         self._blocks[address, size] += 1
 
     def _load(self, elf: bytes) -> None:
-        file = ELFFile(io.BytesIO(elf))
-        if file["e_machine"] != self._convention.elf_machine:
-            raise InternalError(f"an object for {file['e_machine']} cannot run on {self._machine.value}")
+        try:
+            file = ElfFile(elf, "the object")
+            symbols = file.symbols
+        except UserError as error:
+            raise InternalError(str(error)) from error
+        if file.machine != self._convention.elf_machine:
+            raise InternalError(f"an object for {file.machine} cannot run on {self._machine.value}")
+        if not file.is_relocatable:
+            raise InternalError("only an object that was not linked yet can be placed in the emulator's memory")
+        bases = self._place_sections(file)
+        for symbol in symbols:
+            if symbol.is_undefined and symbol.name:
+                raise InternalError(f"the object needs the undefined symbol {symbol.name!r}")
+            if symbol.kind == STT_FUNC and symbol.section in bases:
+                self._symbols[symbol.name] = bases[symbol.section] + symbol.value
+        if not self._symbols:
+            raise InternalError("the object has no symbols of functions")
+
+    def _place_sections(self, file: ElfFile) -> dict[int, int]:
+        """Load what takes memory; returns where, by section number."""
+        for section in file.sections:
+            if section.kind in (SHT_REL, SHT_RELA) and section.size:
+                raise InternalError(f"the object has unresolved relocations: section {section.name}")
         bases: dict[int, int] = {}
         address = _CODE
-        for index, section in enumerate(file.iter_sections()):
-            if section["sh_type"] in ("SHT_REL", "SHT_RELA") and section["sh_size"]:
-                raise InternalError(f"the object has unresolved relocations: section {section.name}")
-            if not section["sh_flags"] & 0x2 or not section["sh_size"]:  # SHF_ALLOC
+        for number, section in enumerate(file.sections):
+            if not section.flags & SHF_ALLOC or not section.size:
                 continue
-            size = -(-section["sh_size"] // _PAGE) * _PAGE
-            self._uc.mem_map(address, size, _READ_EXECUTE)
-            self._uc.mem_write(address, section.data())
-            bases[index] = address
-            address += size + _PAGE
-        table: Any = file.get_section_by_name(".symtab")
-        for symbol in table.iter_symbols():
-            if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-                raise InternalError(f"the object needs the undefined symbol {symbol.name!r}")
-            if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] in bases:
-                self._symbols[symbol.name] = bases[symbol["st_shndx"]] + symbol["st_value"]
+            mapped = -(-section.size // _PAGE) * _PAGE
+            if address + mapped > _STACK_TOP - 2 * _STACK_BYTES:
+                raise InternalError(f"the object does not fit the emulator's memory: section {section.name}")
+            self._uc.mem_map(address, mapped, _READ_EXECUTE)
+            self._uc.mem_write(address, section.data)
+            bases[number] = address
+            address += mapped + _PAGE
+        return bases

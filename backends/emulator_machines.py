@@ -35,7 +35,7 @@ class Machine(Enum):
 
 @dataclass(frozen=True)
 class Convention:
-    """One machine: ``elf_machine`` as pyelftools says, registers by Unicorn's numbers, ``word`` in bytes.
+    """One machine: ``elf_machine`` as the ELF reader calls it, registers by Unicorn's numbers, ``word`` in bytes.
 
     ``float_registers``: the one with the floating-point mode, and the one with its flags if they are elsewhere.
     """
@@ -82,7 +82,7 @@ def _arm64(name: str) -> int:
 
 def _aapcs(mode: int, model: int, enable: Callable[[Any], None], capstone_mode: int) -> Convention:
     return Convention(
-        elf_machine="EM_ARM",
+        elf_machine="Arm",
         word=4,
         unicorn_mode=(UC_ARCH_ARM, mode),
         cpu_model=model,
@@ -109,7 +109,7 @@ CONVENTIONS: dict[Machine, Convention] = {
     # Thumb bits of capstone are added per block: a Cortex-A8 object may hold ARM or Thumb-2 code.
     Machine.A8: _aapcs(UC_MODE_ARM, arm_const.UC_CPU_ARM_CORTEX_A8, _enable_a8, capstone.CS_MODE_ARM),
     Machine.AARCH64: Convention(
-        elf_machine="EM_AARCH64",
+        elf_machine="AArch64",
         word=8,
         unicorn_mode=(UC_ARCH_ARM64, UC_MODE_ARM),
         cpu_model=arm64_const.UC_CPU_ARM64_A72,

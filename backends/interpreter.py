@@ -7,6 +7,7 @@ machine code of every target gives these bits).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from schedc.backends.arithmetic import Arithmetic, Array, Float32, Float64
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
-from schedc.ir.graph import Graph, Node
+from schedc.ir.graph import Graph, Node, after_cells, is_recurrent
 from schedc.ir.ops import (
     LSTM_CHAINS,
     Activation,
@@ -30,6 +31,7 @@ from schedc.ir.ops import (
     Scale,
     Slice,
     Start,
+    history,
 )
 from schedc.ir.weights import WeightTable, check_weights
 
@@ -81,13 +83,33 @@ class Interpreter:
         if samples <= 0:
             return
         self.reset()
-        if not any(isinstance(node.op, LstmCell) for node in self.graph):
-            self._settling = True
-            self.run(self._zeros(1))
-            self._settling = False
+        if is_recurrent(self.graph):
+            self._prewarm_cells(samples, chunk)
             return
+        self._settling = True
+        self.run(self._zeros(1))
+        self._settling = False
+
+    def _prewarm_cells(self, samples: int, chunk: int) -> None:
+        """With LSTM cells all samples are run, but what comes before the first cell stays the same once every history
+        is full, and of what comes after the last only as much of the end matters.
+        """
+        everything, feeding = {node.name for node in self.graph}, _feeding_cells(self.graph)
+        settled = 1 + sum(history(node.op) for node in self.graph)
+        if samples < 2 * settled:
+            self._silence(samples, chunk, everything, {})
+            return
+        values = self._silence(settled, chunk, feeding, {})
+        constant = {name: values[name][:, -1:] for name in feeding - after_cells(self.graph)}
+        self._silence(samples - 2 * settled, chunk, feeding, constant)
+        self._silence(settled, chunk, everything, {})
+
+    def _silence(self, samples: int, chunk: int, wanted: Set[str], constant: Mapping[str, Array]) -> dict[str, Array]:
+        """So many zeros further; returns the streams of the last of them."""
+        values: dict[str, Array] = {}
         for done in range(0, samples, chunk):
-            self.run(self._zeros(min(chunk, samples - done)))
+            values = self._evaluate_all(self._zeros(min(chunk, samples - done)), wanted, constant)
+        return values
 
     def _zeros(self, count: int) -> list[Array]:
         return [np.zeros((node.channels, count), self.arithmetic.dtype) for node in self.graph.inputs]
@@ -99,19 +121,21 @@ class Interpreter:
 
     def run(self, inputs: list[Array]) -> list[Array]:
         """One array [channels, n] per input; returns one per output, in graph order."""
-        values: dict[str, Array] = {}
-        pending = list(inputs)
-        outputs: list[Array] = []
+        values = self._evaluate_all(inputs, {node.name for node in self.graph}, {})
+        return [values[node.operands[0]] for node in self.graph.outputs]
+
+    def _evaluate_all(self, inputs: list[Array], wanted: Set[str], constant: Mapping[str, Array]) -> dict[str, Array]:
+        """The ``wanted`` streams by name, those among them that are ``constant`` ([channels, 1]) taken as known."""
+        values: dict[str, Array] = dict(zip((node.name for node in self.graph.inputs), inputs, strict=True))
+        samples = inputs[0].shape[1]
         with np.errstate(all="ignore"):
             for node in self.graph:
-                operands = [values[name] for name in node.operands]
-                if isinstance(node.op, Input):
-                    values[node.name] = pending.pop(0)
-                elif isinstance(node.op, Output):
-                    outputs.append(operands[0])
-                else:
-                    values[node.name] = self._evaluate(node, operands)
-        return outputs
+                if node.name in constant:
+                    column = constant[node.name]
+                    values[node.name] = np.broadcast_to(column, (len(column), samples))
+                elif node.name in wanted and not isinstance(node.op, Input | Output):
+                    values[node.name] = self._evaluate(node, [values[name] for name in node.operands])
+        return values
 
     def _evaluate(self, node: Node, operands: list[Array]) -> Array:
         ops = self.arithmetic
@@ -136,7 +160,7 @@ class Interpreter:
             case BatchNorm():
                 return self._batch_norm(node.name, operands[0])
             case LstmCell():
-                return self._lstm(node.name, node.op, operands[0])
+                return self.run_cell(node.name, node.op, operands[0])
             case _:
                 raise InternalError(f"the interpreter has no meaning for {node}")
 
@@ -171,7 +195,8 @@ class Interpreter:
         scale = table["gamma"] / np.sqrt(table["variance"] + table["epsilon"])
         return self.arithmetic.mac(scale, x, table["beta"] - scale * table["mean"])
 
-    def _lstm(self, name: str, op: LstmCell, x: Array) -> Array:
+    def run_cell(self, name: str, op: LstmCell, x: Array) -> Array:
+        """An LSTM cell over ``x`` [inputs, n]; returns its h [hidden, n]."""
         table = self.weights[name]
         hidden, cell = self.state[name]
         result = np.empty((op.hidden, x.shape[1]), self.arithmetic.dtype)
@@ -180,7 +205,7 @@ class Interpreter:
         for column in range(op.in_channels):
             fed = self.arithmetic.mac(table["weight"][:, column, None], x[None, column, :], fed)
         recurrent = table["weight"][:, op.in_channels :]
-        constant_from = _constant_tail(fed)
+        constant_from = constant_tail(fed)
         seen: dict[bytes, int] = {}
         for t in range(x.shape[1]):
             hidden, cell = self._lstm_step(op.hidden, recurrent, fed[:, t], hidden, cell)
@@ -218,7 +243,16 @@ class Interpreter:
         return ops.mul(gates[2], ops.activation(ActivationKind.TANH, cell, ())), cell
 
 
-def _constant_tail(fed: Array) -> int:
+def _feeding_cells(graph: Graph) -> set[str]:
+    """The LSTM cells and all that they depend on."""
+    feeding: set[str] = set()
+    for node in reversed(list(graph)):
+        if isinstance(node.op, LstmCell) or node.name in feeding:
+            feeding |= {node.name, *node.operands}
+    return feeding
+
+
+def constant_tail(fed: Array) -> int:
     """The first sample from which on the input never changes."""
     changes = np.flatnonzero((fed[:, 1:] != fed[:, :-1]).any(axis=0))
     return int(changes[-1]) + 1 if changes.size else 0

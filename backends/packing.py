@@ -23,7 +23,7 @@ from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, Blo
 from schedc.backends.weight_layout import FloatArray
 from schedc.ir.architecture import Architecture, describe_architecture
 from schedc.ir.contract import Contract
-from schedc.ir.graph import Graph
+from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Conv, LstmCell, history
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable
@@ -31,6 +31,7 @@ from schedc.ir.weights import WeightTable
 Sources = npt.NDArray[np.uint32]
 StartRows = Mapping[str, FloatArray]  # by node, [rows, samples], the newest last
 HEADER = struct.Struct("<4sI16sII")
+_WIDEST_VECTOR = 16  # floats
 
 
 @dataclass(frozen=True)
@@ -130,23 +131,26 @@ def _numbered(graph: Graph) -> WeightTable:
     return table
 
 
-def starts(field: SilenceField, graph: Graph) -> bool:
-    """Whether ``field`` is the start state of something in ``graph``, of its size: reports may be edited."""
+def start_nodes(graph: Graph) -> dict[str, Node]:
+    """What has start states, by what these are called."""
+    cells = {cells_of(node.name): node for node in graph if isinstance(node.op, LstmCell)}
+    return {**{node.name: node for node in graph}, **cells}
+
+
+def starts(field: SilenceField, node: Node, graph: Graph) -> bool:
+    """Whether ``field`` can be the start state of ``node`` in ``graph``, of its size: reports may be edited."""
     if field.per_channel < 1 or field.floats % field.per_channel:
         return False
     rows = field.floats // field.per_channel
-    node = next((node for node in graph if field.node in (node.name, cells_of(node.name))), None)
-    if node is None:
-        return False
     if field.node != node.name:
-        return isinstance(node.op, LstmCell) and (rows, field.parts) == (2, 1) and field.per_channel >= node.channels
+        whole = node.channels <= field.per_channel < node.channels + _WIDEST_VECTOR
+        return (rows, field.parts) == (2, 1) and whole
     if field.parts != 1:
         if not isinstance(node.op, Conv) or node.op.dilation != 1 or not 1 < field.parts <= node.op.kernel_size:
             return False
         return rows == kept_sums(node.op, field.parts) and field.per_channel <= part_taps(node.op, field.parts)
-    return rows == node.channels and any(
-        history(reader.op) and reader.operands[0] == node.name for reader in graph.consumers(node.name)
-    )
+    readers = [reader for reader in graph.consumers(node.name) if reader.operands[0] == node.name]
+    return rows == node.channels and field.per_channel <= max((history(reader.op) for reader in readers), default=0)
 
 
 def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:

@@ -1,26 +1,37 @@
 """A packing list as JSON: the ``packing`` section of a report, and back.
 
-Reading trusts nothing: a report may be old, cut off or edited.
+Reading trusts nothing: a report may be old, cut off, edited or made to be expensive.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
+import math
+import re
 import zlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from schedc.backends.packing import Constants, PackingList
-from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, SilenceField
-from schedc.errors import UserError
+from schedc.backends.packing import Constants, PackingList, Sources, start_nodes, starts
+from schedc.backends.weight_blob import BLOB_ALIGN, FORMAT_VERSION, HEADER_BYTES, SilenceField
+from schedc.backends.weight_layout import pad
+from schedc.frontend.fields import Fields, Value
+from schedc.frontend.limits import MAX_SIZE
+from schedc.frontend.wording import quoted
+from schedc.ir.architecture import Architecture
 from schedc.ir.contract import Contract, Mac, Math, Subnormals
+from schedc.ir.graph import Graph
 
-MOST_BLOB_BYTES = 2**30
 REMEDY = "compile again with this version"
+_MOST_LINES = 2**20
+MOST_STAGES = 8
+# Floats of the blob: what is padded is at most one unit or channel in a vector of 16, in segments of 16, with the
+# constants of some activations.
+_MOST_FLOATS_A_WEIGHT, _MOST_FLOATS_A_NODE = 32, 256
 
 
 def packing_to_json(packing: PackingList) -> dict[str, Any]:
@@ -43,60 +54,113 @@ def _start_to_json(field: SilenceField) -> list[str | int]:
     return [field.node, field.offset, field.floats, field.per_channel, *parts]
 
 
-def packing_from_json(data: object, where: str) -> PackingList:
-    """The packing list of a report called ``where``.
+def architecture_from_json(section: Value) -> Architecture:
+    """Of which architecture the code is that a ``packing`` section stands in the report of.
 
-    Raises UserError if it is of another blob format, or not what :func:`packing_to_json` writes.
+    UserError if it is none, or for another blob format.
     """
-    if not isinstance(data, Mapping):
-        raise UserError(where, "has no packing list", f"give the .json that `schedc compile` wrote, or {REMEDY}")
-    if data.get("blob_format") != FORMAT_VERSION:
-        found = data.get("blob_format")
-        raise UserError(where, f"is for blobs of format {found!r}, this version writes {FORMAT_VERSION}", REMEDY)
-    try:
-        packing = _read(data)
-        _check(packing)
-    except (KeyError, TypeError, ValueError, OverflowError, zlib.error, binascii.Error) as error:
-        raise UserError(where, f"has a damaged packing list ({error})", REMEDY) from error
-    return packing
+    if not isinstance(section.raw, dict):
+        section.fail("has no packing list", f"give the .json that `schedc compile` wrote, or {REMEDY}")
+    version = section.fields().require("blob_format")
+    if version.raw != FORMAT_VERSION:
+        version.fail(f"is for blobs of format {quoted(version.raw)}, this version writes {FORMAT_VERSION}")
+    return tuple(line.string() for line in section.fields().require("architecture").items(_MOST_LINES))
 
 
-def _read(data: Mapping[str, Any]) -> PackingList:
-    total = int(data["blob_bytes"])
-    if not HEADER_BYTES <= total <= MOST_BLOB_BYTES:
-        raise ValueError(f"{total} bytes")
-    unpacker = zlib.decompressobj()
-    raw = unpacker.decompress(base64.b64decode(data["sources"], validate=True), total)
-    if unpacker.unconsumed_tail or len(raw) % 4:
-        raise ValueError("sources are too long")
-    sources = np.cumsum(np.frombuffer(raw, "<u4"), dtype=np.uint32)
+def packing_from_json(section: Value, graph: Graph) -> PackingList:
+    """The packing list in a report's ``packing`` section, for captures of the architecture of ``graph``.
+
+    Raises UserError for what :func:`packing_to_json` does not write.  How much work that is and how large the blob
+    gets is bounded by what the architecture needs, whatever the report says.
+    """
+    fields = section.fields()
+    weights = sum(math.prod(shape) for node in graph for shape in node.op.parameters().values())
+    most = _MOST_FLOATS_A_WEIGHT * weights + _MOST_FLOATS_A_NODE * len(graph)
+    start = _start_fields(fields.require("start_state"), graph)
+    total = fields.require("blob_bytes")
+    total_bytes = total.integer(HEADER_BYTES, MAX_SIZE)
+    end = min((field.offset for field in start), default=total_bytes)
+    _check_order(fields.require("start_state"), start, total, end)
+    count, rest = divmod(end - HEADER_BYTES, 4)
+    if rest or not 0 <= count <= most:
+        total.fail(f"{count} floats of weights, where the architecture has {weights}")
     return PackingList(
-        architecture=tuple(str(line) for line in data["architecture"]),
-        contract=Contract(**{key: str(value) for key, value in data["contract"].items()}),  # type: ignore[arg-type]
-        digest=bytes.fromhex(data["layout_digest"]),
-        total_bytes=total,
-        sources=sources,
-        constants=tuple(Constants(int(at), tuple(int(bits) for bits in row)) for at, row in data["constants"]),
-        start=tuple(
-            SilenceField(str(node), *(int(number) for number in numbers)) for node, *numbers in data["start_state"]
-        ),
+        architecture=architecture_from_json(section),
+        contract=_contract(fields.require("contract").fields()),
+        digest=_digest(fields.require("layout_digest")),
+        total_bytes=total_bytes,
+        sources=_sources(fields.require("sources"), count, weights),
+        constants=tuple(_constants(item, end) for item in fields.require("constants").items(len(graph), 0)),
+        start=start,
     )
 
 
-def _check(packing: PackingList) -> None:
-    """Everything stays inside the blob."""
-    end = min((item.offset for item in packing.start), default=packing.total_bytes)
-    if len(packing.digest) != 16 or packing.total_bytes % 4 or HEADER_BYTES + 4 * packing.sources.size != end:
-        raise ValueError("sizes do not fit")
-    parts = [(HEADER_BYTES, packing.sources.size)]
-    parts += [(item.offset, len(item.bits)) for item in packing.constants]
-    parts += [(item.offset, item.floats) for item in packing.start]
-    for offset, floats in parts:
-        if offset < HEADER_BYTES or offset % 4 or floats < 0 or offset + 4 * floats > packing.total_bytes:
-            raise ValueError(f"{floats} floats at byte {offset}")
-    if any(not 0 <= bits < 2**32 for item in packing.constants for bits in item.bits):
-        raise ValueError("a constant has more than 32 bits")
-    contract = packing.contract
-    for value, known in ((contract.mac, Mac), (contract.subnormals, Subnormals), (contract.math, Math)):
-        if value not in get_args(known):
-            raise ValueError(f"contract {value!r}")
+def _start_fields(value: Value, graph: Graph) -> tuple[SilenceField, ...]:
+    """Each start state at most once for each core that may keep it."""
+    nodes, seen = start_nodes(graph), Counter[str]()
+    found = []
+    for item in value.items(MOST_STAGES * len(nodes), 0):
+        name, *numbers = item.items(5, 4)
+        field = SilenceField(name.string(), *(number.integer(0) for number in numbers))
+        seen[field.node] += 1
+        node = nodes.get(field.node)
+        if node is None or not starts(field, node, graph) or seen[field.node] > MOST_STAGES:
+            item.fail(f"there is no start state like that of {quoted(field.node)}")
+        found.append(field)
+    return tuple(found)
+
+
+def _check_order(at: Value, start: Sequence[SilenceField], total: Value, end: int) -> None:
+    """Start states follow each other up to where the blob ends."""
+    for field in start:
+        if field.offset != end:
+            at.fail(f"{quoted(field.node)} is at byte {field.offset}, not {end}")
+        end += 4 * field.floats
+    if total.raw != pad(end, BLOB_ALIGN):
+        total.fail(f"{total.raw} bytes, where the last start state ends at {end}")
+
+
+def _contract(fields: Fields) -> Contract:
+    return Contract(
+        cast(Mac, _one_of(fields.require("mac"), Mac)),
+        cast(Subnormals, _one_of(fields.require("subnormals"), Subnormals)),
+        cast(Math, _one_of(fields.require("math"), Math)),
+    )
+
+
+def _one_of(value: Value, kind: object) -> str:
+    known: tuple[str, ...] = get_args(kind)
+    if value.string() not in known:
+        value.expected(" or ".join(known))
+    return value.string()
+
+
+def _digest(value: Value) -> bytes:
+    if not re.fullmatch("[0-9a-f]{32}", value.string()):
+        value.expected("32 hexadecimal digits")
+    return bytes.fromhex(value.string())
+
+
+def _sources(value: Value, count: int, weights: int) -> Sources:
+    """``count`` numbers of weights, of which there are ``weights``; no more of them than that is unpacked."""
+    unpacker = zlib.decompressobj()
+    try:
+        raw = unpacker.decompress(base64.b64decode(value.string(), validate=True), 4 * count + 1)
+    except (ValueError, zlib.error) as error:
+        value.fail(f"cannot be unpacked ({error})")
+    if len(raw) != 4 * count or not unpacker.eof or unpacker.unused_data:
+        value.fail(f"does not unpack to {count} numbers")
+    sources = np.cumsum(np.frombuffer(raw, "<u4"), dtype=np.uint32)
+    if int(sources.max(initial=0)) > weights:
+        value.fail(f"names weight {sources.max()} of {weights}")
+    return sources
+
+
+def _constants(item: Value, end: int) -> Constants:
+    """Bit patterns inside the segments, which end at byte ``end``."""
+    place, bits = item.items(2, 2)
+    offset = place.integer(HEADER_BYTES)
+    found = tuple(value.integer(0, 2**32 - 1) for value in bits.items(MAX_SIZE))
+    if offset % 4 or offset + 4 * len(found) > end:
+        item.fail(f"{len(found)} constants at byte {offset} of {end}")
+    return Constants(offset, found)

@@ -14,12 +14,13 @@ from schedc.backends.kernel_shape import Binding, KernelShape, bind_kernel
 from schedc.backends.weight_layout import pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
-from schedc.ir.ops import LstmCell
+from schedc.ir.graph import after_cells
 from schedc.ir.program import Program, Stage, sums_of
 
 MAGIC = b"SCDW"
 FORMAT_VERSION = 1
 HEADER_BYTES = 64
+BLOB_ALIGN = 64  # bytes, of a blob's end too
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
         for name, field in _silent_streams(program, stage):
             silence[number, name] = replace(field, offset=at)
             at += 4 * field.floats
-    total = pad(at, 64)
+    total = pad(at, BLOB_ALIGN)
     return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total))
 
 
@@ -81,14 +82,13 @@ def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, SilenceFi
     """The start state of every ring and LSTM of a stage, by its name; nothing is placed yet."""
     if stage.arena is None:
         raise InternalError("the blob is planned after plan-arena")
-    recurrent = {node.name for node in program.graph if isinstance(node.op, LstmCell)}
+    unsettled = after_cells(program.graph)
     made_by = {sums_of(name): name for name in stage.arena.sums}
     result = []
     for name, place in stage.arena.rings.items():
         node = made_by.get(name, name)
         parts = 1 + place.channels // program.graph[node].channels if name in made_by else 1
-        unsettled = recurrent & (program.graph.ancestors(node) | {node})
-        per_channel = place.history if unsettled else 1
+        per_channel = place.history if node in unsettled else 1
         result.append((name, SilenceField(node, 0, place.channels * per_channel, per_channel, parts)))
     for name, place in stage.arena.lstm.items():
         cells = cells_of(name)

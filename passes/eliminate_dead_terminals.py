@@ -45,13 +45,14 @@ def raise_slices(graph: Graph) -> Graph:
             source = graph[node.operands[0]]
             if _passes_slices(source) and len(graph.consumers(source.name)) == 1:
                 raised[source.name] = node
+    gone = {slice_node.name for slice_node in raised.values()}
     builder = GraphBuilder(graph.recipes)
     renamed: dict[str, str] = {}
     for node in graph:
         operands = tuple(renamed.get(name, name) for name in node.operands)
         below = raised.get(node.name)
         if below is None:
-            if node.name not in {slice_node.name for slice_node in raised.values()}:
+            if node.name not in gone:
                 builder.add(node.name, node.op, *operands)
             continue
         assert isinstance(below.op, Slice) and isinstance(node.op, Activation | Combine | Scale)

@@ -53,6 +53,7 @@ def _earliest(graph: Graph, boundaries: frozenset[str]) -> dict[str, int]:
     number: dict[str, int] = {}
     after: dict[str, int] = {}  # first kernel that may read the stream
     recurrent: set[int] = set()
+    latest = -1
     for node in graph:
         if isinstance(node.op, Output):
             continue
@@ -61,10 +62,10 @@ def _earliest(graph: Graph, boundaries: frozenset[str]) -> dict[str, int]:
             continue
         ready = max((after[name] for name in node.operands), default=0)
         if isinstance(node.op, LstmCell) or history(node.op) > 0 or node.name in boundaries:
-            ready = max([*number.values(), ready - 1], default=0) + 1
+            ready = max(latest, ready - 1) + 1
         while ready in recurrent:
             ready += 1
-        number[node.name] = ready
+        number[node.name], latest = ready, max(latest, ready)
         after[node.name] = ready + isinstance(node.op, LstmCell)
         if isinstance(node.op, LstmCell):
             recurrent.add(ready)
@@ -91,17 +92,17 @@ def _sink(graph: Graph, number: Mapping[str, int]) -> dict[str, int]:
         carried = sum(
             graph[operand].channels
             for operand in set(node.operands)
-            if _last_read(graph, result, operand, node.name) < first
+            if not _is_read_from(graph, result, operand, first, node.name)
         )
         if isinstance(node.op, Slice) or carried < node.channels:
             result[node.name] = first
     return result
 
 
-def _last_read(graph: Graph, number: Mapping[str, int], name: str, besides: str) -> int:
-    """The last kernel in which something other than ``besides`` reads the stream ``name``."""
-    readers = (reader.name for reader in graph.consumers(name) if reader.name != besides)
-    return max((number[reader] for reader in readers if reader in number), default=-1)
+def _is_read_from(graph: Graph, number: Mapping[str, int], name: str, kernel: int, besides: str) -> bool:
+    """Whether something other than ``besides`` reads the stream ``name`` in a ``kernel`` or a later one."""
+    readers = (reader.name for reader in reversed(graph.consumers(name)) if reader.name != besides)
+    return any(number[reader] >= kernel for reader in readers if reader in number)
 
 
 def _names(nodes: list[Node]) -> tuple[str, str]:

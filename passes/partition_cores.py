@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from schedc.analysis.kernel_work import kernel_work
 from schedc.analysis.stage_costs import (
@@ -68,15 +68,10 @@ class PartitionCores:
 
     def costs(self, program: Program) -> StageCosts:
         """The costs of every possible stage of a scheduled program."""
-        kernels = program.kernels
-        predict = self.kernel_cycles or (lambda program, kernel: float(kernel_work(program.graph, kernel)))
-        crossings = [
-            sum(program.graph[name].channels for name in crossing(program.graph, (kernels[:k], kernels[k:]), 1))
-            for k in range(1, len(kernels))
-        ]
+        predict = self.kernel_cycles or _kernel_works
         return StageCosts(
-            kernel_cycles=tuple(predict(program, kernel) for kernel in kernels),
-            handoff_floats=(0, *crossings, 0),
+            kernel_cycles=tuple(predict(program)),
+            handoff_floats=(0, *crossing_floats(program.graph, program.kernels), 0),
             block=program.block,
             core_speeds=self.core_speeds or (1.0,) * self.cores,
             handoff=self.handoff,
@@ -104,13 +99,16 @@ class PartitionCores:
         return OptionError("split" if self.split else "cores", what, "use more cores or a smaller block")
 
 
+def _kernel_works(program: Program) -> list[float]:
+    return [float(kernel_work(program.graph, kernel)) for kernel in program.kernels]
+
+
 def stage_bytes(program: Program, begin: int, end: int) -> int:
     """What a core needs for kernels [begin, end): its state, and two blocks of each handoff."""
-    cuts = [cut for cut in (begin, end) if 0 < cut < len(program.kernels)]
-    stages = cut_stages(program.graph, program.kernels, cuts)
-    arenas = [plan_stage(stage, program) for stage in stages]
-    own = 1 if begin else 0
-    return arenas[own].state_bytes + 2 * sum(arena.handoff_bytes for arena in arenas)
+    kernels = program.kernels
+    parts = [part for part in (kernels[:begin], kernels[begin:end], kernels[end:]) if part]
+    arena = plan_stage(_stage(program.graph, parts, 1 if begin else 0), program)
+    return arena.state_bytes + 2 * (arena.received_bytes + arena.handoff_bytes)
 
 
 def check_count(cores: int, kernels: int) -> None:
@@ -165,6 +163,19 @@ def _stage(graph: Graph, parts: Sequence[tuple[Kernel, ...]], index: int) -> Sta
         for name in crossing(graph, parts, index + 1):
             builder.add(f"send.{name}", Output(graph[name].channels, handoff=True), name)
     return Stage(builder.build(), parts[index])
+
+
+def crossing_floats(graph: Graph, kernels: Sequence[Kernel]) -> list[int]:
+    """Channels of all streams that cross each cut between two kernels, the cut after the first one first."""
+    made = {name: number for number, kernel in enumerate(kernels) for name in kernel.nodes}
+    begins = [0] * (len(kernels) + 1)  # channels that cross this cut and did not cross the one before, less the reverse
+    for node in graph:
+        first = made.get(node.name, -1) + 1
+        last = max((made.get(reader.name, len(kernels)) for reader in graph.consumers(node.name)), default=0)
+        if first <= last:
+            begins[first] += node.channels
+            begins[min(last + 1, len(kernels))] -= node.channels
+    return list(accumulate(begins))[1 : len(kernels)]
 
 
 def crossing(graph: Graph, parts: Sequence[tuple[Kernel, ...]], index: int) -> list[str]:

@@ -98,7 +98,8 @@ class _Planner:
             scratch_offset=offset,
             scratch_bytes=scratch_bytes,
             state_bytes=align(self.size + slack),
-            handoff_bytes=sum(align(place.bytes) for place in sent.values()),
+            handoff_bytes=_handoff_bytes(sent),
+            received_bytes=_handoff_bytes(received),
         )
 
     def _handoff(self, base: str, nodes: list[Node]) -> dict[str, Placement]:
@@ -159,12 +160,14 @@ class _Planner:
         row_frames = self.rings.block_frames if floats > 1 else self.rings.row_frames(self.rings.block_frames)
         row_bytes = 4 * floats * row_frames
         busy: list[tuple[int, int, LiveRange]] = []  # first row, end row, range
+        count = 0
         for node in sorted(nodes, key=lambda n: ranges[n.name].begin):
-            place = Placement("state", 0, node.channels, row_frames, frame_floats=floats)
-            first = _first_row(place.rows, ranges[node.name], busy)
-            busy.append((first, first + place.rows, ranges[node.name]))
+            place, wanted = Placement("state", 0, node.channels, row_frames, frame_floats=floats), ranges[node.name]
+            busy = [entry for entry in busy if entry[2].end >= wanted.begin]
+            first = _first_row(place.rows, wanted, busy)
+            busy.append((first, first + place.rows, wanted))
             self.rows[node.name] = replace(place, offset=first * row_bytes)
-        count = max((end for _, end, _ in busy), default=0)
+            count = max(count, first + place.rows)
         base = self.take(count * row_bytes)
         for node in nodes:
             place = self.rows[node.name]
@@ -203,18 +206,21 @@ def _needs_home(node: Node, ranges: Mapping[str, LiveRange]) -> bool:
     return isinstance(node.op, Input) or ranges[node.name].crosses or ranges[node.name].history > 0
 
 
+def _handoff_bytes(places: Mapping[str, Placement]) -> int:
+    return sum(align(place.bytes) for place in places.values())
+
+
 def _is_handoff(node: Node) -> bool:
     return isinstance(node.op, Input | Output) and node.op.handoff
 
 
 def _first_row(rows: int, wanted: LiveRange, busy: list[tuple[int, int, LiveRange]]) -> int:
-    """Where so many rows fit: in place of an operand that ends here, else the first gap."""
+    """Where so many rows fit beside what is still alive: in place of an operand that ends here, else the first gap."""
     for first, end, other in busy:
         if other.in_place and other.end == wanted.begin and end - first == rows:
             return first
-    blocked = sorted((first, end) for first, end, other in busy if other.end >= wanted.begin)
     row = 0
-    for first, end in blocked:
+    for first, end, _ in sorted(busy, key=lambda entry: entry[:2]):
         if row + rows <= first:
             break
         row = max(row, end)

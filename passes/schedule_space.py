@@ -232,21 +232,28 @@ def _pointwise_block(ops: Sequence[Op], target: Target, vectors: int) -> int:
 def may_share(ops: Iterable[Op], schedule: KernelSchedule) -> bool:
     """Whether neighbouring taps can share their samples: all history has dilation 1, and it is long enough."""
     convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
-    return all(op.dilation == 1 for op in convolutions) and any(shares_taps(op, schedule) for op in convolutions)
+    return _are_dense(convolutions) and any(shares_taps(op, schedule) for op in convolutions)
+
+
+def _are_dense(ops: Iterable[Op]) -> bool:
+    """Whether no tap of theirs skips a sample."""
+    return all(op.dilation == 1 for op in ops if isinstance(op, Conv) and op.history)
 
 
 def _aligned(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
     """The same with aligned taps, where a processor looks ahead and some tap overlaps the tile."""
+    if target.in_order:
+        return []
     aligned = replace(schedule, align_taps=True)
-    convolutions = [op for op in ops if isinstance(op, Conv)]
-    return [aligned] if not target.in_order and any(aligns_taps(op, aligned) for op in convolutions) else []
+    return [aligned] if any(aligns_taps(op, aligned) for op in ops if isinstance(op, Conv)) else []
 
 
 def _split(
     ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int, forced: Forced
 ) -> list[KernelSchedule]:
     """The same with taps in parts, where a processor can run several chains but the tiles of a block are too few."""
-    wanted = not target.in_order and block <= schedule.tile_frames
+    dense = any(isinstance(op, Conv) and op.history and op.dilation == 1 for op in ops)
+    wanted = dense and not target.in_order and block <= schedule.tile_frames
     split = [
         replace(schedule, tap_parts=parts) for parts in _numbers(forced, "tap_parts", _TAP_PARTS if wanted else ())
     ]
@@ -262,6 +269,8 @@ def _sums_in_parts(ops: Iterable[Op], schedule: KernelSchedule) -> int:
 
 def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
     """The same with taps that share their samples, as far as that fits the registers."""
+    if not _are_dense(ops):
+        return []
     vectors = schedule.tile_vectors
     together = [count for count in range(1, vectors) if vectors % count == 0] if schedule.lanes > 1 else []
     shared = [replace(schedule, share_taps=True, weight_vectors=count) for count in together or [1]]

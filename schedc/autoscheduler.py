@@ -13,7 +13,7 @@ from itertools import product
 
 from schedc.cost.features import kernel_signature
 from schedc.cost.frame_counts import tap_loads
-from schedc.cost.model import estimate_cycles, predict_program
+from schedc.cost.model import Prices, predict_program
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import history
@@ -34,15 +34,13 @@ class RankedSchedule:
     schedule: KernelSchedule
 
 
-def rank(
-    graph: Graph, kernel: Kernel, target: Target, contract: Contract, block: int, forced: Forced = NOTHING_FORCED
-) -> list[RankedSchedule]:
+def rank(graph: Graph, kernel: Kernel, prices: Prices, forced: Forced = NOTHING_FORCED) -> list[RankedSchedule]:
     """Every legal schedule of a kernel that has what is ``forced``, cheapest first; ties go to wider vectors, smaller
     tiles, smaller blocks.  UserError if there is none.
     """
-    space = schedule_space(graph, kernel, target, block, forced)
+    price = prices.of(graph, kernel)
     return sorted(
-        (RankedSchedule(estimate_cycles(graph, kernel, s, target, contract, block), s) for s in space),
+        (RankedSchedule(price(s), s) for s in schedule_space(graph, kernel, prices.target, prices.block, forced)),
         key=lambda entry: (
             round(entry.cycles_per_sample, 6),
             -entry.schedule.lanes,
@@ -69,7 +67,8 @@ def whole_schedules(program: Program, target: Target, contract: Contract) -> lis
     and its own with other rings.
     """
     found = [program]
-    ranked = {k.name: rank(program.graph, k, target, contract, program.block) for k in program.kernels}
+    prices = Prices(target, contract, program.block)
+    ranked = {k.name: rank(program.graph, k, prices) for k in program.kernels}
     tiles = sorted({_tile(entry.schedule) for entries in ranked.values() for entry in entries})
     for tile in tiles:
         chosen = {name: _nearest(entries, tile) for name, entries in ranked.items()}
@@ -106,11 +105,12 @@ def cheapest(target: Target, contract: Contract) -> Choose:
     """What `SelectKernels` is told to do: take the cheapest."""
 
     known: dict[object, KernelSchedule] = {}
+    prices: dict[int, Prices] = {}
 
     def choose(graph: Graph, kernel: Kernel, block: int, forced: Forced) -> KernelSchedule:
         key = kernel_signature(graph, kernel), block, frozenset(forced.items())
         if key not in known:
-            ranked = rank(graph, kernel, target, contract, block, forced)
+            ranked = rank(graph, kernel, prices.setdefault(block, Prices(target, contract, block)), forced)
             known[key] = choice(ranked if forced else _with_few_loads(graph, kernel, ranked, target), target).schedule
         return known[key]
 
@@ -137,12 +137,11 @@ class RunnerUp:
     loses_by: float
 
 
-def runner_up(program: Program, kernel: Kernel, target: Target, contract: Contract) -> RunnerUp | None:
+def runner_up(program: Program, kernel: Kernel, prices: Prices) -> RunnerUp | None:
     """What a kernel's schedule was preferred to; None if there was no choice."""
-    ranked = rank(program.graph, kernel, target, contract, program.block)
-    ranked = _with_few_loads(program.graph, kernel, ranked, target)
+    ranked = _with_few_loads(program.graph, kernel, rank(program.graph, kernel, prices), prices.target)
     mine = program.schedules[kernel.name]
-    cycles = estimate_cycles(program.graph, kernel, mine, target, contract, program.block)
+    cycles = prices.of(program.graph, kernel)(mine)
     other = next((entry for entry in ranked if _tile(entry.schedule) != _tile(mine)), None)
     return RunnerUp(other.schedule, other.cycles_per_sample / cycles - 1) if other else None
 

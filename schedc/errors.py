@@ -7,6 +7,24 @@ line prints it and exits with 2, never with a traceback.  ``InternalError`` is o
 
 from __future__ import annotations
 
+LONGEST_PART = 300  # characters of where, what or remedy: whatever a file holds, messages stay short
+
+
+def one_line(text: str) -> str:
+    """``text`` with every unprintable character (line ends included) written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _fitting(text: str) -> str:
+    """``text`` on one line, its middle left out where it is too long."""
+    half = LONGEST_PART // 2
+    if len(text) > LONGEST_PART:  # before it is escaped: it may be millions of characters
+        text = f"{text[:half]} ... {text[-half:]}"
+    line = one_line(text)
+    return line if len(line) <= LONGEST_PART + 5 else f"{line[:half]} ... {line[-half:]}"
+
 
 class SchedcError(Exception):
     """Base of everything schedc raises on purpose."""
@@ -16,15 +34,14 @@ class UserError(SchedcError):
     """A fault in the input or the request.
 
     ``where`` names the file, option or JSON path; ``what`` the fault; ``remedy`` (optional)
-    what to do about it.  ``str()`` joins them to the one line the user sees.
+    what to do about it.  ``str()`` joins them to the one line the user sees; what is long or unprintable in
+    them is cut or escaped, wherever it comes from.
     """
 
     def __init__(self, where: str, what: str, remedy: str = "") -> None:
-        self.where = where
-        self.what = what
-        self.remedy = remedy
-        line = f"{where}: {what}" if where else what
-        super().__init__(f"{line}; {remedy}" if remedy else line)
+        self.where, self.what, self.remedy = (_fitting(part) for part in (where, what, remedy))
+        line = f"{self.where}: {self.what}" if where else self.what
+        super().__init__(f"{line}; {self.remedy}" if remedy else line)
 
 
 class OptionError(UserError):
@@ -44,9 +61,10 @@ class UnsupportedError(UserError):
 
 
 class InternalError(SchedcError):
-    """A bug of schedc: an invariant that the verifier or a lowering found broken."""
+    """A bug of schedc: an invariant that the verifier or a lowering found broken; ``what`` says which."""
 
     def __init__(self, message: str) -> None:
+        self.what = message
         super().__init__(f"internal error (please report this as a bug of schedc): {message}")
 
 

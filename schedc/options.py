@@ -236,7 +236,7 @@ OPTIONS: dict[str, Option] = {
 def choose(target: str = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
-    description = _known_target(host_target_name() if target == "host" else target)
+    description = host_target() if target == "host" else _known_target(target)
     split, speeds = value["split"], value["core_speeds"]
     options = Options(
         description,
@@ -284,6 +284,12 @@ def check_options(options: Options) -> None:
 def _known_target(name: str) -> Target:
     """Descriptions are read once."""
     return load_target(name)
+
+
+@functools.cache
+def host_target() -> Target:
+    """The description that fits this machine.  Raises UnsupportedError if none does."""
+    return _known_target(host_target_name())
 
 
 # -- functions that take options -------------------------------------------------------------

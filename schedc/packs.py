@@ -1,24 +1,28 @@
-"""Packing captures for code that was compiled before: no compilation, no LLVM."""
+"""Packing captures for code that was compiled before: it is not compiled again.
+
+LLVM is loaded for one thing only: the loop that runs silence through LSTM cells, if the cache does not hold it.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
 from schedc.artifact import Artifact
-from schedc.backends.packing import PackingList, starts
-from schedc.backends.packing_json import packing_from_json
+from schedc.backends.packing import PackingList
+from schedc.backends.packing_json import REMEDY, architecture_from_json, packing_from_json
 from schedc.chains import ModelPaths, read_source
-from schedc.errors import ArchitectureMismatch, UserError
+from schedc.errors import ArchitectureMismatch, ModelFileError, UserError
 from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.fields import Reading as Document
+from schedc.frontend.fields import Value
+from schedc.frontend.json_document import parse_json
 from schedc.frontend.wording import one_line
 from schedc.host.start_state import pack_from_silence
-from schedc.ir.architecture import describe_architecture, first_difference
+from schedc.ir.architecture import Architecture, describe_architecture, first_difference
 from schedc.ir.graph import Graph
 from schedc.options import Reading
 from schedc.planning import Capture, core_graph
@@ -28,10 +32,13 @@ Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
 
 @dataclass(frozen=True)
 class CompiledCode:
-    """What a report says about the code it stands beside, as far as packing cares."""
+    """What a report says about the code it stands beside, as far as packing cares.
 
-    where: str  # the report's file, or words for it
-    packing: PackingList
+    ``section``: its packing list, unread until a graph of that architecture is at hand.
+    """
+
+    architecture: Architecture
+    section: Value
     slim: float | None
     build: BuildOptions
     sample_rate: float | None  # Hz, of the capture it was compiled with
@@ -58,22 +65,18 @@ def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None, pr
 def pack_capture(capture: Capture, code: CompiledCode) -> bytes:
     """As :func:`pack`, for a capture that was read."""
     graph = core_graph(capture.graph)
-    check_architecture(graph, code, one_line(str(capture.path)))
-    return pack_from_silence(code.packing, graph, capture, may_compile=False)
+    return pack_from_silence(packing_for(graph, code, one_line(str(capture.path))), graph, capture)
 
 
-def check_architecture(graph: Graph, code: CompiledCode, name: str) -> None:
-    """Raise ArchitectureMismatch unless the code was made for the core graph ``graph`` of the capture ``name``."""
-    difference = first_difference(code.packing.architecture, describe_architecture(graph))
+def packing_for(graph: Graph, code: CompiledCode, name: str) -> PackingList:
+    """How the capture ``name`` of the core graph ``graph`` is packed for the code.
+
+    Raises ArchitectureMismatch if the code was made for another one, UserError for a report that is damaged.
+    """
+    difference = first_difference(code.architecture, describe_architecture(graph))
     if difference:
         raise ArchitectureMismatch(name, f"another architecture: {difference}", "compile it instead")
-    known = 1 + sum(prod(shape) for node in graph for shape in node.op.parameters().values())
-    if int(code.packing.sources.max(initial=0)) >= known:
-        raise UserError(code.where, "has a damaged packing list (a weight that does not exist)", "compile again")
-    for field in code.packing.start:
-        if not starts(field, graph):
-            what = f"has a damaged packing list (no start state like that of {one_line(field.node)})"
-            raise UserError(code.where, what, "compile again")
+    return packing_from_json(code.section, graph)
 
 
 def read_compiled(compiled: Compiled) -> CompiledCode:
@@ -85,24 +88,34 @@ def read_compiled(compiled: Compiled) -> CompiledCode:
     path = Path(compiled)
     where = one_line(str(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(
             where, f"cannot be read: {error.strerror or error}", "give the .json of a compilation"
         ) from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(where, "is not a report (not JSON)", "give the .json of a compilation") from error
-    if not isinstance(content, dict):
+    return _compiled(_members(data, where), where)
+
+
+def _members(data: bytes, where: str) -> dict[str, object]:
+    """A report's text, as an object."""
+    try:
+        document = parse_json(data, where)
+    except ModelFileError as error:
+        raise UserError(where, f"is not a report ({error.what})", "give the .json of a compilation") from error
+    if not isinstance(document.root, dict) or document.trailing_characters:
         raise UserError(where, "is not a report", "give the .json of a compilation")
-    return _compiled(content, where)
+    return document.root
 
 
 def _compiled(report: Mapping[str, Any], where: str) -> CompiledCode:
-    packing = packing_from_json(report.get("packing"), where)
-    slim, rate = report.get("slim"), report.get("sample_rate_hz")
-    old_film = report.get("core_0_5_5_layer1x1_post_film") is True
-    return CompiledCode(where, packing, _number(slim), BuildOptions(old_film), _number(rate))
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    reading = Document(where, error=UserError, remedy=REMEDY)
+    fields = Value(reading, "", dict(report)).fields()
+    section = fields.get("packing") or Value(reading, "packing", None)
+    architecture = architecture_from_json(section)
+    slim, rate = fields.get_unless_null("slim"), fields.get_unless_null("sample_rate_hz")
+    if slim and not 0 <= slim.number() <= 1:
+        slim.expected("a number from 0 to 1")
+    if rate and rate.number() <= 0:
+        rate.expected("a number above 0")
+    build = BuildOptions(fields.boolean("core_0_5_5_layer1x1_post_film", default=False))
+    return CompiledCode(architecture, section, slim.number() if slim else None, build, rate.number() if rate else None)

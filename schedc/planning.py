@@ -18,7 +18,7 @@ from schedc.analysis.stage_costs import HandoffCost
 from schedc.autoscheduler import cheapest
 from schedc.backends.packing import PackingList, packing_list
 from schedc.backends.weight_blob import BlobLayout, plan_blob
-from schedc.cost.model import predict_alone, predict_kernel
+from schedc.cost.model import predict_alone, predict_kernels
 from schedc.errors import InternalError
 from schedc.frontend.build_graph import build_graph
 from schedc.frontend.history import prewarm_samples
@@ -122,7 +122,7 @@ def partition_pass(options: Options) -> PartitionCores:
     as if it had one of its own.
     """
     target, facts = options.target, options.target.facts
-    predict = predict_alone if options.cores > 1 else predict_kernel
+    predict = predict_alone if options.cores > 1 else predict_kernels
     return PartitionCores(
         cores=options.cores,
         split=options.split,

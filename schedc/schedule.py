@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 
 from schedc.errors import OptionError
@@ -86,7 +87,7 @@ class KernelSchedule:
 
     def forced_to(self, values: Forced) -> KernelSchedule:
         """The same with some values forced."""
-        return replace(self, **values)  # type: ignore[arg-type]
+        return replace(self, **values) if values else self  # type: ignore[arg-type]
 
     def agrees_with(self, values: Forced) -> bool:
         """Whether it has these values already."""
@@ -188,30 +189,36 @@ class ScheduleOverrides:
 
     def check_names(self, names: Sequence[str]) -> None:
         """Raise OptionError for a kernel that the model does not have."""
-        for name, _ in self.kernels:
-            if name != ALL_KERNELS:
-                _check_name("kernel", name, names)
+        _check_names("kernel", [name for name, _ in self.kernels if name != ALL_KERNELS], names)
 
     def check_boundaries(self, names: Sequence[str]) -> None:
         """Raise OptionError for a node that the model does not have."""
-        for name in self.boundaries:
-            _check_name("node", name, names)
+        _check_names("node", self.boundaries, names)
 
     def forced(self, kernel: str) -> Forced:
         """What ``kernel``'s schedule has to be; nothing is said of the fields left out."""
         values: dict[str, KernelValue] = {}
-        for name, entries in self.kernels:
-            if name in (ALL_KERNELS, kernel):
-                values.update(entries)
+        for number in sorted(number for name in {ALL_KERNELS, kernel} for number in self._entries.get(name, ())):
+            values.update(self.kernels[number][1])
         return values
+
+    @cached_property
+    def _entries(self) -> Mapping[str, Sequence[int]]:
+        """Which of ``kernels`` are about a kernel, by its name."""
+        found: dict[str, list[int]] = {}
+        for number, (name, _) in enumerate(self.kernels):
+            found.setdefault(name, []).append(number)
+        return found
 
     def apply_rings(self, rings: RingSchedule) -> RingSchedule:
         """``rings`` with what is forced for all of them."""
         return replace(rings, **dict(self.rings))  # type: ignore[arg-type]
 
 
-def _check_name(kind: str, name: str, names: Sequence[str]) -> None:
-    if name not in names:
+def _check_names(kind: str, asked: Sequence[str], names: Sequence[str]) -> None:
+    known = set(names)
+    name = next((name for name in asked if name not in known), None)
+    if name is not None:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"its {kind}s: {', '.join(names[:4])}, ..."
         raise OptionError("schedule", f"the model has no {kind} {name!r}", hint)

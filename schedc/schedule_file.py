@@ -21,7 +21,9 @@ from typing import Any
 import yaml
 
 from schedc.errors import UserError
+from schedc.frontend.wording import quoted
 from schedc.ir.program import Program
+from schedc.safe_yaml import read_yaml
 from schedc.schedule import (
     FORCEABLE,
     FORCEABLE_FLAGS,
@@ -52,18 +54,14 @@ def parse_schedule(text: bytes, where: str) -> ScheduleOverrides:
     """The same for a file's content; ``where`` names it in errors."""
     if len(text) > _MOST_BYTES:
         raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
-    try:
-        data: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
-    top = _mapping(where, data or {}, ("fusion", "kernels", "rings"))
-    begins = _mapping(f"{where}: fusion", top.get("fusion") or {}, ("begin",)).get("begin", [])
+    top = _section(where, read_yaml(text, where), ("fusion", "kernels", "rings"))
+    begins = _section(f"{where}: fusion", top.get("fusion"), ("begin",)).get("begin", [])
     if not isinstance(begins, list) or any(type(name) is not str for name in begins):
         raise UserError(f"{where}: fusion.begin", "is not a list of node names")
-    rings = _mapping(f"{where}: rings", top.get("rings") or {}, _RINGS)
+    rings = _section(f"{where}: rings", top.get("rings"), _RINGS)
     forced = tuple((key, _ring_value(f"{where}: rings.{key}", key, value)) for key, value in rings.items())
     kernels = []
-    for name, values in _mapping(f"{where}: kernels", top.get("kernels") or {}).items():
+    for name, values in _section(f"{where}: kernels", top.get("kernels")).items():
         place = f"{where}: kernels.{name}"
         known = (*FORCEABLE, *FORCEABLE_FLAGS, "weight_route", "axis")
         checked = tuple((key, _value(place, key, value)) for key, value in _mapping(place, values, known).items())
@@ -71,12 +69,17 @@ def parse_schedule(text: bytes, where: str) -> ScheduleOverrides:
     return ScheduleOverrides(tuple(kernels), forced, tuple(begins))
 
 
+def _section(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A mapping; one without entries may be left empty."""
+    return _mapping(where, {} if data is None else data, known)
+
+
 def _mapping(where: str, data: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
-    if not isinstance(data, dict) or any(type(key) is not str for key in data):
+    if not isinstance(data, dict):
         raise UserError(where, "is not a mapping of names")
     for key in data:
         if known and key not in known:
-            raise UserError(where, f"{key!r} cannot be set", f"known: {', '.join(known)}")
+            raise UserError(where, f"{quoted(key)} cannot be set", f"known: {', '.join(known)}")
     return data
 
 
@@ -86,19 +89,19 @@ def _ring_value(where: str, key: str, value: Any) -> RingValue:
     if key == "colour":
         return _flag(where, value)
     if value not in list(RingPolicy):
-        raise UserError(where, f"{value!r} is not a ring policy", f"use one of {', '.join(RingPolicy)}")
+        raise UserError(where, f"{quoted(value)} is not a ring policy", f"use one of {', '.join(RingPolicy)}")
     return RingPolicy(value)
 
 
 def _flag(where: str, value: Any) -> bool:
     if type(value) is not bool:
-        raise UserError(where, f"{value!r} is neither true nor false")
+        raise UserError(where, f"{quoted(value)} is neither true nor false")
     return value
 
 
 def _number(where: str, value: Any, most: int, least: int = 1) -> int:
     if type(value) is not int or not least <= value <= most:
-        raise UserError(where, f"{value!r} is not a whole number from {least} to {most}")
+        raise UserError(where, f"{quoted(value)} is not a whole number from {least} to {most}")
     return value
 
 
@@ -110,10 +113,10 @@ def _value(place: str, key: str, value: Any) -> KernelValue:
         return _flag(where, value)
     if key == "axis":
         if value not in list(VectorAxis):
-            raise UserError(where, f"{value!r} is not a vector axis", f"use one of {', '.join(VectorAxis)}")
+            raise UserError(where, f"{quoted(value)} is not a vector axis", f"use one of {', '.join(VectorAxis)}")
         return VectorAxis(value)
     if value not in list(WeightRoute):
-        raise UserError(where, f"{value!r} is not a weight route", f"use one of {', '.join(WeightRoute)}")
+        raise UserError(where, f"{quoted(value)} is not a weight route", f"use one of {', '.join(WeightRoute)}")
     return WeightRoute(value)
 
 

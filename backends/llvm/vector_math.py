@@ -25,6 +25,10 @@ class VectorMath:
         self._load_constant = load_constant
         self._integers: ir.Type = ir.VectorType(I32, builder.lanes) if builder.lanes > 1 else I32
 
+    def flushed(self, value: Value) -> Value:
+        """``value``, of which the caller knows that it holds no subnormals where the contract flushes them."""
+        return value
+
     def constant(self, value: float) -> Value:
         return self.bits(float_bits(value))
 

@@ -6,23 +6,26 @@ toolchain wrote them.
 
 from __future__ import annotations
 
-import io
+import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import capstone
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
 
 from schedc.analysis import instructions as k
+from schedc.analysis.arm_attributes import is_m_profile
 from schedc.analysis.disassembly_aarch64 import AARCH64, decode_aarch64
 from schedc.analysis.disassembly_arm import ARM_A, THUMB_A, THUMB_M, decode_arm
+from schedc.analysis.elf_file import SHT_ARM_ATTRIBUTES, STT_FUNC, ElfFile
 from schedc.analysis.instructions import Instruction
 from schedc.errors import UserError
 
-_SHF_ALLOC, _SHF_EXEC = 0x2, 0x4
+_MOST_NAMES = 8  # in a message
+_MOST_AROUND = 8  # symbols of functions, one inside the other
+# Bytes that are decoded, over those of code: functions may have parts in common, but not without end.
+_MOST_READINGS = 8
 
 
 @dataclass(frozen=True)
@@ -42,21 +45,24 @@ class MachineCode:
     several in an executable.
     """
 
-    def __init__(self, elf: bytes) -> None:
-        try:
-            file = ELFFile(io.BytesIO(elf))
-            self.machine = str(file["e_machine"])
-        except ELFError as error:
-            raise UserError("object", f"not an ELF file: {error}") from error
-        if self.machine not in ("EM_ARM", "EM_AARCH64"):
-            raise UserError("object", f"code for {self.machine} has no pipeline model", "give Arm or AArch64 code")
+    def __init__(self, elf: bytes, where: str = "object") -> None:
+        """UserErrors are about ``where``."""
+        file = ElfFile(elf, where)
+        self.where, self.machine = where, file.machine
+        if self.machine not in ("Arm", "AArch64"):
+            raise UserError(where, f"code for {self.machine} has no pipeline model", "give Arm or AArch64 code")
         self.sections = _code_sections(file)
+        self._section_starts = sorted(self.sections)
         self.functions = _functions(file)
-        self.thumb_ranges, self.data_ranges = _mapping(file, self.sections)
-        self._micro = _is_m_profile(file)
+        self.thumb_ranges, self.data_ranges = _mapping(file, self._end_of_section)
+        self._micro = _is_for_a_microcontroller(file)
         self._starts = [f.address for f in self.functions]
+        self._by_name = {f.name: f for f in reversed(self.functions)}
         self._engines: dict[tuple[int, int], Any] = {}
         self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
+        self._at: dict[int, Instruction] = {}
+        self._decoded: set[int] = set()
+        self._left = _MOST_READINGS * self.code_bytes
 
     @property
     def code_bytes(self) -> int:
@@ -68,17 +74,29 @@ class MachineCode:
         return self.functions[index].name if index >= 0 else "?"
 
     def function(self, name: str) -> Function:
-        for function in self.functions:
-            if function.name == name:
-                return function
-        names = ", ".join(f.name for f in self.functions)
-        raise UserError("--entry", f"the object has no function {name!r}", f"it has {names}")
+        if name in self._by_name:
+            return self._by_name[name]
+        names = [f.name for f in self.functions[:_MOST_NAMES]]
+        names += ["..."] if len(self.functions) > _MOST_NAMES else []
+        remedy = f"it has {', '.join(names)}" if names else "it has no symbols of functions"
+        raise UserError("--entry", f"the object has no function {name!r}", remedy)
 
     def read(self, address: int, size: int) -> bytes:
-        for start, data in self.sections.items():
-            if start <= address < start + len(data):
-                return data[address - start : address - start + size]
-        raise UserError("object", f"no code at {address:#x}")
+        """Up to ``size`` bytes of code: less where it ends."""
+        start = self._section_at(address)
+        if start is None:
+            raise UserError(self.where, f"no code at {address:#x}")
+        return self.sections[start][address - start : address - start + size]
+
+    def _section_at(self, address: int) -> int | None:
+        index = bisect_right(self._section_starts, address) - 1
+        start = self._section_starts[index] if index >= 0 else 0
+        return start if index >= 0 and address < start + len(self.sections[start]) else None
+
+    def _end_of_section(self, address: int) -> int:
+        """Where the section that holds ``address`` ends; ``address`` if none does."""
+        start = self._section_at(address)
+        return address if start is None else start + len(self.sections[start])
 
     def block(self, address: int, size: int) -> tuple[Instruction, ...]:
         """The instructions of ``size`` bytes from ``address``."""
@@ -90,17 +108,28 @@ class MachineCode:
     def decode(self, data: bytes, address: int) -> Instruction:
         """One instruction outside IT, as if ``data`` stood at ``address``."""
         found = next(self._engine(address).disasm(data, address, 1))
-        return decode_aarch64(found) if self.machine == "EM_AARCH64" else decode_arm(found, False)
+        return decode_aarch64(found) if self.machine == "AArch64" else decode_arm(found, False)
 
     def body(self, name: str) -> tuple[Instruction, ...]:
         """All instructions of a function."""
         function = self.function(name)
         return self.block(function.address, function.size)
 
+    def instruction(self, address: int) -> Instruction | None:
+        """The one that begins at ``address``, as its function has it; only functions that are asked for are decoded."""
+        index = bisect_right(self._starts, address)
+        for function in reversed(self.functions[max(0, index - _MOST_AROUND) : index]):
+            if function.address not in self._decoded:
+                self._decoded.add(function.address)
+                self._at.update({found.address: found for found in self.block(function.address, function.size)})
+            if address < function.address + function.size:
+                break
+        return self._at.get(address)
+
     def _mode(self, address: int) -> tuple[int, int]:
-        if self.machine == "EM_AARCH64":
+        if self.machine == "AArch64":
             return AARCH64
-        if any(start <= address < end for start, end in self.thumb_ranges):
+        if _end_inside(self.thumb_ranges, address) is not None:
             return THUMB_M if self._micro else THUMB_A
         return ARM_A
 
@@ -116,14 +145,17 @@ class MachineCode:
         covered = 0
         at = address
         while at < address + size:
-            skip = next((end for start, end in self.data_ranges if start <= at < end), None)
+            skip = _end_inside(self.data_ranges, at)
             if skip is not None:
                 at = skip
                 continue
             found = next(engine.disasm(self.read(at, 4), at, 1), None)
             if found is None:
-                raise UserError("object", f"the bytes at {at:#x} are not an instruction capstone knows")
-            if self.machine == "EM_AARCH64":
+                raise UserError(self.where, f"the bytes at {at:#x} are not an instruction capstone knows")
+            self._left -= found.size
+            if self._left < 0:
+                raise UserError(self.where, "its functions have the same code over and over, or endless symbols")
+            if self.machine == "AArch64":
                 instruction = decode_aarch64(found)
             else:
                 instruction = decode_arm(found, covered > 0)
@@ -134,56 +166,53 @@ class MachineCode:
             at += found.size
 
 
-def _code_sections(file: Any) -> dict[int, bytes]:
-    sections = {}
-    for section in file.iter_sections():
-        if section["sh_flags"] & _SHF_EXEC and section["sh_flags"] & _SHF_ALLOC and section["sh_size"]:
-            start = int(section["sh_addr"])
-            if start in sections:
-                raise UserError("object", "several code sections at one address", "link it, or merge its sections")
-            sections[start] = bytes(section.data())
+def _code_sections(file: ElfFile) -> dict[int, bytes]:
+    sections: dict[int, bytes] = {}
+    for section in file.sections:
+        if section.is_code and section.data:
+            if section.address in sections:
+                raise UserError(file.where, "several code sections at one address", "link it, or merge its sections")
+            sections[section.address] = section.data
     if not sections:
-        raise UserError("object", "has no code")
+        raise UserError(file.where, "has no code")
     return sections
 
 
-def _symbols(file: Any) -> Iterator[Any]:
-    table = file.get_section_by_name(".symtab")
-    if table is not None:
-        yield from table.iter_symbols()
-
-
-def _functions(file: Any) -> list[Function]:
+def _functions(file: ElfFile) -> list[Function]:
     found: dict[int, Function] = {}
-    for symbol in _symbols(file):
-        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF":
-            value = int(symbol["st_value"])
-            address = value & ~1 if file["e_machine"] == "EM_ARM" else value
-            found.setdefault(address, Function(symbol.name, address, int(symbol["st_size"]), bool(value & 1)))
+    for symbol in file.symbols:
+        if symbol.kind == STT_FUNC and not symbol.is_undefined:
+            thumb = file.machine == "Arm" and bool(symbol.value & 1)
+            address = symbol.value & ~1 if file.machine == "Arm" else symbol.value
+            found.setdefault(address, Function(symbol.name, address, symbol.size, thumb))
     return [found[address] for address in sorted(found)]
 
 
 Ranges = list[tuple[int, int]]
 
 
-def _mapping(file: Any, sections: Mapping[int, bytes]) -> tuple[Ranges, Ranges]:
-    """Where Thumb code and where constants lie, by the mapping symbols."""
-    marks = sorted((int(s["st_value"]), s.name[:2]) for s in _symbols(file) if s.name[:2] in ("$a", "$t", "$x", "$d"))
+def _mapping(file: ElfFile, end_of_section: Callable[[int], int]) -> tuple[Ranges, Ranges]:
+    """Where Thumb code and where constants lie, in order, by the mapping symbols."""
+    marks = sorted((s.value, s.name[:2]) for s in file.symbols if s.name[:2] in ("$a", "$t", "$x", "$d"))
     thumb: Ranges = []
     data: Ranges = []
     for number, (start, mark) in enumerate(marks):
-        inside = next((a + len(d) for a, d in sections.items() if a <= start < a + len(d)), start)
+        inside = end_of_section(start)
         end = min(marks[number + 1][0], inside) if number + 1 < len(marks) else inside
         if end > start and mark in ("$t", "$d"):
             (thumb if mark == "$t" else data).append((start, end))
     return thumb, data
 
 
-def _is_m_profile(file: Any) -> bool:
-    attributes = file.get_section_by_name(".ARM.attributes")
-    return attributes is not None and any(
-        attribute.tag == "TAG_CPU_ARCH_PROFILE" and attribute.value == ord("M")
-        for subsection in attributes.iter_subsections()
-        for block in subsection.iter_subsubsections()
-        for attribute in block.iter_attributes()
-    )
+def _end_inside(ranges: Ranges, address: int) -> int | None:
+    """Where the range that holds ``address`` ends."""
+    index = bisect_right(ranges, (address, sys.maxsize)) - 1
+    return ranges[index][1] if index >= 0 and address < ranges[index][1] else None
+
+
+def _is_for_a_microcontroller(file: ElfFile) -> bool:
+    section = next((section for section in file.sections if section.kind == SHT_ARM_ATTRIBUTES), None)
+    try:
+        return section is not None and is_m_profile(section.data)
+    except ValueError as error:
+        raise file.damaged("its build attributes cannot be read") from error

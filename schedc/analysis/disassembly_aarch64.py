@@ -110,10 +110,9 @@ def _memory(found: Any, base: str, operands: list[Any], registers: list[str]) ->
     store = base.startswith("st")
     transferred = [unit for unit in registers if unit]
     memory = next((op for op in operands if op.type == arm64_const.ARM64_OP_MEM), None)
-    if memory is None:
-        raise ValueError(f"{found.mnemonic} {found.op_str} has no address")
-    address = [_unit(found.reg_name(memory.mem.base))]
-    index = _unit(found.reg_name(memory.mem.index)) if memory.mem.index else ""
+    # A literal's address is the program counter and a number, a gathering load's a vector: "pc" for both.
+    address = [_unit(found.reg_name(memory.mem.base)) if memory is not None else "pc"]
+    index = _unit(found.reg_name(memory.mem.index)) if memory is not None and memory.mem.index else ""
     if index:
         address.append(index)
     is_float = any(unit.startswith("v") for unit in transferred)
@@ -132,7 +131,7 @@ def _memory(found: Any, base: str, operands: list[Any], registers: list[str]) ->
         reads=tuple(dict.fromkeys([*address, *(transferred if store else ())])),
         writes=tuple(dict.fromkeys([*(() if store else transferred), *(address[:1] if found.writeback else ())])),
         data=tuple(transferred) if store else (),
-        access=Access(address[0], index, int(memory.mem.disp), each * max(1, len(transferred)), store),
+        access=Access(address[0], index, int(memory.mem.disp) if memory else 0, each * max(1, len(transferred)), store),
         lanes=4 if is_float else 1,
-        pinned=base == "ldr" and memory.mem.base == 0,
+        pinned=address[0] == "pc",
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
-from schedc.ir.program import Kernel, Program
+from schedc.ir.program import Program
 
-# Predicts one core's cycles per sample for a kernel of a scheduled program.
-KernelCycles = Callable[[Program, Kernel], float]
+# Predicts one core's cycles per sample for each kernel of a scheduled program.
+KernelCycles = Callable[[Program], Sequence[float]]
 # Whether one core may have kernels [begin, end).
 Allowed = Callable[[int, int], bool]
 
@@ -89,23 +88,28 @@ def best_cuts(costs: StageCosts, count: int = 1, allowed: Allowed | None = None)
     Empty if no cut is allowed.  Dynamic programming: a cut is no better than its first stages, so the
     best of those suffice.
     """
-    kernels = len(costs.kernel_cycles)
-
-    def cost(stage: int, begin: int, end: int) -> float:
-        if allowed and not allowed(begin, end):
-            return math.inf
-        return costs.stage_cycles(stage, begin, end)
-
-    best = {end: [RankedCut(cost(0, 0, end), ())] for end in range(1, kernels + 1)}
+    kernels, may = len(costs.kernel_cycles), allowed or (lambda begin, end: True)
+    best = {end: [RankedCut(costs.stage_cycles(0, 0, end), ())] for end in range(1, kernels + 1) if may(0, end)}
     for stage in range(1, costs.cores):
-        longer: dict[int, list[RankedCut]] = {}
-        for end in range(stage + 1, kernels + 1):
-            found = [
-                RankedCut(max(first.cycles_per_sample, here), (*first.cuts, cut))
-                for cut in range(stage, end)
-                if math.isfinite(here := cost(stage, cut, end))
-                for first in best[cut]
-            ]
-            longer[end] = sorted(found)[:count]
-        best = longer
-    return [cut for cut in best.get(kernels, []) if math.isfinite(cut.cycles_per_sample)]
+        ends = range(stage + 1, kernels + 1) if stage < costs.cores - 1 else [kernels]
+        best = {end: _best_ends(costs, stage, end, best, count, may) for end in ends}
+    return best.get(kernels, [])
+
+
+def _best_ends(
+    costs: StageCosts, stage: int, end: int, best: Mapping[int, Sequence[RankedCut]], count: int, may: Allowed
+) -> list[RankedCut]:
+    """The ``count`` best cuts of kernels [0, end) that end in ``stage``, from the ``best`` of the stages before.
+
+    By the least that a last cut can come to, so that few are looked at, or asked whether they are allowed.
+    """
+    heres = {cut: costs.stage_cycles(stage, cut, end) for cut in range(stage, end) if best.get(cut)}
+    found: list[RankedCut] = []
+    for least, cut in sorted((max(best[cut][0].cycles_per_sample, here), cut) for cut, here in heres.items()):
+        if len(found) == count and least > found[-1].cycles_per_sample:
+            break
+        if may(cut, end):
+            firsts = best[cut]
+            found += [RankedCut(max(first.cycles_per_sample, heres[cut]), (*first.cuts, cut)) for first in firsts]
+            found = sorted(found)[:count]
+    return found

@@ -9,36 +9,34 @@ from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.instructions import Instruction
 from schedc.errors import UserError
 
-_LIMIT = 20_000_000  # instructions; more is an endless walk
+_MOST_BLOCKS = 200_000
+_DEEPEST = 64  # calls
 
 
 def read_trace(code: MachineCode, lines: Iterable[str]) -> list[tuple[int, int]]:
     """Blocks from one instruction address per line (hexadecimal, what follows is ignored)."""
-    known = _by_address(code)
     blocks: list[tuple[int, int]] = []
+    previous = ""
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
         try:
-            address = int(words[0].rstrip(":"), 16) & (~1 if code.machine == "EM_ARM" else ~0)
+            address = int(words[0].rstrip(":"), 16) & (~1 if code.machine == "Arm" else ~0)
         except ValueError:
             raise UserError("--trace", f"line {number} does not begin with a hexadecimal address") from None
-        if address not in known:
+        instruction = code.instruction(address)
+        if instruction is None:
             raise UserError("--trace", f"line {number}: no instruction of the object at {address:#x}")
-        size = known[address].size
-        if blocks and sum(blocks[-1]) == address and not _ends(known, blocks[-1]):
+        size = instruction.size
+        if blocks and sum(blocks[-1]) == address and previous not in k.FLOW:
             blocks[-1] = (blocks[-1][0], blocks[-1][1] + size)
         else:
             blocks.append((address, size))
+        previous = instruction.kind
+    if not blocks:
+        raise UserError("--trace", "has no addresses", "one a line, in hexadecimal")
     return blocks
-
-
-def _ends(known: Mapping[int, Instruction], block: tuple[int, int]) -> bool:
-    """The block's last instruction can change the flow."""
-    address, size = block
-    last = next((known[address + size - step] for step in (2, 4) if known.get(address + size - step)), None)
-    return last is not None and last.end == address + size and last.kind in k.FLOW
 
 
 def walk_loops(code: MachineCode, entry: str, trips: Mapping[int, int]) -> list[tuple[int, int]]:
@@ -48,27 +46,36 @@ def walk_loops(code: MachineCode, entry: str, trips: Mapping[int, int]) -> list[
     the loop is entered; for a forward one, 1 if it is taken.  Forward branches are not taken otherwise;
     a backward one without a count is a UserError.
     """
-    known = _by_address(code)
+    ends: dict[int, Instruction] = {}
     rounds: dict[int, int] = {}
     returns: list[int] = []
     blocks: list[tuple[int, int]] = []
-    at, start, steps = code.function(entry).address, code.function(entry).address, 0
+    visited: set[tuple[object, ...]] = set()
+    at: int | None = code.function(entry).address
+    while at is not None:
+        if at not in ends:
+            ends[at] = _end_of_block(code, at)
+        blocks.append((at, ends[at].end - at))
+        state = at, tuple(returns), tuple(rounds.items())
+        if state in visited or len(returns) > _DEEPEST:
+            remedy = "give the forward branch that leaves the loop a count of 1"
+            raise UserError("--trips", f"the walk goes round for ever at {at:#x}", remedy)
+        if len(blocks) > _MOST_BLOCKS:
+            raise UserError("--trips", f"the walk did not end after {_MOST_BLOCKS} basic blocks", "give smaller counts")
+        visited.add(state)
+        at = _next(ends[at], trips, rounds, returns)
+    return blocks
+
+
+def _end_of_block(code: MachineCode, at: int) -> Instruction:
+    """The first instruction from ``at`` on that changes the flow."""
     while True:
-        instruction = known.get(at)
-        steps += 1
+        instruction = code.instruction(at)
         if instruction is None:
             raise UserError("--trips", f"the walk left the code at {at:#x}")
-        if steps > _LIMIT:
-            raise UserError("--trips", f"the walk did not end after {_LIMIT} instructions")
-        following = instruction.end
         if instruction.kind in k.FLOW:
-            blocks.append((start, instruction.end - start))
-            next_at = _next(instruction, trips, rounds, returns)
-            if next_at is None:
-                return blocks
-            at = start = next_at
-            continue
-        at = following
+            return instruction
+        at = instruction.end
 
 
 def _next(instruction: Instruction, trips: Mapping[int, int], rounds: dict[int, int], returns: list[int]) -> int | None:
@@ -93,9 +100,5 @@ def _next(instruction: Instruction, trips: Mapping[int, int], rounds: dict[int, 
     rounds[instruction.address] = rounds.get(instruction.address, 0) + 1
     if rounds[instruction.address] < trips[instruction.address]:
         return instruction.target
-    rounds[instruction.address] = 0
+    del rounds[instruction.address]
     return instruction.end
-
-
-def _by_address(code: MachineCode) -> dict[int, Instruction]:
-    return {found.address: found for function in code.functions for found in code.body(function.name)}

@@ -19,8 +19,14 @@ from schedc.analyze import CodeReport, pipeline_for, report_data, report_text
 from schedc.backends.emulator import Machine
 from schedc.backends.emulator_trace import TracingEmulator
 from schedc.commands.console import say
-from schedc.errors import UserError
+from schedc.errors import InternalError, UserError
 from schedc.targets.base import Target, load_target
+
+_MOST_SAMPLES, _MOST_CALLS = 100_000, 1000
+_MOST_BUFFER_BYTES = 2**26
+_MOST_DIGITS = 9
+# Basic blocks after which a call is taken for an endless loop; a WaveNet of 64 channels runs 19,000 for a sample.
+_BLOCKS, _BLOCKS_A_SAMPLE = 100_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,16 @@ def analyze(request: AnalyzeRequest) -> int:
 
 def analyze_object(request: AnalyzeRequest) -> CodeReport:
     """Time ``entry`` of an ELF object or executable."""
-    if request.samples < 1 or request.calls < 1:
-        raise UserError("--samples, --calls", "must be at least 1")
+    if not 1 <= request.samples <= _MOST_SAMPLES or not 1 <= request.calls <= _MOST_CALLS:
+        raise UserError("--samples, --calls", f"give 1 to {_MOST_SAMPLES} and 1 to {_MOST_CALLS}")
     target = load_target(request.target)
     pipeline = pipeline_for(target, request.bus_blocked)
     elf = _read(request.object)
-    code = MachineCode(elf)
+    code = MachineCode(elf, str(request.object))
+    wanted = "AArch64" if target.codegen.triple.startswith("aarch64") else "Arm"
+    if code.machine != wanted:
+        raise UserError(code.where, f"is code for {code.machine}, {target.name} runs {wanted}", "give another --target")
+    code.function(request.entry)
     traces, method, stack = _traces(request, target, elf, code)
     timer = TraceTimer(pipeline, code)
     bounds = pipeline.bounds if isinstance(pipeline, OutOfOrder) else None
@@ -87,13 +97,29 @@ def _traces(
     if request.trips or not request.arguments:
         counts = dict(_trip(text) for text in request.trips)
         return [walk_loops(code, request.entry, counts)], "one call, walked by loop counts", 0
-    emulator = TracingEmulator(elf, Machine(target.emulator))
+    try:
+        return _emulated(request, target, elf)
+    except InternalError as error:  # of code that anybody may have made
+        remedy = "buffers must be as long as what is read and written" if "allocation" in error.what else ""
+        raise UserError(code.where, error.what, remedy) from error
+
+
+def _emulated(request: AnalyzeRequest, target: Target, elf: bytes) -> tuple[list[list[tuple[int, int]]], str, int]:
+    emulator = TracingEmulator(elf, Machine(target.emulator), _BLOCKS + _BLOCKS_A_SAMPLE * request.samples)
     arguments = [_argument(emulator, text) for text in request.arguments]
     if request.init:
-        symbol, _, count = request.init.partition("/")
-        emulator.call(symbol, *arguments[: int(count or len(arguments))])
+        symbol, count = _init(request.init, len(arguments))
+        emulator.call(symbol, *arguments[:count])
     traces = [emulator.traced(request.entry, *arguments) for _ in range(request.calls)]
     return traces, f"{request.calls} emulated calls", emulator.stack_used_bytes
+
+
+def _init(text: str, most: int) -> tuple[str, int]:
+    symbol, _, count = text.partition("/")
+    number = int(count) if count.isdecimal() and len(count) < _MOST_DIGITS else most if not count else -1
+    if not symbol or not 0 <= number <= most:
+        raise UserError("--init", f"{text!r} is not SYMBOL/COUNT", f"a function, and how many of {most} --arg it takes")
+    return symbol, number
 
 
 def _trip(text: str) -> tuple[int, int]:
@@ -105,16 +131,24 @@ def _trip(text: str) -> tuple[int, int]:
 
 
 def _argument(emulator: TracingEmulator, text: str) -> int:
+    """A number, or the address of a buffer in the emulator's memory."""
     kind, _, value = text.partition(":")
     if kind == "file":
         data = _read(Path(value))
-        address = emulator.alloc(len(data))
-        emulator.write(address, data)
-        return address
+        return _buffer(emulator, text, len(data), data)
     try:
-        return emulator.alloc(int(value, 0)) if kind == "buffer" else int(text, 0)
+        number = int(value if kind == "buffer" else text, 0)
     except ValueError:
         raise UserError("--arg", f"{text!r} is no argument", "use buffer:BYTES, file:PATH or a number") from None
+    return _buffer(emulator, text, number) if kind == "buffer" else number
+
+
+def _buffer(emulator: TracingEmulator, text: str, size: int, data: bytes = b"") -> int:
+    if not 1 <= size <= _MOST_BUFFER_BYTES:
+        raise UserError("--arg", f"{text!r} has {size} bytes", f"give 1 to {_MOST_BUFFER_BYTES}")
+    address = emulator.alloc(size, min(64, size & -size))  # it ends where memory does: no access beyond it is missed
+    emulator.write(address, data)
+    return address
 
 
 def _read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""``schedc pack``: a capture to a weight blob for code that was compiled before.  Loads no LLVM."""
+"""``schedc pack``: a capture to a weight blob for code that was compiled before."""
 
 from __future__ import annotations
 

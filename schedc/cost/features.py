@@ -16,7 +16,7 @@ from schedc.analysis.tap_parts import taps_in_a_row
 from schedc.cost.activations import activation_depth, activation_work
 from schedc.cost.channel_counts import channel_counts
 from schedc.cost.frame_counts import frame_counts
-from schedc.cost.streams import is_wide, leaves
+from schedc.cost.streams import is_wide, leaves, stays_interleaved
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import (
@@ -163,6 +163,20 @@ def kernel_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
         op = replace(node.op, dilation=min(node.op.dilation, _LONGEST_TILE)) if isinstance(node.op, Conv) else node.op
         operands = tuple((place.get(name, -1), graph[name].channels) for name in node.operands)
         result.append((op, operands, leaves(graph, node, place)))
+    return tuple(result)
+
+
+def tile_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
+    """Equal for kernels that have equal features under every schedule under which the dilations of their convolutions
+    have equal effects (:func:`schedc.cost.frame_counts.effect_of_dilation`).
+    """
+    place = {name: index for index, name in enumerate(kernel.nodes)}
+    result = []
+    for node in (graph[name] for name in kernel.nodes):
+        op = replace(node.op, dilation=1) if isinstance(node.op, Conv) else node.op
+        sources = (graph[name] for name in node.operands)
+        operands = tuple((place.get(s.name, -1), s.channels, stays_interleaved(graph, s)) for s in sources)
+        result.append((op, operands, leaves(graph, node, place), stays_interleaved(graph, node)))
     return tuple(result)
 
 

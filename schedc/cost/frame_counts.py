@@ -82,6 +82,13 @@ def tap_loads(graph: Graph, node: Node, schedule: KernelSchedule) -> float:
     return (counts["loads"] / 2 + counts["weights"]) / counts["macs"]
 
 
+def effect_of_dilation(op: Conv, schedule: KernelSchedule) -> tuple[int, ...]:
+    """Equal for convolutions that differ in dilation only and have equal counts under ``schedule``."""
+    if op.dilation == 1:
+        return (1,)
+    return _aligned_vectors(op, schedule) if aligns_taps(op, schedule) else (-overlaps_tile(op, schedule),)
+
+
 def _aligned_vectors(op: Conv, schedule: KernelSchedule) -> tuple[int, int]:
     """(loads, splices) of one channel whose taps are aligned: a vector is loaded once, however many are cut from it."""
     lanes = schedule.lanes

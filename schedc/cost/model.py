@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 
 from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolutions
-from schedc.cost.features import KernelFeatures, kernel_features
+from schedc.cost.features import KernelFeatures, kernel_features, tile_signature
+from schedc.cost.frame_counts import effect_of_dilation
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.ops import history
+from schedc.ir.ops import Conv, history
 from schedc.ir.program import Kernel, Program
 from schedc.schedule import KernelSchedule
 from schedc.targets.base import Target
@@ -152,9 +153,32 @@ def estimate_cycles(
     return per_tile * tiles / block
 
 
-def predict_alone(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
-    """The same for a kernel of a scheduled program in a loop of its own, with the upkeep of the rings it writes."""
-    return _work(program, kernel, target, contract) + ring_cycles(program, kernel, target)
+class Prices:
+    """:func:`estimate_cycles` for one machine, contract and block.  Many layers differ in their dilation only, which
+    few schedules care about; what is equal is estimated once.
+    """
+
+    def __init__(self, target: Target, contract: Contract, block: int) -> None:
+        self.target, self.contract, self.block = target, contract, block
+        self._known: dict[object, dict[object, float]] = {}
+
+    def of(self, graph: Graph, kernel: Kernel) -> Callable[[KernelSchedule], float]:
+        """Predicted cycles per sample of a kernel by schedule."""
+        known = self._known.setdefault(tile_signature(graph, kernel), {})
+        convolutions = [op for op in (graph[name].op for name in kernel.nodes) if isinstance(op, Conv)]
+
+        def price(schedule: KernelSchedule) -> float:
+            key = schedule, *(effect_of_dilation(op, schedule) for op in convolutions)
+            if key not in known:
+                known[key] = estimate_cycles(graph, kernel, schedule, self.target, self.contract, self.block)
+            return known[key]
+
+        return price
+
+
+def predict_alone(program: Program, target: Target, contract: Contract) -> list[float]:
+    """The same for each kernel of a scheduled program in a loop of its own, with the upkeep of the rings it writes."""
+    return [_work(program, k, target, contract) + ring_cycles(program, k, target) for k in program.kernels]
 
 
 def _work(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
@@ -162,16 +186,17 @@ def _work(program: Program, kernel: Kernel, target: Target, contract: Contract) 
     return estimate_cycles(program.graph, kernel, schedule, target, contract, program.block)
 
 
-def predict_kernel(program: Program, kernel: Kernel, target: Target, contract: Contract) -> float:
-    """The same where it may share its loop with another kernel of its stage (of the program, before it is cut)."""
+def predict_kernels(program: Program, target: Target, contract: Contract) -> list[float]:
+    """The same where each may share its loop with another kernel of its stage (of the program, before it is cut)."""
     stages = [stage.kernels for stage in program.stages] or [program.kernels]
-    loops = (loop for kernels in stages for loop in in_loops(kernels, _paired(program)))
-    loop = next(loop for loop in loops if kernel.name in [one.name for one in loop])
-    work = _work(program, kernel, target, contract)
-    if len(loop) == 2:
-        share = work / sum(_work(program, one, target, contract) for one in loop)
-        work = share * _cycles_of_pair(program, loop, target, contract)
-    return work + ring_cycles(program, kernel, target)
+    found: list[float] = []
+    for loop in (loop for kernels in stages for loop in in_loops(kernels, _paired(program))):
+        works = [_work(program, kernel, target, contract) for kernel in loop]
+        if len(loop) == 2:
+            both, total = _cycles_of_pair(program, loop, target, contract), sum(works)
+            works = [work / total * both for work in works]
+        found += [work + ring_cycles(program, kernel, target) for work, kernel in zip(works, loop, strict=True)]
+    return found
 
 
 def _paired(program: Program) -> Callable[[Kernel, Kernel], bool]:
@@ -198,7 +223,7 @@ def _cycles_of_pair(program: Program, cells: Sequence[Kernel], target: Target, c
 
 def predict_program(program: Program, target: Target, contract: Contract) -> float:
     """Predicted cycles per sample of all kernels of a scheduled program, one after the other."""
-    return sum(predict_kernel(program, kernel, target, contract) for kernel in program.kernels)
+    return sum(predict_kernels(program, target, contract))
 
 
 def ring_cycles(program: Program, kernel: Kernel, target: Target) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.api import make_artifact
-from schedc.backends.llvm.module import ObjectCode, state_layout
+from schedc.backends.llvm.module import ObjectCode
 from schedc.backends.packing import PackingList
 from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation, compile_graph, emit_plan, with_code
@@ -28,14 +27,13 @@ from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import read_nam_document
 from schedc.host.code import host_program, load_compilation
 from schedc.host.loaded_code import LoadedCode
-from schedc.host.silence import StatePlace, silent_rows, state_places
-from schedc.host.start_state import host_options
+from schedc.host.start_state import pack_from_silence
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
-from schedc.ir.graph import Graph, is_recurrent
+from schedc.ir.graph import Graph
 from schedc.options import Choices, Options, Reading, make_options
-from schedc.packs import CompiledCode, check_architecture, read_compiled
-from schedc.planning import Capture, capture_of, core_graph, core_weights, plan_graph
+from schedc.packs import packing_for, read_compiled
+from schedc.planning import Capture, capture_of, core_graph, plan_graph
 from schedc.verification import verify_compilation
 from schedc.version import VERSION
 
@@ -130,23 +128,13 @@ def treat(source: Source, built: Built, options: FleetOptions, rate: int, x: Flo
     capture = source.capture(options.choices.reading)
     tools = _tools(built, capture.graph, options)
     begin = time.perf_counter()
-    blob = _pack(tools, capture)
+    blob = pack_from_silence(tools.packing, tools.core, capture)
     seconds = time.perf_counter() - begin
     verified: bool | None = None
     if options.verify_samples:
         verified = verify_compilation(tools.compilation, capture, options.verify_samples).passed
     audio = None if x is None else _render(tools, capture, blob, rate, x)
     return Treated(blob, verified, audio, seconds)
-
-
-def _pack(tools: _Tools, capture: Capture) -> bytes:
-    """As :func:`schedc.pack`, with what is kept; silence is run through an LSTM by machine code."""
-    packing, weights = tools.packing.packing, core_weights(tools.core, capture.weights)
-    if tools.silencer is None or not capture.prewarm_samples:
-        return packing.pack(tools.core, weights, capture.prewarm_samples)
-    code, places, zero = tools.silencer
-    start = silent_rows(code, Weights(zero.pack(tools.core, weights, 0), None), places, capture.prewarm_samples)
-    return packing.fill(tools.core, weights, start)
 
 
 def _render(tools: _Tools, capture: Capture, blob: bytes, rate: int, x: FloatArray) -> FloatArray:
@@ -181,25 +169,8 @@ class _Tools:
         return core_graph(self.graph)
 
     @cached_property
-    def packing(self) -> CompiledCode:
-        packing = read_compiled(self.built.report)
-        check_architecture(self.core, packing, self.built.name)
-        return packing
-
-    @cached_property
-    def silencer(self) -> tuple[LoadedCode, Sequence[StatePlace], PackingList] | None:
-        """Code of the same contract that runs here, for models that silence takes long to settle; None for others,
-        and for contracts that this machine does not keep."""
-        if not is_recurrent(self.core):
-            return None
-        if self.loaded is not None:
-            program = self.compilation.program
-            return self.loaded, state_places(program, state_layout(program).stages), self.packing.packing
-        host = host_options(self.options.code.contract)
-        if host is None:
-            return None
-        program_here = host_program(self.graph, host)
-        return program_here.code, program_here.places, program_here.packing
+    def packing(self) -> PackingList:
+        return packing_for(self.core, read_compiled(self.built.report), self.built.name)
 
     @cached_property
     def compilation(self) -> Compilation:
@@ -208,8 +179,7 @@ class _Tools:
         Code that would run in this process is not taken from a folder: it is made again, and has to be the same.
         """
         plan = plan_graph(self.graph, self.options.code)
-        packing = self.packing.packing
-        if (plan.layout.digest, plan.layout.total_bytes) != (packing.digest, packing.total_bytes):
+        if (plan.layout.digest, plan.layout.total_bytes) != (self.packing.digest, self.packing.total_bytes):
             raise UserError(self.built.name, "the code was made by another version", "start in another folder")
         elf = self.built.files[f"{self.built.name}.o"]
         if self.built.found and can_run_here(plan.options.target) and emit_plan(plan, self.built.name).elf != elf:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from schedc.errors import ModelFileError
+from schedc.errors import ModelFileError, UserError
 from schedc.frontend.limits import (
     MAX_CHANNELS,
     MAX_HISTORY_FLOATS,
@@ -31,13 +31,18 @@ SMALLER = "no real capture is that large"
 
 @dataclass
 class Reading:
-    """One file being read: its name, its warnings, and what its documents have asked for so far."""
+    """One file being read: its name, its warnings, and what its documents have asked for so far.
+
+    ``error`` and ``remedy``: what a refusal is, and what it tells to do where there is nothing better.
+    """
 
     name: str
     warnings: list[str] = field(default_factory=list)
     layers: int = 0
     weights: int = 0
     history_floats: int = 0
+    error: type[UserError] = ModelFileError
+    remedy: str = CORRECT
 
     def warn(self, path: str, message: str) -> None:
         """Keeps ``FILE:path: message``; after ``MAX_WARNINGS`` only that there were more."""
@@ -74,10 +79,10 @@ class Value:
     path: str
     raw: object
 
-    def fail(self, what: str, remedy: str = CORRECT) -> NoReturn:
-        raise ModelFileError(place(self.reading.name, self.path), what, remedy)
+    def fail(self, what: str, remedy: str = "") -> NoReturn:
+        raise self.reading.error(place(self.reading.name, self.path), what, remedy or self.reading.remedy)
 
-    def expected(self, what: str, remedy: str = CORRECT) -> NoReturn:
+    def expected(self, what: str, remedy: str = "") -> NoReturn:
         self.fail(f"expected {what}, found {quoted(self.raw)}", remedy)
 
     def warn(self, message: str) -> None:
@@ -120,12 +125,14 @@ class Value:
             self.expected("a number that is finite as float32")
         return rounded
 
-    def items(self, at_most: int) -> list[Value]:
-        """The members of a non-empty array of up to ``at_most`` members."""
+    def items(self, at_most: int, at_least: int = 1) -> list[Value]:
+        """The members of an array."""
         if not isinstance(self.raw, list):
             self.expected("an array")
-        if not self.raw:
+        if not self.raw and at_least:
             self.fail("the array is empty")
+        if len(self.raw) < at_least:
+            self.fail(f"the array has {len(self.raw)} entries, not {at_least}")
         if len(self.raw) > at_most:
             self.fail(f"the array has {len(self.raw)} entries (limit {at_most})", SMALLER)
         return [Value(self.reading, f"{self.path}[{i}]", item) for i, item in enumerate(self.raw)]
@@ -161,7 +168,7 @@ class Fields:
     def require(self, key: str) -> Value:
         member = self.get(key)
         if member is None:
-            Value(self.value.reading, step(self.value.path, key), None).fail("this key is missing", CORRECT)
+            Value(self.value.reading, step(self.value.path, key), None).fail("this key is missing")
         return member
 
     def integer(self, key: str, default: int | None = None, minimum: int = 1, maximum: int = MAX_SIZE) -> int:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 
+from schedc.errors import one_line as one_line
+
 LONGEST_QUOTE = 40  # characters
-
-
-def one_line(text: str) -> str:
-    """``text`` with every unprintable character (line ends included) written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def quoted(raw: object) -> str:

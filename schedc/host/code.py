@@ -12,28 +12,27 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from schedc.backends.blob_reader import check_blob
 from schedc.backends.object_format import ObjectFormat
-from schedc.backends.packing import PackingList, StartRows
+from schedc.backends.packing import PackingList
 from schedc.backends.packing_json import packing_from_json, packing_to_json
 from schedc.backends.this_machine import processor_kind
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch, InternalError
+from schedc.frontend.fields import Reading, Value
 from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
-from schedc.host.silence import StatePlace, silent_rows, state_places
+from schedc.host.start_state import pack_from_silence
 from schedc.host.weights import Weights
 from schedc.ir.architecture import describe_architecture, first_difference
-from schedc.ir.graph import Graph, is_recurrent
+from schedc.ir.graph import Graph
 from schedc.ir.graph_json import graph_from_json, graph_to_json
-from schedc.ir.weights import WeightTable
 from schedc.options import Options, check_options
-from schedc.planning import Capture, core_graph, core_weights
+from schedc.planning import Capture, core_graph
 
 if TYPE_CHECKING:
     from schedc.compiler import Compilation
@@ -52,7 +51,6 @@ class HostProgram:
         self.code = LoadedCode(entry.objects, entry.shape, options.target)
         self.code_bytes = sum(len(elf) for elf in entry.objects)
         self.core, self.packing = entry.core, entry.packing
-        self.places = entry.places
 
     def pack(self, capture: Capture) -> Weights:
         """A capture's weights.  Raises ArchitectureMismatch, naming the first difference."""
@@ -62,20 +60,7 @@ class HostProgram:
             if difference:
                 where = one_line(str(capture.path))
                 raise ArchitectureMismatch(where, f"another architecture: {difference}", "load it instead")
-        weights = core_weights(self.core, capture.weights)
-        samples = capture.prewarm_samples
-        if not samples or not self.recurrent:
-            return Weights(self.packing.pack(self.core, weights, samples), capture.rate)
-        return Weights(self.packing.fill(self.core, weights, self.silence(weights, samples)), capture.rate)
-
-    def silence(self, weights: WeightTable, samples: int) -> StartRows:
-        """Where ``samples`` zeros lead a capture with these core weights: its start state."""
-        zero = Weights(self.packing.pack(self.core, weights, 0), None)
-        return silent_rows(self.code, zero, self.places, samples)
-
-    @cached_property
-    def recurrent(self) -> bool:
-        return is_recurrent(self.core)
+        return Weights(pack_from_silence(self.packing, self.core, capture), capture.rate)
 
     def accepts(self, weights: Weights) -> bool:
         """Whether weights were packed for this code."""
@@ -100,13 +85,6 @@ def host_program(graph: Graph, options: Options) -> HostProgram:
         return program
 
 
-def known_program(graph: Graph, options: Options) -> HostProgram | None:
-    """As :func:`host_program`, but never compiles."""
-    options = with_tuned(graph, options)
-    with _lock:
-        return _known(graph, options)
-
-
 def _known(graph: Graph, options: Options) -> HostProgram | None:
     key = _key(graph, options)
     program = _programs.get(key)
@@ -128,7 +106,6 @@ class _Entry:
     shape: CodeShape
     core: Graph
     packing: PackingList
-    places: Sequence[StatePlace]
     objects: Sequence[bytes]
 
 
@@ -162,9 +139,8 @@ def _entry(compilation: Compilation) -> _Entry:
         stage_states=layout.stages,
         handoffs=tuple(stage.arena.handoff_bytes for stage in program.stages if stage.arena),
     )
-    places = state_places(program, layout.stages)
     objects = (compilation.code.elf, pipeline_object(compilation.options.target))
-    return _Entry(shape, program.graph, compilation.packing, places, objects)
+    return _Entry(shape, program.graph, compilation.packing, objects)
 
 
 def _encode(entry: _Entry) -> bytes:
@@ -173,7 +149,6 @@ def _encode(entry: _Entry) -> bytes:
         "shape": asdict(entry.shape),
         "core": graph_to_json(entry.core),
         "packing": packing_to_json(entry.packing),
-        "places": [asdict(place) for place in entry.places],
     }
     parts = [json.dumps(facts).encode(), *entry.objects]
     return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
@@ -189,7 +164,6 @@ def _decode(stored: bytes) -> _Entry:
     facts: dict[str, Any] = json.loads(parts[0])
     shape: dict[str, Any] = facts["shape"]
     lists = {key: tuple(value) for key, value in shape.items() if isinstance(value, list)}
-    places = [StatePlace(**place) for place in facts["places"]]
-    packing = packing_from_json(facts["packing"], "the cache")
     core = graph_from_json(facts["core"])
-    return _Entry(CodeShape(**{**shape, **lists}), core, packing, places, parts[1:])
+    packing = packing_from_json(Value(Reading("the cache"), "packing", facts["packing"]), core)
+    return _Entry(CodeShape(**{**shape, **lists}), core, packing, parts[1:])

@@ -52,7 +52,7 @@ class LoadedCode:
             fault = "this machine's processor does not execute all that its code may use"
             raise UnsupportedError(target.name, fault, "use the target host")
         self.shape = shape
-        self._memory = _load(objects, target)
+        self._memory = load_objects(objects, target)
         count = len(shape.stage_states)
         names = [f"{shape.name}_stage{k}" for k in range(count)] if count > 1 else [f"{shape.name}_process"]
         self.stages = [self.address(name) for name in names]
@@ -70,7 +70,7 @@ class LoadedCode:
         return address
 
 
-def _load(objects: Sequence[bytes], target: Target) -> _Memory:
+def load_objects(objects: Sequence[bytes], target: Target) -> _Memory:
     """Mapped by ourselves where the system lets us, which takes no LLVM; else by LLVM's loader."""
     if can_map():
         with suppress(OSError):

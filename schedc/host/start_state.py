@@ -1,50 +1,37 @@
-"""Start states of captures for any code: silence through an LSTM is run by this machine where it can.
+"""Start states of captures for any code: silence through LSTM cells is run by machine code of this machine.
 
-Silence settles at once in a convolution, and an LSTM's mostly repeats soon; the interpreter is quick then.  An
-LSTM that does not settle has to be run for half a second of silence, which takes the interpreter ten seconds and
-machine code some milliseconds.  The bits are the same wherever the contract is.
+Silence settles at once in a convolution.  In an LSTM it has to be run, for half a second: milliseconds by
+:mod:`schedc.host.quick_silence`, up to minutes by the interpreter, with the same bits.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
 from schedc.backends.interpreter import Interpreter
 from schedc.backends.packing import PackingList, StartRows, held_by, resume
 from schedc.backends.weight_layout import FloatArray
-from schedc.errors import UnsupportedError
-from schedc.host.code import HostProgram, host_program, known_program
+from schedc.host.quick_silence import cell_code, quick_interpreter
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, is_recurrent
-from schedc.options import Options, make_options
+from schedc.ir.weights import WeightTable
 from schedc.planning import Capture, core_graph, core_weights
 
 CHECKED_SILENCE = 500  # samples
-_BLOCK = 64  # as ``load`` takes by default, which may have compiled the very code
 
 
-def machine_silence(capture: Capture, contract: Contract, samples: int, may_compile: bool = True) -> StartRows | None:
-    """Where ``samples`` zeros lead, by machine code; None if that would gain nothing, or cannot be done here.
-
-    Not ``may_compile``: only with code that this process or the cache on disk holds, so without LLVM.
-    """
-    options = host_options(contract)
-    if samples <= 0 or options is None or not is_recurrent(capture.graph):
-        return None
-    find = host_program if may_compile else known_program
-    program: HostProgram | None = find(capture.graph, options)
-    if program is None:
-        return None
-    return program.silence(core_weights(program.core, capture.weights), samples)
+def silent_rows(graph: Graph, weights: WeightTable, contract: Contract, samples: int) -> StartRows:
+    """Where ``samples`` zeros lead from the zero state, of a core graph and core weights."""
+    recurrent = samples > 0 and is_recurrent(graph)
+    interpreter = (quick_interpreter if recurrent else _interpreter)(graph, weights, contract)
+    interpreter.prewarm(samples)
+    return held_by(interpreter)
 
 
-def pack_from_silence(packing: PackingList, graph: Graph, capture: Capture, may_compile: bool = True) -> bytes:
-    """As :meth:`PackingList.pack`, for a capture and its core graph, with the same bytes."""
+def pack_from_silence(packing: PackingList, graph: Graph, capture: Capture) -> bytes:
+    """The blob of a capture, given with its core graph."""
     weights = core_weights(graph, capture.weights)
-    rows = machine_silence(capture, packing.contract, capture.prewarm_samples, may_compile)
-    return packing.pack(graph, weights, capture.prewarm_samples) if rows is None else packing.fill(graph, weights, rows)
+    return packing.fill(graph, weights, silent_rows(graph, weights, packing.contract, capture.prewarm_samples))
 
 
 def silent_interpreter(capture: Capture, contract: Contract) -> Interpreter:
@@ -54,14 +41,15 @@ def silent_interpreter(capture: Capture, contract: Contract) -> Interpreter:
     :data:`CHECKED_SILENCE` samples each, and if it finds another bit it runs all of it.
     """
     graph = core_graph(capture.graph)
-    interpreter = Interpreter(graph, core_weights(graph, capture.weights), "float32", contract)
+    weights = core_weights(graph, capture.weights)
+    interpreter = _interpreter(graph, weights, contract)
     if not is_left_to_machine_code(capture, contract):
         interpreter.prewarm(capture.prewarm_samples)
         return interpreter
-    first = machine_silence(capture, contract, CHECKED_SILENCE) or {}
-    last = machine_silence(capture, contract, capture.prewarm_samples - CHECKED_SILENCE) or {}
+    first = silent_rows(graph, weights, contract, CHECKED_SILENCE)
+    last = silent_rows(graph, weights, contract, capture.prewarm_samples - CHECKED_SILENCE)
     interpreter.prewarm(CHECKED_SILENCE)
-    if all(_is_past(rows, first.get(node)) for node, rows in held_by(interpreter).items()):
+    if all(_is_past(rows, first[node]) for node, rows in held_by(interpreter).items()):
         resume(interpreter, last)
         channels = sum(node.channels for node in graph.inputs)
         interpreter.process(np.zeros((channels, CHECKED_SILENCE), np.float32))
@@ -73,19 +61,13 @@ def silent_interpreter(capture: Capture, contract: Contract) -> Interpreter:
 def is_left_to_machine_code(capture: Capture, contract: Contract) -> bool:
     """Whether there is a long silence through an LSTM, which this machine can run."""
     long = is_recurrent(capture.graph) and capture.prewarm_samples > 2 * CHECKED_SILENCE
-    return long and host_options(contract) is not None
+    return long and cell_code(contract) is not None
 
 
-def _is_past(held: FloatArray, found: FloatArray | None) -> bool:
+def _interpreter(graph: Graph, weights: WeightTable, contract: Contract) -> Interpreter:
+    return Interpreter(graph, weights, "float32", contract)
+
+
+def _is_past(held: FloatArray, found: FloatArray) -> bool:
     """Whether the newest samples of ``found`` are ``held``, bit by bit."""
-    return found is not None and np.array_equal(held.view(np.uint32), found[:, -held.shape[1] :].view(np.uint32))
-
-
-def host_options(contract: Contract) -> Options | None:
-    """How to compile for this machine under ``contract``; None if it cannot keep it."""
-    try:
-        options = make_options("host", block=_BLOCK)
-    except UnsupportedError:
-        return None
-    kept = contract.mac in options.target.mac and contract.subnormals in options.target.subnormals
-    return replace(options, contract=contract) if kept else None
+    return np.array_equal(held.view(np.uint32), found[:, -held.shape[1] :].view(np.uint32))

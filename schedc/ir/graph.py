@@ -1,6 +1,6 @@
 """The graph: a typed face over a networkx multi-digraph.
 
-A node is an op with a name; an edge carries the operand index.  Graphs are immutable: a pass
+A node is an op with a name, an edge carries an operand's index.  Graphs are immutable: a pass
 builds a new one (:class:`GraphBuilder`).  Node order is a topological order, kept as inserted, so
 that printing, hashing and code generation see the same sequence every time.
 """
@@ -8,8 +8,9 @@ that printing, hashing and code generation see the same sequence every time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 
@@ -41,30 +42,31 @@ class Graph:
 
     def __init__(self, nodes: Iterable[Node], recipes: Iterable[Recipe] = ()) -> None:
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        self._nodes: dict[str, Node] = {}
         self.recipes: tuple[Recipe, ...] = tuple(recipes)
         for node in nodes:
-            if node.name in self._graph:
+            if node.name in self._nodes:
                 raise InternalError(f"two nodes are named {node.name}")
-            self._graph.add_node(node.name, node=node)
-            for index, operand in enumerate(node.operands):
-                if operand not in self._graph:
+            for operand in node.operands:
+                if operand not in self._nodes:
                     raise InternalError(f"{node.name} reads {operand}, which is not defined before it")
+            self._nodes[node.name] = node
+            self._graph.add_node(node.name)
+            for index, operand in enumerate(node.operands):
                 self._graph.add_edge(operand, node.name, operand=index)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._graph
+        return name in self._nodes
 
     def __len__(self) -> int:
-        return len(self._graph)
+        return len(self._nodes)
 
     def __getitem__(self, name: str) -> Node:
-        node = self._graph.nodes[name]["node"]
-        assert isinstance(node, Node)
-        return node
+        return self._nodes[name]
 
     def __iter__(self) -> Iterator[Node]:
         """Nodes in topological order."""
-        return (self[name] for name in self._graph.nodes)
+        return iter(self._nodes.values())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
@@ -74,22 +76,26 @@ class Graph:
     def __hash__(self) -> int:
         return hash((tuple(self), self.recipes))
 
-    def consumers(self, name: str) -> list[Node]:
+    def consumers(self, name: str) -> Sequence[Node]:
         """Nodes that read ``name``, in topological order, each once."""
-        order = {node: index for index, node in enumerate(self._graph.nodes)}
-        return [self[n] for n in sorted(set(self._graph.successors(name)), key=order.__getitem__)]
+        return self._readers[name]
+
+    @cached_property
+    def _readers(self) -> Mapping[str, Sequence[Node]]:
+        """By stream.  Edges come in the order of the nodes that read, which is topological."""
+        return {name: tuple(self[reader] for reader in self._graph.successors(name)) for name in self._nodes}
 
     def ancestors(self, name: str) -> set[str]:
         """Everything ``name`` depends on."""
         return set(nx.ancestors(self._graph, name))
 
-    @property
-    def inputs(self) -> list[Node]:
-        return [node for node in self if isinstance(node.op, Input)]
+    @cached_property
+    def inputs(self) -> Sequence[Node]:
+        return tuple(node for node in self if isinstance(node.op, Input))
 
-    @property
-    def outputs(self) -> list[Node]:
-        return [node for node in self if isinstance(node.op, Output)]
+    @cached_property
+    def outputs(self) -> Sequence[Node]:
+        return tuple(node for node in self if isinstance(node.op, Output))
 
     def digest(self) -> str:
         """SHA-256 (hex) of the structure: the architecture's identity, the same in every process."""
@@ -100,6 +106,15 @@ class Graph:
 def is_recurrent(graph: Graph) -> bool:
     """Whether silence has to be run, as through an LSTM, and does not settle at once, as in a convolution."""
     return any(isinstance(node.op, LstmCell) for node in graph)
+
+
+def after_cells(graph: Graph) -> set[str]:
+    """The LSTM cells and all that depends on them: what silence does not settle in."""
+    found: set[str] = set()
+    for node in graph:
+        if isinstance(node.op, LstmCell) or not found.isdisjoint(node.operands):
+            found.add(node.name)
+    return found
 
 
 class GraphBuilder:

@@ -109,6 +109,7 @@ class Arena:
     scratch_bytes: int
     state_bytes: int
     handoff_bytes: int  # of the handoff to the next stage; 0 for the last
+    received_bytes: int  # of the handoff from the stage before; 0 for the first
 
     @property
     def rings(self) -> dict[str, Placement]:

@@ -14,8 +14,9 @@ from schedc.backends.packing_json import packing_to_json
 from schedc.backends.weight_blob import BoundKernel
 from schedc.compiler import Compilation
 from schedc.cost.features import kernel_features
-from schedc.cost.model import kernel_bounds, predict_kernel
+from schedc.cost.model import Prices, kernel_bounds, predict_kernels
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
+from schedc.ir.program import Kernel, Program
 from schedc.options import Options
 from schedc.planning import Capture
 from schedc.reports.balance import balance_of
@@ -44,20 +45,27 @@ class KernelFacts:
 
 def kernel_facts(compilation: Compilation) -> list[KernelFacts]:
     """The kernels in execution order."""
+    program, options = compilation.program, compilation.options
+    predictions = predict_kernels(program, options.target, options.contract)
+    cycles = {kernel.name: cycles for kernel, cycles in zip(program.kernels, predictions, strict=True)}
+    kernels = {kernel.name: kernel for kernel in program.kernels}
+    prices = Prices(options.target, options.contract, program.block)
     shapes: dict[object, int] = {}
     others: dict[int, str] = {}
     result = []
     for bound in compilation.layout.kernels:
+        kernel = kernels[bound.name]
         number = shapes.setdefault(bound.shape, len(shapes))
         if number not in others:
-            others[number] = _runner_up(compilation, bound)
-        result.append(_facts(compilation, bound, number, others[number]))
+            others[number] = _runner_up(program, kernel, prices)
+        result.append(_facts(compilation, bound, kernel, number, others[number], cycles[kernel.name]))
     return result
 
 
-def _facts(compilation: Compilation, bound: BoundKernel, shape: int, other: str) -> KernelFacts:
+def _facts(
+    compilation: Compilation, bound: BoundKernel, kernel: Kernel, shape: int, other: str, cycles: float
+) -> KernelFacts:
     graph = compilation.program.graph
-    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
     ops = [graph[name].op for name in kernel.nodes]
     schedule = bound.shape.schedule
     recurrent = any(isinstance(op, LstmCell) for op in ops)
@@ -71,10 +79,10 @@ def _facts(compilation: Compilation, bound: BoundKernel, shape: int, other: str)
         axis="units" if recurrent else schedule.axis.value,
         output_block=schedule.output_block,
         taps=_taps(bound),
-        bound=_deciding_bound(compilation, bound),
+        bound=_deciding_bound(compilation, bound, kernel),
         runner_up=other,
         weight_bytes=4 * bound.shape.segment_floats,
-        estimated_cycles_per_sample=estimate_cycles(compilation, bound),
+        estimated_cycles_per_sample=round(cycles, 1),
     )
 
 
@@ -85,13 +93,12 @@ def schedule_source(options: Options) -> str:
     return "cost model" if options.schedule == ScheduleOverrides() else "schedule file"
 
 
-def _runner_up(compilation: Compilation, bound: BoundKernel) -> str:
-    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
-    other = runner_up(compilation.program, kernel, compilation.options.target, compilation.options.contract)
+def _runner_up(program: Program, kernel: Kernel, prices: Prices) -> str:
+    other = runner_up(program, kernel, prices)
     if other is None:
         return "-"
     tile = f"{other.schedule.tile_vectors}x{other.schedule.lanes}x{other.schedule.output_block}"
-    mine = compilation.program.schedules[bound.name]
+    mine = program.schedules[kernel.name]
     if other.schedule.axis is not mine.axis:
         tile += f" {other.schedule.axis}"
     return f"{tile} {100 * other.loses_by:+.1f} %"
@@ -120,15 +127,7 @@ def _taps(bound: BoundKernel) -> str:
     return "looped" if rolled else "unrolled"
 
 
-def estimate_cycles(compilation: Compilation, bound: BoundKernel) -> float:
-    """Predicted cycles per sample of a kernel on one core."""
-    options = compilation.options
-    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
-    return round(predict_kernel(compilation.program, kernel, options.target, options.contract), 1)
-
-
-def _deciding_bound(compilation: Compilation, bound: BoundKernel) -> str:
-    (kernel,) = [k for k in compilation.program.kernels if k.name == bound.name]
+def _deciding_bound(compilation: Compilation, bound: BoundKernel, kernel: Kernel) -> str:
     options = compilation.options
     features = kernel_features(compilation.program.graph, kernel, bound.shape.schedule, options.contract)
     return kernel_bounds(features, options.target, options.contract, options.frames).deciding()

@@ -167,7 +167,7 @@ def test_errors_say_where() -> None:
     code = MachineCode(compiled("m33", "fused").code.elf)
     with pytest.raises(UserError, match="--entry: the object has no function 'none'; it has"):
         code.function("none")
-    with pytest.raises(UserError, match="object: not an ELF file"):
+    with pytest.raises(UserError, match="object: is not an ELF file; give"):
         MachineCode(b"no ELF at all")
     with pytest.raises(UserError, match="target: avx2 has no pipeline model"):
         analyze_object(AnalyzeRequest(Path("x.o"), "avx2", "f"))

@@ -218,7 +218,7 @@ def test_refusals() -> None:
         emulator.call("process")
     with pytest.raises(ValueError, match="alloc of 0 bytes"):
         emulator.alloc(0)
-    with pytest.raises(InternalError, match="an object for EM_ARM cannot run on aarch64"):
+    with pytest.raises(InternalError, match="an object for Arm cannot run on aarch64"):
         Emulator(emit("m33", FUNCTIONS), Machine.AARCH64)
     module = llvm.parse_assembly("declare void @g()\ndefine void @f() {\n call void @g()\n ret void\n}")
     for _, triple, cpu in TARGETS.values():

@@ -140,15 +140,15 @@ def test_a_second_process_loads_without_llvm(folder: Path) -> None:
     first, second = (run.stdout.split() for run in runs)
     assert (first[1], second[1]) == ("True", "False")
     assert first[0] == second[0]
-    assert len(list(folder.iterdir())) == 1
+    assert len(list(folder.iterdir())) == 2  # the capture's, and the loop for silence
 
 
 def test_a_damaged_entry_is_built_again(folder: Path) -> None:
     x = np.ones(100, np.float32)
-    wanted = schedc.load(LSTM).process(x)
+    wanted = schedc.load(NET).process(x)
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-100])
-    np.testing.assert_array_equal(schedc.load(LSTM).process(x), wanted)
+    np.testing.assert_array_equal(schedc.load(NET).process(x), wanted)
     assert len(list(folder.iterdir())) == 1
 
 

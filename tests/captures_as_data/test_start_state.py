@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -14,19 +13,26 @@ from helpers.captures import EXAMPLES
 from helpers.siblings import write_sibling
 
 import schedc
+from schedc.backends.interpreter import Interpreter
 from schedc.backends.packing import StartRows, held_by, start_state
 from schedc.chains import read_source
 from schedc.cli import main
 from schedc.compiler import compile_graph
-from schedc.host import code as code_here
+from schedc.errors import UnsupportedError
+from schedc.fleet.jobs import FleetOptions, Source, build, treat
+from schedc.host import quick_silence
 from schedc.host import start_state as host
 from schedc.ir.contract import Contract
-from schedc.options import make_options
+from schedc.ir.graph import Graph
+from schedc.ir.weights import WeightTable
+from schedc.options import choose, make_options
 from schedc.planning import Capture, core_graph, core_weights
+from schedc.targets.base import Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 SAMPLES = 1050
-KEPT = [Contract(), Contract(mac="unfused")]  # what a host of any kind keeps
+CONTRACTS = [Contract(), Contract("unfused", "flush"), Contract("unfused", math="fast")]
+TARGETS = ("host", "m33", "a8")
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +66,36 @@ def interpreted(capture: Capture, contract: Contract, samples: int) -> StartRows
     return start_state(graph, core_weights(graph, capture.weights), contract, samples)
 
 
-@pytest.mark.parametrize("contract", KEPT, ids=str)
+@pytest.mark.parametrize("contract", CONTRACTS, ids=str)
 def test_machine_code_leads_where_the_interpreter_does(unsettled: Path, chain: Path, contract: Contract) -> None:
-    for capture in (read_source(unsettled), read_source([unsettled, chain])):
+    for capture in (read_source(unsettled), read_source([unsettled, chain]), read_source([chain, unsettled])):
         assert capture.prewarm_samples >= SAMPLES
-        found = host.machine_silence(capture, contract, 300)
-        assert found is not None
+        graph = core_graph(capture.graph)
+        weights = core_weights(graph, capture.weights)
+        found = host.silent_rows(graph, weights, contract, 300)
         assert same(interpreted(capture, contract, 300), found)
+
+
+@pytest.fixture
+def no_steps_by_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object) -> None:
+        raise AssertionError("the interpreter runs an LSTM cell step by step")
+
+    monkeypatch.setattr(Interpreter, "run_cell", refuse)
+
+
+@pytest.mark.usefixtures("no_steps_by_the_interpreter")
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_command_has_the_interpreter_run_silence(unsettled: Path, chain: Path, tmp_path: Path, target: str) -> None:
+    """It takes a millisecond a sample and layer: minutes, for captures that trainers make."""
+    for models in ([unsettled], [unsettled, chain], [chain, unsettled]):
+        artifact = schedc.compile(models, target=target, name="lstm")
+        assert schedc.pack(models, artifact) == artifact.weights
+    source, options = Source(str(unsettled)), FleetOptions(choose(target))
+    built = build(source, options, "lstm")
+    assert treat(source, built, options, 2 * SAMPLES, None).blob == schedc.pack(unsettled, built.report)
+    if target == "host":
+        schedc.load(unsettled)
 
 
 def test_the_interpreter_goes_on_where_machine_code_ended(unsettled: Path, chain: Path) -> None:
@@ -76,30 +105,18 @@ def test_the_interpreter_goes_on_where_machine_code_ended(unsettled: Path, chain
     assert same(interpreted(capture, Contract(), capture.prewarm_samples), held)
 
 
-@pytest.mark.parametrize(
-    ("model", "contract"),
-    [("a2_lite", Contract()), ("lstm_1x16", Contract("unfused", "flush"))],
-    ids=["no LSTM", "A8's"],
-)
-def test_what_the_interpreter_keeps_to_itself(model: str, contract: Contract) -> None:
-    """Nothing to gain, or (on x86) a contract that this machine does not keep."""
-    if host.host_options(contract) is not None and model != "a2_lite":
-        pytest.skip("this machine keeps every contract")
-    assert host.machine_silence(read_source(BY_NAME[model]), contract, 100) is None
-
-
 def flip(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
     """From silences of ``least`` samples on, machine code has a wrong bit."""
-    original = host.machine_silence
+    original = host.silent_rows
 
-    def wrong(capture: Capture, contract: Contract, samples: int, may_compile: bool = True) -> StartRows | None:
-        rows = original(capture, contract, samples, may_compile)
-        if rows is not None and samples >= least:
+    def wrong(graph: Graph, weights: WeightTable, contract: Contract, samples: int) -> StartRows:
+        rows = original(graph, weights, contract, samples)
+        if samples >= least:
             for array in rows.values():
                 array.view(np.uint32)[0, -1] ^= 1
         return rows
 
-    monkeypatch.setattr(host, "machine_silence", wrong)
+    monkeypatch.setattr(host, "silent_rows", wrong)
 
 
 @pytest.mark.parametrize("least", [1, SAMPLES], ids=["from the start", "at the end"])
@@ -127,25 +144,35 @@ def test_compile_writes_the_interpreters_start_state(unsettled: Path) -> None:
         assert artifact.weights == compile_graph(capture.graph, make_options(target)).pack(capture)
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_pack_uses_code_that_is_there_and_no_llvm(
-    unsettled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+@pytest.mark.parametrize("kind", ["settles at once", "cached", "new"])
+def test_pack_loads_llvm_only_to_make_the_loop_for_silence(
+    unsettled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    schedc.compile(unsettled, target="m33", name="lstm").write(tmp_path)
+    model = BY_NAME["a2_lite"] if kind == "settles at once" else unsettled
+    schedc.compile(model, target="a8", name="it").write(tmp_path)
     monkeypatch.setenv("SCHEDC_CACHE", str(tmp_path / "cache"))
-    if cached:
-        options = host.host_options(Contract())
-        assert options is not None
-        monkeypatch.setattr(code_here, "_programs", WeakValueDictionary())  # else it need not go to the cache
-        code_here.host_program(read_source(unsettled).graph, options)
-    arguments = ["pack", str(unsettled), "--for", str(tmp_path / "lstm.json"), "-o", str(tmp_path / "x.bin")]
+    arguments = ["pack", str(model), "--for", str(tmp_path / "it.json"), "-o", str(tmp_path / "x.bin")]
     code = (
-        "import sys\nfrom schedc.backends.interpreter import Interpreter\nfrom schedc.cli import main\n"
-        "warmed = []\noriginal = Interpreter.prewarm\n"
-        "Interpreter.prewarm = lambda *given: (warmed.append(1), original(*given))\n"
-        f"assert main({arguments!r}) == 0\n"
-        f"assert bool(warmed) is {not cached}\n"
-        "assert not [m for m in sys.modules if m.startswith('llvmlite')]"
+        f"import sys\nfrom schedc.cli import main\nassert main({arguments!r}) == 0\n"
+        "print(any(m.startswith('llvmlite') for m in sys.modules))"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
-    assert (tmp_path / "x.bin").read_bytes() == (tmp_path / "lstm_weights.bin").read_bytes()
+    for expected in [True, False] if kind == "cached" else [kind == "new"]:
+        ran = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+        assert ran.stdout.splitlines()[-1] == str(expected)
+        assert (tmp_path / "x.bin").read_bytes() == (tmp_path / "it_weights.bin").read_bytes()
+
+
+def test_a_machine_without_code_of_ours_interprets(unsettled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other_machine() -> Target:
+        raise UnsupportedError("this machine", "is another")
+
+    monkeypatch.setattr(quick_silence, "host_target", other_machine)
+    quick_silence.cell_code.cache_clear()
+    try:
+        capture = read_source(unsettled)
+        graph = core_graph(capture.graph)
+        found = host.silent_rows(graph, core_weights(graph, capture.weights), Contract(), 100)
+        assert same(interpreted(capture, Contract(), 100), found)
+        assert not host.is_left_to_machine_code(capture, Contract())
+    finally:
+        quick_silence.cell_code.cache_clear()

@@ -11,7 +11,7 @@ from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_target
 
 from schedc.analysis.paired_cells import share_loop
 from schedc.compiler import compile_graph
-from schedc.cost.model import predict_alone, predict_kernel
+from schedc.cost.model import predict_alone, predict_kernels
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, LstmCell
 from schedc.options import make_options
@@ -80,14 +80,13 @@ def test_what_is_paired(first: tuple[int, int], second: tuple[int, int], pair: b
 def test_a_pair_is_predicted_to_take_less_than_its_cells() -> None:
     options = make_options("zen4")
     one, two = (plan_graph(stacked(*units), options).program for units in ((8,), (8, 8)))
-    cells = [predict_kernel(two, kernel, options.target, options.contract) for kernel in two.kernels[:2]]
-    alone = predict_kernel(one, one.kernels[0], options.target, options.contract)
-    assert alone < sum(cells) < 1.8 * alone
+    alone, *_ = predict_kernels(one, options.target, options.contract)
+    first, second, *_ = predict_kernels(two, options.target, options.contract)
+    assert alone < first + second < 1.8 * alone
 
 
 def test_cells_on_different_cores_are_priced_alone() -> None:
     options = make_options("zen4", cores=2, split=(1,))
     program = plan_graph(stacked(8, 8), options).program
-    for kernel in program.kernels[:2]:
-        given = (program, kernel, options.target, options.contract)
-        assert predict_kernel(*given) == pytest.approx(predict_alone(*given))
+    given = (program, options.target, options.contract)
+    assert predict_kernels(*given) == pytest.approx(predict_alone(*given))

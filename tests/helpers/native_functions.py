@@ -20,32 +20,45 @@ LANES = 8
 
 
 class NativeFunction:
-    """``define(p, x)`` on arrays.  This machine keeps subnormals, whatever ``contract`` says."""
+    """``define(p, x, ...)`` on arrays: of one value, or of as many as ``operands``.
 
-    def __init__(self, define: Callable[[VectorMath, Value], Value], contract: Contract) -> None:
+    This machine keeps subnormals, whatever ``contract`` says, unless ``math`` flushes them.
+    """
+
+    def __init__(
+        self,
+        define: Callable[..., Value],
+        contract: Contract,
+        math: type[VectorMath] = VectorMath,
+        operands: int = 1,
+    ) -> None:
         target = load_target(host_target_name())
         module = ir.Module("function")
         module.triple = target.codegen.triple
         length = ir.IntType(target.codegen.pointer_bits)
-        function = ir.Function(module, ir.FunctionType(VOID, [length, PTR, PTR]), "evaluate")
+        function = ir.Function(module, ir.FunctionType(VOID, [length, *[PTR] * (operands + 1)]), "evaluate")
         b = Builder(function, target.codegen.pointer_bits, LANES)
         integers = ir.VectorType(I32, LANES)
-        math = VectorMath(b, contract, lambda bits: b.ir.bitcast(ir.Constant(integers, [I32(bits)] * LANES), b.vector))
-        count, source, result = function.args
+        primitives = math(b, contract, lambda bits: b.ir.bitcast(ir.Constant(integers, [I32(bits)] * LANES), b.vector))
+        count, *sources, result = function.args
 
         def body(index: Value, _: list[Value]) -> list[Value]:
             offset = b.mul(index, 4)
-            b.store(define(math, b.load(b.at(source, offset), b.vector)), b.at(result, offset))
+            values = [b.load(b.at(source, offset), b.vector) for source in sources]
+            b.store(define(primitives, *values), b.at(result, offset))
             return []
 
         b.loop(count, [], body, LANES)
         b.ir.ret_void()
         self._engine = execution_engine(target, str(module))
         address = self._engine.get_function_address("evaluate")
-        self._evaluate = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p)(address)
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, *[ctypes.c_void_p] * (operands + 1))
+        self._evaluate = kind(address)
 
-    def __call__(self, x: FloatArray) -> FloatArray:
-        padded = np.concatenate([x, np.zeros(LANES - x.size % LANES, np.float32)])
-        result = np.empty_like(padded)
-        self._evaluate(padded.size, padded.ctypes.data, result.ctypes.data)
-        return result[: x.size]
+    def __call__(self, *values: FloatArray) -> FloatArray:
+        """Arrays of one size."""
+        size = values[0].size
+        padded = [np.concatenate([x, np.zeros(LANES - size % LANES, np.float32)]) for x in values]
+        result = np.empty_like(padded[0])
+        self._evaluate(result.size, *(x.ctypes.data for x in padded), result.ctypes.data)
+        return result[:size]

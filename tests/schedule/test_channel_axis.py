@@ -19,18 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.analysis.channel_axis import can_hold_channels
-from schedc.backends.packing import start_state
 from schedc.cli import main
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
-from schedc.host.code import host_program
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice, Start
 from schedc.ir.program import Placement, Stage
 from schedc.options import Options, make_options
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.schedule_space import lane_widths, schedule_space
-from schedc.planning import Capture, core_graph, core_weights, plan_graph, read_capture
+from schedc.planning import Capture, core_graph, plan_graph, read_capture
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 from schedc.targets.base import load_target
@@ -173,17 +171,6 @@ def test_a_history_that_does_not_settle_becomes_interleaved(target: str, policy:
         if cores == 1:
             assert {n: p.frame_floats for n, p in rings.items()} == {"l": 1, "a": 12, "mixed": 12}
         check(capture, compilation, 120, 1)
-
-
-def test_silence_run_by_this_machine_reads_interleaved_rings() -> None:
-    capture = capture_of(AFTER_LSTM)
-    program = host_program(AFTER_LSTM, replace(make_options("host", block=2), schedule=ON_FOUR_LANES))
-    weights = core_weights(program.core, capture.weights)
-    found = program.silence(weights, 250)
-    wanted = start_state(program.core, weights, program.packing.contract, 250)
-    assert set(found) == set(wanted)
-    for node, rows in wanted.items():
-        assert_same_bits(found[node][:, -rows.shape[1] :], rows, node)
 
 
 def test_streams_are_interleaved_where_both_ends_are_alike() -> None:

@@ -10,7 +10,7 @@ from helpers.captures import graph_of
 from schedc.autoscheduler import rank
 from schedc.cost.activations import activation_work
 from schedc.cost.features import KernelFeatures, kernel_features
-from schedc.cost.model import Bounds, kernel_bounds
+from schedc.cost.model import Bounds, Prices, kernel_bounds
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output, Start
@@ -120,7 +120,7 @@ def test_a_block_of_one_tile_waits_for_what_was_just_stored() -> None:
     target, contract = load_target("zen4"), make_options("zen4").contract
     near, far = (graph_of(("layer", Conv(3, 3, 6, dilation), "x")) for dilation in (3, 300))
     for block, fresh in ((16, True), (256, False)):
-        best = [rank(layer, Kernel("k", ("layer",)), target, contract, block)[0] for layer in (near, far)]
+        best = [rank(layer, Kernel("k", ("layer",)), Prices(target, contract, block))[0] for layer in (near, far)]
         assert [entry.schedule.align_taps for entry in best] == [fresh, False]
 
 
@@ -129,7 +129,7 @@ def test_a_long_filter_shares_its_taps_or_cuts_them_and_a_dilated_one_cannot(tar
     machine, contract = load_target(target), make_options(target).contract
     for dilation in (1, 2):
         fir = graph_of(("fir", Conv(1, 1, 2048, dilation), "x"))
-        ranked = rank(fir, Kernel("k", ("fir",)), machine, contract, 64)
+        ranked = rank(fir, Kernel("k", ("fir",)), Prices(machine, contract, 64))
         best = ranked[0].schedule
         assert (best.share_taps or best.tap_parts > 1) == (dilation == 1)
 
@@ -173,6 +173,6 @@ def test_the_contract_decides_the_price_of_a_mac(mac: str) -> None:
 
 def test_the_ranking_is_sorted_and_repeatable() -> None:
     target, contract = load_target("m33"), Contract()
-    first = rank(graph(), KERNEL, target, contract, 48)
-    assert first == rank(graph(), KERNEL, target, contract, 48)
+    first = rank(graph(), KERNEL, Prices(target, contract, 48))
+    assert first == rank(graph(), KERNEL, Prices(target, contract, 48))
     assert [entry.cycles_per_sample for entry in first] == sorted(entry.cycles_per_sample for entry in first)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schedc.autoscheduler import choice, rank
 from schedc.compiler import compile_graph
-from schedc.cost.model import predict_program
+from schedc.cost.model import Prices, predict_program
 from schedc.ir.program import Program
 from schedc.options import Options, make_options
 from schedc.passes.fuse_layers import fuse_layers
@@ -45,15 +45,15 @@ def test_the_best_of_what_agrees_is_first(name: str, target: str, block: int, na
     graph, options = core_graph(GRAPHS[name]), make_options(target)
     kernels = fuse_layers(graph)
     kernel = kernels[seed % len(kernels)]
-    free = rank(graph, kernel, options.target, options.contract, block)
+    free = rank(graph, kernel, Prices(options.target, options.contract, block))
     one = free[seed % len(free)]
     forced = {field: getattr(one.schedule, field) for field in sorted(named)}
-    found = rank(graph, kernel, options.target, options.contract, block, forced)
+    found = rank(graph, kernel, Prices(options.target, options.contract, block), forced)
     assert all(entry.schedule.agrees_with(forced) for entry in found)
     assert found[0].cycles_per_sample <= one.cycles_per_sample
     # Naming everything reproduces the schedule.
     whole = {field: getattr(one.schedule, field) for field in FIELDS}
-    assert rank(graph, kernel, options.target, options.contract, block, whole) == [one]
+    assert rank(graph, kernel, Prices(options.target, options.contract, block), whole) == [one]
 
 
 @pytest.mark.parametrize("target", ["avx2", "avx512", "zen4", "a8", "aarch64"])
@@ -76,7 +76,7 @@ def test_what_is_left_out_is_chosen_as_ever() -> None:
     options = make_options("avx512", block=2)
     program = planned("a2", options, {"axis": VectorAxis.FRAMES})
     for kernel in program.kernels:
-        ranked = rank(program.graph, kernel, options.target, options.contract, 2)
+        ranked = rank(program.graph, kernel, Prices(options.target, options.contract, 2))
         frames = [entry for entry in ranked if not entry.schedule.across_channels]
         assert program.schedules[kernel.name] == choice(frames, options.target).schedule
 

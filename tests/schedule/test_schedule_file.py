@@ -26,7 +26,7 @@ CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_li
         ("rings: {colour: 2}", "FILE: rings.colour: 2 is neither true nor false"),
         ("kernels: {a: {tile: 2}}", "FILE: kernels.a: 'tile' cannot be set; known: lanes, tile_vectors, "),
         ("kernels: {a: {tile_vectors: 0}}", "FILE: kernels.a.tile_vectors: 0 is not a whole number from 1 to 32"),
-        ("kernels: {a: {tile_vectors: true}}", "FILE: kernels.a.tile_vectors: True is not a whole number"),
+        ("kernels: {a: {tile_vectors: true}}", "FILE: kernels.a.tile_vectors: true is not a whole number"),
         ("kernels: {a: {interleave: 1}}", "FILE: kernels.a.interleave: 1 is neither true nor false"),
         ("kernels: {a: {weight_route: bus}}", "FILE: kernels.a.weight_route: 'bus' is not a weight route; use one"),
         ("kernels: {a: [", "FILE: is not YAML: "),
