@@ -5,12 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ORACLE := .venv-oracle
+LOWEST := .venv-lowest
 CAPTURE := examples/captures/a2_lite.nam
 DEMO := build/demo
 JOBS ?= 2
+FUZZ ?= 20
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test coverage lint oracle fuzz toolchains clean
+.PHONY: demo test test-long coverage lint oracle fuzz toolchains clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +37,17 @@ test: lint
 # Apart, because measuring triples the time.
 coverage: $(VENV)/.installed
 	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term --cov-report=xml
+
+# Before a release: many times the examples, other ones each time, and the lowest versions that pyproject.toml allows.
+test-long: $(VENV)/.installed $(LOWEST)/.installed
+	SCHEDC_LONG=1 SCHEDC_FUZZ=$(FUZZ) $(BIN)/pytest -n $(JOBS)
+	$(LOWEST)/bin/pytest -n $(JOBS) tests/analysis tests/backends tests/captures_as_data tests/cli tests/errors tests/frontend
+
+$(LOWEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
+	touch $@
 
 $(ORACLE)/.installed: examples/requirements-train.txt pyproject.toml
 	$(PYTHON) -m venv $(ORACLE)

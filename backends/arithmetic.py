@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from schedc.errors import UserError
 from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.ops import ActivationKind
@@ -23,6 +24,23 @@ F32 = npt.NDArray[np.float32]
 MIN_NORMAL = 2.0**-126
 _LOW_BITS = np.int64((1 << 29) - 1)  # float64 significand bits below float32's
 _HALFWAY = np.int64(1 << 28)
+
+
+# Operands, and their products where the processor rounds to nearest and keeps subnormals: a subnormal operand, a
+# subnormal product, and a product in the middle of two floats, of either sign.
+_PROBES = np.array([[2.0**-140, 1.0], [2.0**-100, 2.0**-40], [1.0 + 2.0**-23, 1.5], [-1.0 - 2.0**-23, 1.5]], np.float32)
+_PRODUCTS = np.array([2.0**-140, 2.0**-140, 1.5 + 2.0**-22, -1.5 - 2.0**-22], np.float32)
+
+
+def require_usual_mode() -> None:
+    """Raise UserError where something has put the thread's processor into another floating-point mode, which NumPy
+    would calculate in: other bits would come out without a word.
+    """
+    found = _PROBES[:, 0] * _PROBES[:, 1]
+    if (found.view(np.int32) != _PRODUCTS.view(np.int32)).any():  # bits: such a processor compares as it calculates
+        what = "another library of this process has changed how this thread rounds, or made it flush subnormals"
+        remedy = "find out which one (libraries built with -ffast-math do), or call schedc before it is loaded"
+        raise UserError("floating-point mode", what, remedy)
 
 
 def _fused(a: F32, b: F32, c: F32) -> F32:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.arithmetic import Arithmetic, Array, Float32, Float64
+from schedc.backends.arithmetic import Arithmetic, Array, Float32, Float64, require_usual_mode
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node, after_cells, is_recurrent
@@ -50,6 +50,7 @@ class Interpreter:
         precision: Precision = "float32",
         contract: Contract | None = None,
     ) -> None:
+        require_usual_mode()
         check_weights(graph, weights)
         self.graph = graph
         self.arithmetic: Arithmetic = Float64() if precision == "float64" else Float32(contract or Contract())

@@ -9,7 +9,9 @@ from __future__ import annotations
 from llvmlite import ir
 
 from schedc.backends.constant_table import NEGATIVE_ZERO
-from schedc.backends.llvm.builder import F32, I32, PTR, Builder, Value
+from schedc.backends.float_mode import Mode
+from schedc.backends.llvm.builder import F32, I32, PTR, Builder, Value, internal_function
+from schedc.backends.llvm.float_registers import FloatRegisters
 from schedc.backends.llvm.flushing_math import FlushingMath
 from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, OUTPUT
 from schedc.backends.llvm.module import emit_object
@@ -26,7 +28,13 @@ def plain_cell(target: Target, contract: Contract) -> bytes:
     module.triple = target.codegen.triple
     native = ir.IntType(target.codegen.pointer_bits)
     kind = ir.FunctionType(native, [*[native] * len(NUMBERS), *[PTR] * len(POINTERS)])
-    _Emitter(ir.Function(module, kind, SYMBOL), target, contract).emit()
+    calculates = internal_function(module, kind, "cell")
+    _Emitter(calculates, target, contract).emit()
+    entry = ir.Function(module, kind, SYMBOL)
+    b, ran = Builder(entry, target.codegen.pointer_bits, 1), list[Value]()
+    # This machine's mode as arithmetic of IEEE has it: what is flushed, is flushed by instructions.
+    FloatRegisters(b, target).run_in(Mode(), lambda: ran.append(b.ir.call(calculates, entry.args)))
+    b.ir.ret(ran[0])
     return emit_object(module, target).elf
 
 

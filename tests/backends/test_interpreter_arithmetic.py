@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from fractions import Fraction
 
@@ -10,9 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.backends.arithmetic import Float32
+from schedc.backends.arithmetic import Float32, require_usual_mode
+from schedc.backends.float_mode import Mode, mode_register
+from schedc.backends.llvm.foreign_caller import ForeignCaller
+from schedc.errors import UserError
 from schedc.ir.contract import Contract
 from schedc.ir.weights import FloatArray
+from schedc.options import make_options
 
 FUSED, UNFUSED, FLUSHED = Contract("fused"), Contract("unfused"), Contract("unfused", "flush")
 MIN_NORMAL = Fraction(2) ** -126
@@ -156,3 +161,25 @@ def test_comparison_is_false_for_nan_and_flushes_where_the_contract_does() -> No
     assert Float32(FUSED).where_greater(one(np.float32(np.nan)), no, yes, no)[0] == 2
     assert Float32(FUSED).where_greater(tiny, one(np.float32(0)), yes, no)[0] == 1
     assert Float32(FLUSHED).where_greater(tiny, one(np.float32(0)), yes, no)[0] == 2
+
+
+@pytest.mark.parametrize("mode", [Mode(flush=True), Mode(towards_zero=True)], ids=["flushing", "towards zero"])
+def test_a_thread_in_another_mode_is_told(mode: Mode) -> None:
+    """Python calls back from a caller whose registers say so; nothing else in this process is touched."""
+    target = make_options("host").target
+    register, found = mode_register(target), list[str]()
+
+    def call_back(*_: object) -> int:
+        try:
+            require_usual_mode()
+        except UserError as error:
+            found.append(error.where)
+        return 0
+
+    require_usual_mode()
+    function = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4, ctypes.c_int)(call_back)
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address
+    ForeignCaller(target).call(address, [], mode.words(register))
+    assert found == ["floating-point mode"]
+    require_usual_mode()
