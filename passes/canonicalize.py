@@ -1,4 +1,4 @@
-"""canonicalize: one form for each computation, the one the numeric contract is defined on.
+"""canonicalize: one form for each computation: the contract's.
 
     %m = conv from nothing(%q); %z = add(%a, %m)   -->   %z = conv from stream(%q, %a)
     %s = mul(%v, %w);           %y = add(%s, %t)   -->   %y = mul_add(%v, %w, %t)

@@ -1,4 +1,4 @@
-"""fold-constants: batch norms disappear into the convolution before them.
+"""fold-constants: batch norms go into the convolution before them.
 
     %v = conv from nothing(%x); %y = batchnorm(%v)   -->   %v = conv from bias(%x)
                                                            recipe FoldBatchNorm(%v, %y)

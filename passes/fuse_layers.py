@@ -1,4 +1,4 @@
-"""fuse-layers: nodes that can share one loop over frames become one kernel.
+"""fuse-layers: nodes that can share a loop over frames: a kernel.
 
     conv, mixin, activation, head sum, 1x1, residual   -->   kernel "array0.layer3"
 

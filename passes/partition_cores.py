@@ -1,4 +1,4 @@
-"""partition-cores: a contiguous cut of the kernel chain into stages, one per core.
+"""partition-cores: the chain of kernels cut into stages, one per core.
 
     k0 k1 k2 k3   -->   stage 0: k0 k1, send %x %head   |   stage 1: receive %x %head, k2 k3
 

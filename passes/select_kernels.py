@@ -1,4 +1,4 @@
-"""select-kernels: a tile, an output block and a weight route for each kernel, one ring policy.
+"""select-kernels: tiles, output blocks, weight routes; a ring policy.
 
     kernel array0.layer3   -->   kernel array0.layer3 tile=4x16 block=3
 

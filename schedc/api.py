@@ -16,7 +16,7 @@ from schedc.chains import ModelPaths, chain_name, read_source
 from schedc.compiler import Compilation, c_identifier, compile_graph
 from schedc.errors import OptionError
 from schedc.host.start_state import pack_from_silence
-from schedc.options import Choices, CodeOptions, choose, taking
+from schedc.options import Choices, CodeOptions, TargetName, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
 from schedc.reports.report import make_report
@@ -26,7 +26,7 @@ from schedc.version import VERSION
 @taking(CodeOptions)
 def compile_capture(
     path: ModelPaths,
-    target: str = "host",
+    target: TargetName = "host",
     *,
     name: str | None = None,
     observers: Sequence[Observer] = (),
@@ -35,6 +35,7 @@ def compile_capture(
 ) -> Artifact:
     """Compile a capture, or a list of captures in a row, for ``target``: object, weight blob, header, report.
 
+    ``target``: one of ``schedc targets``, "host", or the path of a description of one's own (docs/targets.md).
     ``name``: what symbols and files are called (default: from the file's name).  ``with_texts`` adds LLVM IR and
     assembly; ``observers`` see the program after each pass.  The other options: :class:`schedc.options.CodeOptions`
     and the classes it extends.

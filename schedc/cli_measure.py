@@ -55,7 +55,9 @@ def bench_command(
 @measuring.command("analyze")
 def analyze_command(
     object_file: Annotated[Path, typer.Argument(metavar="OBJECT", help="An ELF object or executable, of any origin.")],
-    target: Annotated[str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host.")],
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host, or a FILE.yaml.")
+    ],
     entry: Annotated[str, typer.Option(metavar="SYMBOL", help="The function to time.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Samples per call, to divide by.")] = 1,
     calls: Annotated[int, typer.Option(metavar="N", help="Calls to emulate.")] = 1,

@@ -59,7 +59,7 @@ class Flag:
 
 _OLD_FILM = "Leave layer1x1_post_film out as the C++ engine up to 0.5.5 does."
 _FLAGS = (
-    Flag("target", "--target", str, "T", "See `schedc targets`; or host."),
+    Flag("target", "--target", str, "T", "See `schedc targets`; or host, or a FILE.yaml."),
     Flag("cores", "--cores", int, "N", "Stages to cut the model into, one per core.", 1),
     Flag("block", "--block", int, "B", "Largest number of samples per call.", "the target's"),
     Flag("slim", "--slim", float, "V", "Size of a container or slimmable capture, 0 (smallest) to 1 (full)."),

@@ -21,10 +21,12 @@ from functools import cached_property
 from schedc.backends.llvm.containers import contained
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
 from schedc.backends.llvm.reschedule import reschedule
+from schedc.errors import UserError
 from schedc.ir.graph import Graph
 from schedc.options import Options
 from schedc.pipeline import Observer
 from schedc.planning import Capture, Plan, core_weights, plan_graph
+from schedc.targets.base import Target
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,18 @@ def emit_plan(plan: Plan, name: str, assembly: bool = False) -> ObjectCode:
     target = convention.applied_to(plan.options.target)
     module = lower_program(plan.program, plan.layout, target, name, convention)
     code = emit_object(module, target, assembly)
-    return replace(code, elf=reschedule(code.elf, plan.options.target))
+    return replace(code, elf=_rescheduled(code.elf, plan.options.target))
+
+
+def _rescheduled(elf: bytes, target: Target) -> bytes:
+    """UserError if a pipeline of somebody's own does not fit the code."""
+    try:
+        return reschedule(elf, target)
+    except UserError as error:
+        if not target.file:
+            raise
+        what = f"single_issue does not know every instruction of this code ({error.what})"
+        raise UserError(f"{target.file}: pipeline", what, "write pipeline: null") from error
 
 
 def with_code(plan: Plan, code: ObjectCode, name: str) -> Compilation:

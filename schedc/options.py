@@ -24,11 +24,12 @@ from schedc.frontend.build_graph import BuildOptions
 from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
-from schedc.targets.base import Target, load_target
+from schedc.targets.base import Target, is_target_file, load_target, read_target
+from schedc.targets.keys import MAX_BLOCK
 
-MAX_BLOCK = 8192
 MAX_CORES = 8
 Path = str | os.PathLike[str]
+TargetName = str | os.PathLike[str]  # a name that ``schedc targets`` lists, "host", or a file of one's own
 ObjectName = Literal["elf", "coff", "macho"]
 FpModeName = Literal["own", "caller"]
 VisibilityName = Literal["hidden", "default"]
@@ -233,10 +234,10 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def choose(target: str = "host", given: Mapping[str, object] | None = None) -> Choices:
+def choose(target: TargetName = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
-    description = host_target() if target == "host" else _known_target(target)
+    description = find_target(target)
     split, speeds = value["split"], value["core_speeds"]
     options = Options(
         description,
@@ -261,7 +262,9 @@ def _completed(given: Mapping[str, object]) -> dict[str, Any]:
     return {name: option.check(name, given.get(name, option.default)) for name, option in OPTIONS.items()}
 
 
-def make_options(target: str = "host", cores: int | None = None, block: int | None = None, **given: object) -> Options:
+def make_options(
+    target: TargetName = "host", cores: int | None = None, block: int | None = None, **given: object
+) -> Options:
     """Of :func:`choose` what concerns code."""
     return choose(target, {"cores": cores, "block": block, **given}).options
 
@@ -278,6 +281,19 @@ def check_options(options: Options) -> None:
     if contract.subnormals not in target.subnormals:
         raise OptionError("target", f"{target.name} cannot {contract.subnormals} subnormals")
     _ = options.convention
+
+
+def find_target(target: TargetName) -> Target:
+    """The target of a name, of this machine ("host") or of a file; OptionError or UserError if it cannot be."""
+    if not isinstance(target, str | os.PathLike) or not isinstance(os.fspath(target), str):
+        raise OptionError("target", f"{target!r} is neither a name nor a file", "see schedc targets")
+    if not is_target_file(target):
+        return host_target() if target == "host" else _known_target(str(target))
+    from schedc.backends.codegen_check import check_codegen
+
+    found = read_target(target)
+    check_codegen(found)
+    return found
 
 
 @functools.cache

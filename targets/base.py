@@ -1,25 +1,30 @@
-"""Target descriptions: a typed loader for the YAML files beside it.
+"""Target descriptions: a typed loader for the YAML files beside it, and for files of one's own.
 
 A description is data.  Every number of the machine is a ``Fact``: a value and where it is from, or
-the word "guess".  This module imports nothing but :mod:`schedc.errors`.
+the word "guess".  What may be said is in :mod:`schedc.targets.keys`.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from schedc.errors import InternalError, OptionError
+from schedc.errors import InternalError, OptionError, UserError
+from schedc.targets.checks import check_keys, merged
+from schedc.targets.keys import ENDINGS
+from schedc.targets.keys import TARGET_NAMES as TARGET_NAMES
+from schedc.targets.rules import check_whole
 
-# Written by hand, in the order `schedc targets` lists them.
-TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times faster
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,10 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Target:
-    """One machine.  ``mac`` and ``subnormals`` list what its hardware can do, the default first."""
+    """One machine.  ``mac`` and ``subnormals`` list what its hardware can do, the default first.
+
+    ``name``: a file's own name for one of somebody's own, whose ``file`` then says where it is.
+    """
 
     name: str
     full_name: str
@@ -112,6 +120,7 @@ class Target:
     emulator: str  # machine name for schedc.backends.emulator, "" if it cannot be emulated
     facts: Mapping[str, Fact]
     pipeline: Pipeline | None = None
+    file: str = field(default="", repr=False, compare=False)  # what is in it counts, not where it is
 
     def fact(self, name: str) -> float:
         """The value of a named number; InternalError if the description lacks it."""
@@ -125,59 +134,85 @@ def load_target(name: str) -> Target:
     if name not in TARGET_NAMES:
         near = difflib.get_close_matches(name.lower(), [*TARGET_NAMES, "host"], n=1, cutoff=0.3)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise OptionError("target", f"there is no target {name!r}", f"{hint}known: {', '.join(TARGET_NAMES)}, host")
-    return _target(name, _description(name))
+        known = f"known: {', '.join(TARGET_NAMES)}, host"
+        if {"/", os.sep, "."} & set(name):
+            known += "; the file of one's own ends in .yaml"
+        raise OptionError("target", f"there is no target {name!r}", f"{hint}{known}")
+    return _target(name, _described(name))
 
 
-def _description(name: str) -> dict[str, Any]:
-    """A file's content over that of the one it is ``based_on``, table by table."""
-    text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.load(text, Loader=_LOADER)
-    if "based_on" not in data:
-        return data
-    base = _description(data.pop("based_on"))
-    tables = {key: {**base[key], **value} for key, value in data.items() if isinstance(value, dict)}
-    return {**base, **data, **tables}
+def is_target_file(name: str | os.PathLike[str]) -> bool:
+    """Whether a target is given by a file of one's own, not by name."""
+    return not isinstance(name, str) or name.lower().endswith(ENDINGS)
 
 
-def _target(name: str, data: dict[str, object]) -> Target:
-    codegen = cast(dict[str, str | int], data["codegen"])
-    vectors = cast(dict[str, str | int], data["vectors"])
-    limits = cast(dict[str, Any], data["limits"])
-    facts = cast(dict[str, dict[str, float | str]], data["facts"])
+def read_target(path: str | os.PathLike[str]) -> Target:
+    """The target that a file describes.  UserError, naming file and key, for what it may not say."""
+    where = os.fspath(path)
+    own = check_keys(_read(where), where)
+    return _target(Path(where).name, _over_base(own, where), where)
+
+
+def _read(where: str) -> object:
+    try:
+        with open(where, "rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise UserError(where, f"cannot be read: {error.strerror}", "check the name of the target's file") from error
+    if len(text) > _MOST_BYTES:
+        raise UserError(where, f"more than {_MOST_BYTES:,} bytes are too much for a target")
+    return _loaded(text, where)
+
+
+def _loaded(text: bytes, where: str) -> object:
+    """What is in a YAML file."""
+    try:
+        return yaml.load(text, Loader=_LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
+
+
+def _described(name: str) -> dict[str, Any]:
+    """All that one of schedc's own descriptions states."""
+    text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_bytes()
+    where = f"{name}.yaml"
+    return _over_base(check_keys(_loaded(text, where), where), where)
+
+
+def _over_base(own: dict[str, Any], where: str) -> dict[str, Any]:
+    """A file's content over that of the target it is ``based_on``."""
+    base = own.pop("based_on", None)
+    whole = merged({} if base is None else _described(base), own)
+    check_whole(whole, where)
+    return whole
+
+
+def _target(name: str, data: dict[str, Any], file: str = "") -> Target:
+    facts, pipeline = data["facts"], data.get("pipeline")
     return Target(
         name=name,
-        full_name=str(data["full_name"]),
-        codegen=Codegen(
-            str(codegen["triple"]),
-            str(codegen["cpu"]),
-            str(codegen["features"]),
-            int(codegen["pointer_bits"]),
-            bool(codegen["machine_scheduler"]),
-            str(codegen.get("tune", "")),
-        ),
-        vectors=Vectors(int(vectors["lanes"]), int(vectors["registers"]), str(vectors["weights"])),
-        limits=Limits(**limits),
-        mac=tuple(cast(list[str], data["mac"])),
-        subnormals=tuple(cast(list[str], data["subnormals"])),
-        in_order=bool(data["in_order"]),
-        block=int(cast(int, data["block"])),
-        emulator=str(data["emulator"]),
-        facts={key: Fact(float(fact["value"]), str(fact["source"])) for key, fact in facts.items()},
-        pipeline=_pipeline(cast("dict[str, object] | None", data.get("pipeline"))),
+        full_name=data["full_name"],
+        codegen=Codegen(**{"features": "", **data["codegen"]}),
+        vectors=Vectors(**data["vectors"]),
+        limits=Limits(**data["limits"]),
+        mac=tuple(data["mac"]),
+        subnormals=tuple(data["subnormals"]),
+        in_order=data["in_order"],
+        block=data["block"],
+        emulator=data.get("emulator", ""),
+        facts=_facts(facts),
+        pipeline=None if pipeline is None else _pipeline(pipeline),
+        file=file,
     )
 
 
-def _pipeline(data: dict[str, object] | None) -> Pipeline | None:
-    if data is None:
-        return None
-    kinds = cast(dict[str, dict[str, float | str]], data["kinds"])
-    options = cast(dict[str, dict[str, float | str]], data["options"])
-    return Pipeline(
-        model=str(data["model"]),
-        kinds={
-            kind: Timing(float(row["issue"]), float(row["latency"]), float(row.get("blocks", 0)), str(row["source"]))
-            for kind, row in kinds.items()
-        },
-        options={key: Fact(float(fact["value"]), str(fact["source"])) for key, fact in options.items()},
-    )
+def _facts(data: Mapping[str, Any]) -> dict[str, Fact]:
+    return {key: Fact(float(fact["value"]), fact["source"]) for key, fact in data.items()}
+
+
+def _pipeline(data: Mapping[str, Any]) -> Pipeline:
+    kinds = {
+        kind: Timing(float(row["issue"]), float(row["latency"]), float(row.get("blocks", 0)), row["source"])
+        for kind, row in data["kinds"].items()
+    }
+    return Pipeline(data["model"], kinds, _facts(data["options"]))

@@ -34,6 +34,14 @@ _DROPPED = (".eh_frame", ".ARM.exidx", ".ARM.extab")
 _MACHINES = ("EM_ARM", "EM_AARCH64", "EM_X86_64")
 
 
+class UndefinedSymbolError(InternalError):
+    """Code that calls something outside itself: LLVM has no instructions for what it was asked."""
+
+    def __init__(self, symbol: str, section: str) -> None:
+        self.symbol = symbol
+        super().__init__(f"the emitted object needs the undefined symbol {symbol!r} (relocation in {section})")
+
+
 @dataclass(frozen=True)
 class _Sections:
     """All kept sections back to back; ``offsets``: section index in the input -> place in ``data``."""
@@ -165,7 +173,7 @@ def _read_symbol(entry: Any, sections: _Sections) -> Symbol | _Missing:
     index, kind = entry["st_shndx"], entry["st_info"]["type"]
     if index == "SHN_UNDEF" and entry.name:
         # A name that only the dropped unwind tables use stays listed as undefined; it is forgotten with them.
-        return _Missing(repr(entry.name))
+        return _Missing(entry.name)
     if not isinstance(index, int) or index not in sections.offsets:
         return _Missing("of a dropped section")
     value = sections.offsets[index] + entry["st_value"]
@@ -184,9 +192,7 @@ def _read_relocations(file: Any, sections: _Sections, symbols: list[Symbol | _Mi
         for entry in section.iter_relocations():
             symbol = symbols[entry["r_info_sym"]]
             if isinstance(symbol, _Missing):
-                raise InternalError(
-                    f"the emitted object needs the undefined symbol {symbol.what} (relocation in {section.name})"
-                )
+                raise UndefinedSymbolError(symbol.what, section.name)
             addend = entry["r_addend"] if entry.is_RELA() else None
             found.append(Relocation(base + entry["r_offset"], entry["r_info_type"], symbol.value, addend, symbol.name))
     return found

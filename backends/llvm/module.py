@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from schedc.analysis.paired_cells import in_loops, share_loop
+from schedc.backends.codegen_check import not_closed
 from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import VOID, internal_function
 from schedc.backends.llvm.channels import ChannelEmitter
-from schedc.backends.llvm.elf import finish_assembly, finish_object
+from schedc.backends.llvm.elf import UndefinedSymbolError, finish_assembly, finish_object
 from schedc.backends.llvm.entries import Entries
 from schedc.backends.llvm.init import INIT_TYPE, InitEmitter, emit_check
 from schedc.backends.llvm.kernel_function import kernel_type
@@ -130,9 +131,21 @@ class ObjectCode:
 
 
 def emit_object(module: ir.Module, target: Target, with_assembly: bool = False) -> ObjectCode:
-    """Machine code for a module: an ELF relocatable without relocations or undefined symbols."""
+    """Machine code for a module: an ELF relocatable without relocations or undefined symbols.
+
+    UserError if that cannot be for a target of somebody's own.
+    """
     text = str(module)
     with emission(target) as machine:
         elf = machine.emit_object(checked_module(text))
         assembly = finish_assembly(machine.emit_assembly(checked_module(text))) if with_assembly else ""
-    return ObjectCode(finish_object(elf), text, assembly)
+    return ObjectCode(_closed(elf, target), text, assembly)
+
+
+def _closed(elf: bytes, target: Target) -> bytes:
+    try:
+        return finish_object(elf)
+    except UndefinedSymbolError as error:
+        if not target.file:
+            raise
+        raise not_closed(target, error.symbol) from error

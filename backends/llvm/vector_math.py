@@ -58,9 +58,10 @@ class VectorMath:
         return self._b.ir.call(module.globals.get(full) or ir.Function(module, kind, full), operands)
 
     def maximum(self, a: Value, b: Value) -> Value:
-        """The form that is one instruction on each machine: MAXPS, VMAX (ARMv7 NEON), VMAXNM, FMAXNM."""
+        """The form that is one instruction on each machine: MAXPS, VMAX (ARMv7 NEON), VMAXNM, FMAXNM.  The scalar unit
+        of ARMv7 has none and compares."""
         triple = self._b.function.module.triple
-        if triple.startswith("x86"):
+        if triple.startswith(("x86", "thumbv7")):
             return self.where_greater(a, b, a, b)
         return self._intrinsic("llvm.maximum" if triple.startswith("armv7") else "llvm.maxnum", a, b)
 
