@@ -6,13 +6,12 @@ whole report of a compilation; :mod:`schedc.commands.analyze` serves files.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from schedc.analysis.bounds import BOUNDS, OutOfOrder
+from schedc.analysis.bounds import OutOfOrder
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import (
     MIX_WORDS,
@@ -173,43 +172,6 @@ def _set_up(emulator: TracingEmulator, compilation: Compilation, frames: int) ->
         raise InternalError("the code refuses its own blob")
     source, target = emulator.alloc(4 * frames * inputs, 4), emulator.alloc(4 * frames * outputs, 4)
     return state, weights, source, target, frames
-
-
-def report_text(report: CodeReport, kernels: bool = True) -> str:
-    """A report to read."""
-    call = report.typical
-    total = call.costs
-    lines = [
-        f"target {report.target}, {report.frames} samples per call: "
-        f"mean {report.mean:,.0f}, best {report.best:,.0f}, worst {report.worst:,.0f} cycles/sample",
-        f"  ({report.method})",
-        f"  stack {report.stack_bytes} bytes used, {report.static_stack_bytes} static, "
-        f"code {report.code_bytes:,} bytes",
-        f"  instructions/sample  {_words(total.mix, call.frames, MIX_WORDS)}",
-        f"  issue cycles/sample  {_words(total.issue, call.frames, MIX_WORDS)}",
-        f"  stalls/sample        {_words(total.stalls, call.frames)}",
-    ]
-    if kernels:
-        bounded = any(part.bounds for part in call.parts)
-        last = "  bounds: " + ", ".join(BOUNDS) if bounded else "  stalls"
-        lines.append(f"  kernel                 function     cycles/sample{last}")
-        for part in call.parts:
-            rest = f"{sum(part.costs.stalls.values()) / call.frames:7.1f}"
-            if part.bounds:
-                rest = "  " + " ".join(f"{part.bounds[word] / call.frames:6.1f}" for word in BOUNDS)
-            lines.append(f"  {part.name:22} {part.function:12} {part.costs.cycles / call.frames:13.1f} {rest}")
-    lines.append("  loop                          iterations  cycles/iter  loads/mac  stack/iter  scalar/iter")
-    for loop in sorted(call.loops, key=lambda found: -found.costs.cycles)[:6]:
-        n = loop.iterations
-        lines.append(
-            f"  {loop.function:12} {loop.start:#7x}-{loop.end:#7x} {n:11} {loop.costs.cycles / n:12.1f} "
-            f"{loop.loads_per_mac:10.3f} {loop.costs.stack_accesses / n:11.1f} {loop.scalar_arithmetic / n:12.1f}"
-        )
-    return "\n".join(lines)
-
-
-def _words(counter: Counter[str], frames: int, order: Sequence[str] = ()) -> str:
-    return ", ".join(f"{word} {value:,.1f}" for word, value in per_sample(counter, frames, order).items())
 
 
 def report_data(report: CodeReport) -> dict[str, object]:

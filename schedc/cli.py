@@ -23,6 +23,7 @@ from schedc.cli_catalogue import catalogue
 from schedc.cli_compile import compiling
 from schedc.cli_measure import measuring
 from schedc.cli_options import spelled
+from schedc.cli_streams import patient_streams
 from schedc.errors import InternalError, OptionError, SchedcWarning, UserError
 from schedc.frontend.wording import one_line
 from schedc.termination import Terminated, terminable
@@ -59,7 +60,11 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.  Never raises, except SystemExit."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with patient_streams():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(given: list[str]) -> int:
     try:
         with terminable(), _warnings_in_a_line():
             code = app(args=given, prog_name="schedc", standalone_mode=False)
@@ -120,9 +125,7 @@ def _bug(error: Exception) -> int:
 
 
 def _system_error(error: OSError) -> int:
-    """What the system refused.  A reader that has gone (``| head``) is no news."""
+    """What the system refused."""
     if error.filename is None:  # the output: nothing may be left to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):
-        return 1
     return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_USER)

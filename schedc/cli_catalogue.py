@@ -20,12 +20,18 @@ def passes_command() -> int:
 
 @catalogue.command("targets")
 def targets_command(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this target's facts and sources.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME|FILE.yaml]", help="Check and show this one, each number with its source."),
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="What a FILE.yaml may hold, as JSON Schema.")] = False,
 ) -> int:
     """List the targets, or show one with each of its facts and where it is from."""
-    from schedc.commands.catalogue import list_targets, show_target
+    from schedc.commands.catalogue import list_targets, show_schema, show_target
 
-    if name is None:
+    if schema:
+        show_schema()
+    elif name is None:
         list_targets()
     else:
         show_target(name)

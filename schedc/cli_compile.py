@@ -87,10 +87,13 @@ def explain_command(
     gantt: Annotated[
         Path | None, typer.Option("--gantt", metavar="FILE", help="Also draw a few blocks on the cores, as SVG.")
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also every kernel, each stage's memory, and what the words mean.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report instead.")] = False,
 ) -> int:
-    """Show kernels, stages, memory and the predicted load."""
-    from schedc.commands.explain import explain
+    """Is it fast enough, does it fit, what would change that, and where does the time go?  Predicted."""
+    from schedc.commands.explain import ExplainRequest, explain
 
-    explain(model, choices, json, gantt, write_schedule)
+    explain(ExplainRequest(model, choices, json, details, gantt, write_schedule))
     return 0

@@ -15,12 +15,14 @@ from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import call_costs, static_stack_bytes
 from schedc.analysis.pipeline_model import TraceTimer, visits
 from schedc.analysis.walk import read_trace, walk_loops
-from schedc.analyze import CodeReport, pipeline_for, report_data, report_text
+from schedc.analyze import CodeReport, pipeline_for, report_data
 from schedc.backends.emulator import Machine
 from schedc.backends.emulator_trace import TracingEmulator
+from schedc.commands.analyze_report import print_report
 from schedc.commands.console import say
 from schedc.errors import InternalError, UserError
-from schedc.targets.base import Target, load_target
+from schedc.options import find_target
+from schedc.targets.base import Target
 
 _MOST_SAMPLES, _MOST_CALLS = 100_000, 1000
 _MOST_BUFFER_BYTES = 2**26
@@ -53,7 +55,10 @@ class AnalyzeRequest:
 def analyze(request: AnalyzeRequest) -> int:
     """Print the report of ``request``; UserError for what the caller can mend."""
     report = analyze_object(request)
-    say(json.dumps(report_data(report), indent=2) if request.as_json else report_text(report))
+    if request.as_json:
+        say(json.dumps(report_data(report), indent=2))
+    else:
+        print_report(report)
     return 0
 
 
@@ -61,7 +66,7 @@ def analyze_object(request: AnalyzeRequest) -> CodeReport:
     """Time ``entry`` of an ELF object or executable."""
     if not 1 <= request.samples <= _MOST_SAMPLES or not 1 <= request.calls <= _MOST_CALLS:
         raise UserError("--samples, --calls", f"give 1 to {_MOST_SAMPLES} and 1 to {_MOST_CALLS}")
-    target = load_target(request.target)
+    target = find_target(request.target)
     pipeline = pipeline_for(target, request.bus_blocked)
     elf = _read(request.object)
     code = MachineCode(elf, str(request.object))

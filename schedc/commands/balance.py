@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from schedc.artifact import write_files
-from schedc.commands.console import count, percent, print_table, say
+from schedc.commands.console import count, percent, say, shown_name, tell
+from schedc.commands.tables import print_table
 from schedc.reports.balance import Balance
 from schedc.reports.gantt import gantt_svg
 
 
 def print_balance(balance: Balance) -> None:
-    """A table of what each core does, and the cuts that nearly won.  Nothing for one core."""
-    if len(balance.stages) == 1:
-        return
+    """A table of what each core does, and the cuts that nearly won."""
     rows = []
     for number, stage in enumerate(balance.stages):
         cycles = (stage.compute_cycles, stage.copy_cycles, stage.synchronisation_cycles, stage.cycles)
@@ -23,18 +22,18 @@ def print_balance(balance: Balance) -> None:
     columns = ["core", "kernels", ">speed", ">compute", ">handoff", ">sync", ">time", ">busy"]
     print_table(columns, rows)
     say()
-    say("Predicted cycles per sample; time: of all three on this core, in cycles of a core of speed 1.")
+    tell("Cycles per sample; time is of all three, in cycles of a core of speed 1.")
     latency = f"{count(balance.latency_samples, 'sample')} ({balance.latency_ms:.3g} ms)"
-    say(f"{balance.speed_up:.2f} times the throughput of one core is predicted, {latency} later.")
+    tell(f"{balance.speed_up:.2f} times the throughput of one core is predicted, {latency} later.")
     others = [f"{_cuts(o.cuts)} at {o.cycles_per_sample:,.1f}" for o in balance.runners_up]
-    say(f"--split {_cuts(balance.cuts)} at {balance.slowest_cycles:,.1f}; next best: {', '.join(others) or 'none'}.")
-    say()
+    tell(f"--split {_cuts(balance.cuts)} at {balance.slowest_cycles:,.1f}; next best: {', '.join(others) or 'none'}.")
 
 
 def write_gantt(path: Path, balance: Balance, title: str) -> None:
     """The picture of a few blocks.  UserError if the file cannot be written."""
     write_files(path.parent, {path.name: gantt_svg(balance, title).encode()})
-    say(f"{path}: a few blocks on {count(len(balance.stages), 'core')}, by the prediction")
+    what = f"a few blocks on {count(len(balance.stages), 'core')}, by the prediction"
+    say(f"{shown_name(path, 30)}: {what}")
 
 
 def _cuts(cuts: tuple[int, ...]) -> str:

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schedc.audio import read_info
 from schedc.cache.code_cache import default_cache
 from schedc.commands.compile import check_folder
-from schedc.commands.console import bytes_text, count, print_table, say, warn
+from schedc.commands.console import bytes_text, count, say, tell, warn
+from schedc.commands.tables import print_table
 from schedc.errors import UserError
 from schedc.fleet.captures import find_captures
 from schedc.fleet.jobs import FleetOptions
@@ -79,29 +80,29 @@ def _bar() -> Iterator[OnProgress]:
 def _summarise(request: BatchRequest, summary: FleetSummary, seconds: float) -> None:
     rows = [_row(row) for row in summary.rows.values()]
     if rows:
-        print_table(["code", "architecture", "", "rate", ">captures", ">blob bytes"], rows)
+        print_table(["<code", "architecture", "", "rate", ">captures", ">blob bytes"], rows)
         say()
     verified, rendered = bool(request.options.verify_samples), request.render is not None
     did = ", ".join(["packed", *["verified"] * verified, *["rendered"] * rendered])
     what = f"{count(summary.packed, 'capture')} with {count(summary.compilations, 'compilation')}"
-    say(f"{did} {what} in {seconds:,.1f} s, into {one_line(str(request.folder))}")
+    tell(f"{did} {what} in {seconds:,.1f} s, into {one_line(str(request.folder))}")
     if summary.packed:
         rate = summary.packed / summary.treat_seconds
         megabytes = summary.capture_bytes / summary.treat_seconds / 1e6
         each = 1e3 * summary.pack_seconds / summary.packed
         amount = f"{megabytes:,.1f} MB/s of {bytes_text(summary.capture_bytes)}"
-        say(f"{rate:,.0f} captures/s, {amount}; a pack takes {each:.1f} ms")
+        tell(f"{rate:,.0f} captures/s, {amount}; a pack takes {each:.1f} ms")
     if summary.skipped:
-        say(f"{count(summary.skipped, 'capture')} done by an earlier run")
+        tell(f"{count(summary.skipped, 'capture')} done by an earlier run")
     if summary.replaced:
-        say(f"{count(summary.replaced, 'capture')} took the place of another that an earlier run packed by that name")
+        tell(f"{count(summary.replaced, 'capture')} took the place of another that an earlier run packed by that name")
     warn(summary.remarks[:_MOST_REMARKS])
     if len(summary.remarks) > _MOST_REMARKS:
         warn([f"{len(summary.remarks) - _MOST_REMARKS:,} more of this kind are left out"])
     for file, reason in summary.failures:
         print(f"schedc: {one_line(file)}: {one_line(reason)}", file=sys.stderr)
     if summary.failures:
-        say(f"{count(len(summary.failures), 'capture')} failed")
+        tell(f"{count(len(summary.failures), 'capture')} failed")
 
 
 def _row(row: ArchitectureRow) -> list[str]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.backends.this_machine import can_run_here
 from schedc.chains import read_source, shown_name
-from schedc.commands.console import count, percent, print_table, say, warn
+from schedc.commands.console import count, micro_text, percent, say, tell, warn
+from schedc.commands.progress import after, working
+from schedc.commands.tables import print_table
 from schedc.errors import OptionError
 from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
@@ -53,26 +55,31 @@ def bench(request: BenchRequest) -> None:
     target = options[0].target
     capture = read_source(request.models, request.choices.reading)
     warn(capture.warnings)
-    loops = NativeLoops(target)
-    before = loops.peak_macs_per_ns()
-    times = [measure_block(loops, capture, one) for one in options]
-    peak = max(before, loops.peak_macs_per_ns())
-    threads = [measure_cores(capture, request.threaded(one)) for one in options] if cores is not None else []
+    with working("measuring", len(options) * (1 if cores is None else 2)) as step:
+        loops = NativeLoops(target)
+        before = loops.peak_macs_per_ns()
+        times = [after(step, measure_block(loops, capture, one)) for one in options]
+        peak = max(before, loops.peak_macs_per_ns())
+        threaded = [request.threaded(one) for one in options] if cores is not None else []
+        threads = [after(step, measure_cores(capture, one)) for one in threaded]
     if request.as_json:
         found = {**_as_json(capture, target.name, peak, times), "threads": [asdict(one) for one in threads]}
         say(json.dumps(found, indent=2))
         return
     macs = times[0].macs_per_sample
     work = f"{capture.architecture}, {count(macs, 'MAC')} per sample"
-    say(f"{shown_name(request.models)}: {work}, {target.full_name}, 1 core")
-    say(f"peak       {peak:,.1f} MAC/ns (measured: fused multiply-adds in registers)")
+    tell(f"{shown_name(request.models)}: {work}, {target.full_name}, 1 core")
+    tell(f"{peak:,.1f} MAC/ns (measured: fused multiply-adds in registers)", "peak")
     say()
-    columns = [">block", ">ns/sample", ">fastest", ">of peak", ">real time", ">predicted ns/sample"]
+    columns = [">block", ">ns/sample", ">fastest", ">predicted", ">of peak", ">speed"]
     rows = [_row(capture, peak, one) for one in times]
-    print_table([*columns, ">call p50 us", ">p99 us", ">max us"], rows)
+    print_table([*columns, ">p50", ">p99", ">max"], rows)
     say()
-    say("Measured on one core: ns/sample is the median of repeated passes; real time is how many times faster than the")
-    say(f"model's {capture.rate / 1000:g} kHz it runs. The largest call time holds what the system did in between.")
+    tell(
+        "Measured on one core: nanoseconds per sample are the median of repeated passes, predicted the cost model's; "
+        f"speed: times faster than the model's {capture.rate / 1000:g} kHz. p50 to max: microseconds a call; the "
+        "largest holds what the system did in between."
+    )
     if threads:
         say()
         _print_threads(threads)
@@ -94,7 +101,7 @@ def _print_threads(threads: list[CoreTimes]) -> None:
     ]
     print_table([">block", ">threads", ">1: ns/sample", ">all", ">speed-up", ">best", ">latency", ">ms"], rows)
     say()
-    say("Stages on threads against one thread, turn and turn about: medians, and the fastest pass of each (best).")
+    tell("Stages on threads against one thread, turn and turn about: medians, and the fastest pass of each (best).")
 
 
 def of_peak(one: BlockTimes, peak: float) -> float:
@@ -108,10 +115,10 @@ def _row(capture: Capture, peak: float, one: BlockTimes) -> list[str]:
         str(one.block),
         f"{one.ns_per_sample:,.1f}",
         f"{one.fastest_ns_per_sample:,.1f}",
+        f"{one.predicted_ns_per_sample:,.1f}",
         percent(of_peak(one, peak)),
         f"{factor:,.0f}x" if factor >= 10 else f"{factor:.2g}x",
-        f"{one.predicted_ns_per_sample:,.1f}",
-        *(f"{ns / 1000:,.2f}" for ns in (one.call_p50_ns, one.call_p99_ns, one.call_max_ns)),
+        *map(micro_text, (one.call_p50_ns, one.call_p99_ns, one.call_max_ns)),
     ]
 
 

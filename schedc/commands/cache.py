@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schedc.cache.code_cache import ENVIRONMENT, default_cache
-from schedc.commands.console import bytes_text, count, say
+from schedc.commands.console import bytes_text, count, say, tell
 from schedc.frontend.wording import one_line
 
 
@@ -12,11 +12,11 @@ def show_cache() -> None:
     if info.folder is None:
         say(f"off ({ENVIRONMENT}=off)")
         return
-    say(f"folder   {one_line(str(info.folder))}")
+    tell(one_line(str(info.folder)), "folder")
     if info.fault:
-        say(f"not used {one_line(info.fault)}")
-    say(f"entries  {count(info.entries, 'entry', 'entries')}, {bytes_text(info.total_bytes)}")
-    say(f"at most  {bytes_text(info.most_bytes)}; the least recently used go first")
+        tell(one_line(info.fault), "not used")
+    tell(f"{count(info.entries, 'entry', 'entries')}, {bytes_text(info.total_bytes)}", "entries")
+    tell(f"{bytes_text(info.most_bytes)}; the least recently used go first", "at most")
 
 
 def clear_cache() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
-from schedc.commands.console import count, print_table, say
+from schedc.commands.console import columns, count, say, tell
+from schedc.commands.tables import print_table
 from schedc.errors import UnsupportedError
 from schedc.passes.base import Pass
-from schedc.targets.base import TARGET_NAMES, Target, load_target
+from schedc.targets.base import TARGET_NAMES, Pipeline, Target, load_target
+
+_WIDE = 110  # columns: room for more about each target
 
 
 def list_passes() -> None:
@@ -29,13 +33,16 @@ def summary(step: Pass) -> str:
 
 def list_targets() -> None:
     """Each target in a row, then what ``host`` means here."""
-    rows = []
+    titles, rows = ["name", "~machine", ">block"], []
     for name in TARGET_NAMES:
         target = load_target(name)
-        rows.append([name, target.full_name, str(target.vectors.lanes), default_contract(target), str(target.block)])
-    print_table(["name", "machine", ">lanes", "contract", ">block"], rows)
+        rows.append([name, target.full_name, str(target.block)])
+        if columns() >= _WIDE:
+            rows[-1] += [str(target.vectors.lanes), default_contract(target)]
+    print_table([*titles, *([">lanes", "contract"] if columns() >= _WIDE else [])], rows)
     say()
-    say(f"host   {host_text()}")
+    tell("a FILE.yaml stands wherever a name does; schedc targets FILE.yaml checks it", "your own")
+    tell(host_text(), "host")
 
 
 def host_text() -> str:
@@ -53,19 +60,41 @@ def default_contract(target: Target) -> str:
 
 
 def show_target(name: str) -> None:
-    """One target with every fact and its source.  UserError for an unknown name."""
-    from schedc.options import make_options
+    """One target with every number and its source.  UserError for an unknown name, or for a file's faults."""
+    from schedc.options import find_target
 
-    target = make_options("host").target if name == "host" else load_target(name)
+    target = find_target(name)
     codegen, vectors = target.codegen, target.vectors
     tuned = f" tuned for {codegen.tune}" if codegen.tune else ""
-    say(f"{target.name}: {target.full_name}")
-    say(f"  LLVM        {codegen.triple}, {codegen.cpu}{tuned}, {codegen.features}")
+    tell(f"{target.name}: {target.full_name}")
+    features = codegen.features.replace(",", ", ") or "no features"
+    tell(f"{codegen.triple}, {codegen.cpu}{tuned}, {features}", "LLVM")
     registers = count(vectors.registers, "register")
-    say(f"  vectors     {count(vectors.lanes, 'float')} wide, {registers}, weights by {vectors.weights}")
-    say(f"  contract    {' or '.join(target.mac)}, subnormals {' or '.join(target.subnormals)} (the first by default)")
-    say(f"  block       {count(target.block, 'sample')} by default")
-    say(f"  emulator    {'yes' if target.emulator else 'none; verify runs its code where the machine can'}")
+    tell(f"{count(vectors.lanes, 'float')} wide, {registers}, weights by {vectors.weights}", "vectors")
+    tell(f"{' or '.join(target.mac)}, subnormals {' or '.join(target.subnormals)} (the first by default)", "contract")
+    tell(f"{count(target.block, 'sample')} by default", "block")
+    tell("yes" if target.emulator else "none; verify runs its code where the machine can", "emulator")
     say()
     rows = [[key, f"{fact.value:.15g}", fact.source] for key, fact in target.facts.items()]
-    print_table(["fact", ">value", "source"], rows)
+    print_table(["fact", ">value", "~source"], rows)
+    if target.pipeline is not None:
+        say()
+        _pipeline(target.pipeline)
+
+
+def _pipeline(pipeline: Pipeline) -> None:
+    rows = [
+        [kind, f"{row.issue:g}", f"{row.latency:g}", f"{row.blocks:g}", row.source]
+        for kind, row in pipeline.kinds.items()
+    ]
+    print_table([pipeline.model, ">issue", ">latency", ">blocks", "~source"], rows)
+    say()
+    rows = [[key, f"{fact.value:.15g}", fact.source] for key, fact in pipeline.options.items()]
+    print_table([pipeline.model, ">value", "~source"], rows)
+
+
+def show_schema() -> None:
+    """What a target's file may hold, as JSON Schema."""
+    from schedc.targets.json_schema import json_schema
+
+    say(json.dumps(json_schema(), indent=2))

@@ -10,7 +10,9 @@ from typing import Any
 
 from schedc.api import compile_chosen
 from schedc.artifact import Artifact, write_files
-from schedc.commands.console import bytes_text, clock_text, count, percent, print_table, say, warn
+from schedc.commands.console import bytes_text, clock_text, count, percent, say, shown_name, tell, warn
+from schedc.commands.progress import working
+from schedc.commands.tables import print_table
 from schedc.errors import UserError
 from schedc.ir.program import Program
 from schedc.options import Choices, Options
@@ -49,7 +51,8 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
         dumps.update(dump_files(index, name, program))
 
     observers = [dump] if request.dump_folder else []
-    return compile_chosen(request.models, request.choices, request.name, observers, request.texts), dumps
+    with working("compiling"):
+        return compile_chosen(request.models, request.choices, request.name, observers, request.texts), dumps
 
 
 def _write(request: CompileRequest, artifact: Artifact, dumps: Mapping[str, bytes]) -> list[Path]:
@@ -85,19 +88,19 @@ def check_folder(folder: Path, option: str) -> None:
 def summarise(artifact: Artifact, written: list[Path], dump_folder: Path | None, dumps: int) -> None:
     """The files, the sizes, the contract, and the predicted load, which is labelled so."""
     report: Any = artifact.report
-    say(heading(report))
+    tell(heading(report))
     say()
-    print_table(["file", ">bytes"], [[str(path), f"{path.stat().st_size:,}"] for path in written])
+    print_table(["<file", ">bytes"], [[str(path), f"{path.stat().st_size:,}"] for path in written])
     if dump_folder is not None:
-        say(f"{dump_folder}{os.sep}  {count(dumps, 'dump')} of the passes")
+        say(f"{shown_name(dump_folder, 50)}{os.sep}  {count(dumps, 'dump')} of the passes")
     say()
     sizes = report["bytes"]
-    say(f"code       {bytes_text(sizes['code'])}")
-    say(f"weights    {bytes_text(sizes['weights'])}")
-    say(f"state      {bytes_text(sizes['state'])}{_stages(sizes)}")
-    say(f"latency    {latency_text(report)}")
-    say(f"contract   {contract_text(report)}")
-    say(f"predicted  {load_text(report)}")
+    tell(bytes_text(sizes["code"]), "code")
+    tell(bytes_text(sizes["weights"]), "weights")
+    tell(f"{bytes_text(sizes['state'])}{_stages(sizes)}", "state")
+    tell(latency_text(report), "latency")
+    tell(contract_text(report), "contract")
+    tell(load_text(report), "predicted")
 
 
 def heading(report: Any) -> str:

@@ -1,9 +1,11 @@
-"""``schedc explain``: kernels, stages, memory and predicted load of a compilation, in tables."""
+"""``schedc explain``: is it fast enough, does it fit, what would change that, and where does the time go?"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,134 +13,169 @@ from schedc.artifact import write_files
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
-from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
-from schedc.commands.console import bytes_text, percent, print_table, say, warn
+from schedc.commands.compile import contract_text, core_warnings, heading, latency_text
+from schedc.commands.console import bytes_text, clock_text, count, percent, say, tell, warn
+from schedc.commands.explain_details import print_details
+from schedc.commands.progress import working
+from schedc.commands.tables import print_table
 from schedc.compiler import Compilation, c_identifier
 from schedc.options import Choices
-from schedc.reports.balance import balance_of
-from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
+from schedc.planning import Capture
+from schedc.reports.balance import Balance, balance_of
+from schedc.reports.changes import Change, changes
+from schedc.reports.explain import Fit, facts_by_shape, fit, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
-from schedc.schedule import VectorAxis
 from schedc.schedule_file import decisions, schedule_text
 
-_LEGEND = (
-    "MACs, act     multiply-accumulates and activations per sample",
-    "shape         kernels of one shape share their code (total: how many shapes)",
-    "tile          vectors x lanes, in frames (an LSTM's in units)",
-    "out           output channels accumulated together (an LSTM's: vectors of units)",
-    "taps          written out, in a loop, sharing their samples, cut out of aligned vectors, or in parts side by side",
-    "bound         what decides the prediction: mac, memory, issue, latency or overhead",
-    "weights       bytes",
-    "predicted     cycles per sample by the cost model, not measured",
-    "runner-up     the next best vectors x lanes x out, and how much more it is predicted to take",
-)
-_CHANNELS = "channels      tiles of frames x lanes, with channels across the lanes"
+_MOST_CHANGES, _MOST_GAINS, _MOST_SHAPES = 5, 3, 12
 
 
-def explain(
-    models: Sequence[Path],
-    choices: Choices,
-    as_json: bool,
-    gantt: Path | None = None,
-    write_schedule: Path | None = None,
-) -> None:
-    """Compile and print why the result is as it is; draw it to ``gantt``; write its schedule file.
+@dataclass(frozen=True)
+class ExplainRequest:
+    """What ``schedc explain`` was asked for.  ``details``: every kernel, stage and word."""
 
-    UserError as for ``compile``.
-    """
-    options = choices.options
-    capture = read_source(models, choices.reading)
-    compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
-    report = make_report(compilation, capture)
-    if write_schedule is not None:
-        folder = write_schedule.absolute().parent
+    models: Sequence[Path]
+    choices: Choices
+    as_json: bool = False
+    details: bool = False
+    gantt: Path | None = None
+    write_schedule: Path | None = None
+
+
+def explain(request: ExplainRequest) -> None:
+    """Compile and print why the result is as it is; draw it; write its schedule file.  UserError as for ``compile``."""
+    options = request.choices.options
+    capture = read_source(request.models, request.choices.reading)
+    with working("compiling"):
+        compilation = compile_cached(capture.graph, options, c_identifier(chain_name(request.models)))
+        report = make_report(compilation, capture)
+    if request.write_schedule is not None:
+        folder = request.write_schedule.absolute().parent
         decided = decisions(compilation.program, options.schedule.boundaries)
-        write_files(folder, {write_schedule.name: schedule_text(decided).encode()})
+        write_files(folder, {request.write_schedule.name: schedule_text(decided).encode()})
     warn([*capture.warnings, *core_warnings(options)])
-    if as_json:
+    if request.as_json:
         say(json.dumps(report, indent=2))
         return
     facts = kernel_facts(compilation)
     balance = balance_of(compilation.program, options, capture.rate)
-    say(heading(report))
-    say(f"machine    {options.target.full_name}")
+    print_verdict(compilation, capture, balance, report)
     say()
-    _kernels(facts)
-    say()
-    _stages(compilation, facts)
-    say()
-    print_balance(balance)
-    _memory(compilation, report)
-    say()
-    say(f"latency    {latency_text(report)}")
-    _contract(compilation, facts, report)
-    say(f"predicted  {load_text(report)}")
-    if gantt is not None:
-        write_gantt(gantt, balance, heading(report))
+    _shapes(facts)
+    if len(balance.stages) > 1:
+        say()
+        print_balance(balance)
+    if request.details:
+        print_details(compilation, facts)
+    else:
+        say()
+        say("--details adds every kernel, each stage's memory and what the words mean.")
+    if request.gantt is not None:
+        write_gantt(request.gantt, balance, heading(report))
 
 
-def _kernels(facts: list[KernelFacts]) -> None:
-    columns = ["kernel", ">stage", ">shape", ">MACs", ">act", ">tile", ">out", "taps", "bound", ">weights"]
-    rows = [
-        [
-            fact.name,
-            str(fact.stage),
-            str(fact.shape),
-            f"{fact.macs_per_sample:,}",
-            f"{fact.activations_per_sample:,}",
-            f"{fact.tile} {fact.axis}" if fact.axis == VectorAxis.CHANNELS else fact.tile,
-            str(fact.output_block),
-            fact.taps,
-            fact.bound,
-            f"{fact.weight_bytes:,}",
-            f"{fact.estimated_cycles_per_sample:,.1f}",
-            fact.runner_up,
-        ]
-        for fact in facts
-    ]
-    shapes = len({fact.shape for fact in facts})
-    macs, activations = sum(f.macs_per_sample for f in facts), sum(f.activations_per_sample for f in facts)
-    weights, cycles = sum(f.weight_bytes for f in facts), f"{total_cycles(facts):,.1f}"
-    totals = [f"{macs:,}", f"{activations:,}", "", "", "", "", f"{weights:,}", cycles, ""]
-    rows.append(["total", "", f"{shapes}", *totals])
-    print_table([*columns, ">predicted", ">runner-up"], rows)
+def print_verdict(compilation: Compilation, capture: Capture, balance: Balance, report: Any) -> None:
+    """Fast enough or not, fits or not, by how much, and what would change it."""
+    clock = report["estimate"]["clock_hz"]
+    room = clock / capture.rate  # cycles per sample
+    memory = fit(compilation, report["bytes"]["code"])
+    tell(heading(report))
+    tell(verdict(balance.slowest_cycles / room, memory))
     say()
-    across = any(fact.axis == VectorAxis.CHANNELS for fact in facts)
-    for line in (*_LEGEND, _CHANNELS) if across else _LEGEND:
-        say(line)
+    tell(compilation.options.target.full_name, "machine")
+    which = " on the busiest core" if len(balance.stages) > 1 else ""
+    speed = f"{clock_text(clock)} and {capture.rate / 1000:g} kHz"
+    needs = f"{balance.slowest_cycles:,.0f} of {room:,.0f} cycles/sample{which}"
+    tell(f"{percent(balance.slowest_cycles / room)}, {needs}, at {speed}", "load")
+    _memory(report, memory)
+    tell(latency_text(report), "latency")
+    _contract(compilation, balance, report)
+    tell(report["schedule"], "schedule")
+    with working("comparing"):
+        found = changes(compilation, capture, room)
+    _changes(found, balance, room, clock)
 
 
-def _stages(compilation: Compilation, facts: list[KernelFacts]) -> None:
-    total = total_cycles(facts)
-    rows = []
-    for number, memory in enumerate(memory_by_stage(compilation)):
-        mine = [fact for fact in facts if fact.stage == number]
-        cycles = total_cycles(mine)
-        sizes = [memory.rings, memory.scratch, memory.other, memory.state, memory.handoff]
-        share = percent(cycles / total) if total else "-"
-        rows.append([str(number), str(len(mine)), f"{cycles:,.1f}", share, *(f"{size:,}" for size in sizes)])
-    columns = ["stage", ">kernels", ">predicted", ">share"]
-    print_table([*columns, ">rings", ">scratch", ">other", ">state", ">handoff"], rows)
-    say()
-    say("rings, scratch and other make up a stage's state (bytes); handoff goes to the next stage")
+def verdict(load: float, memory: Fit | None) -> str:
+    """One line: ``load`` is the share of the slowest core's time, predicted."""
+    if load >= 1:
+        speed = f"Too slow by {percent(load - 1)}" if load < 2 else f"Too slow, {load:,.3g} times over"
+    else:
+        speed = f"In real time, {1 / load:,.3g} times over" if load else "In real time"
+    fits = "" if memory is None else f"; {memory.verdict}"
+    return f"{speed}{fits} (predicted, not measured)."
 
 
-def _memory(compilation: Compilation, report: Any) -> None:
+def _memory(report: Any, memory: Fit | None) -> None:
     sizes = report["bytes"]
     state, weights, code = (bytes_text(sizes[key]) for key in ("state", "weights", "code"))
-    say(f"memory     state {state}, weights {weights}, code {code}")
-    room = fit(compilation, sizes["code"])
-    if room is None:
-        return
-    handoffs = ", two handoffs per cut" if sizes["handoffs"] else ""
-    parts = f"{room.needed:,} (state{handoffs}) + {room.constant:,} (code, weights)"
-    say(f"           {parts} of {bytes_text(room.available)} RAM: {room.verdict}")
+    tell(f"state {state}, weights {weights}, code {code}", "memory")
+    if memory is not None:
+        handoffs = ", two handoffs per cut" if sizes["handoffs"] else ""
+        parts = f"{memory.needed:,} (state{handoffs}) + {memory.constant:,} (code, weights)"
+        missing = memory.needed - memory.available
+        tell(f"{parts} of {bytes_text(memory.available)} RAM{f': {missing:,} too many' if missing > 0 else ''}", " ")
 
 
-def _contract(compilation: Compilation, facts: list[KernelFacts], report: Any) -> None:
-    say(f"contract   {contract_text(report)}")
-    now = total_cycles(facts)
+def _contract(compilation: Compilation, balance: Balance, report: Any) -> None:
+    tell(contract_text(report), "contract")
+    now = balance.single_core_cycles
     for other in other_contracts(compilation):
         change = other.cycles_per_sample / now - 1 if now else 0.0
         amount = f"{percent(abs(change))} {'fewer' if change < 0 else 'more'} cycles"
-        say(f"           {other.option} is predicted to take {amount} (and gives other bits)")
+        tell(f"{other.option} is predicted to take {amount} (and gives other bits)", " ")
+
+
+def _changes(found: list[Change], balance: Balance, room: float, clock: float) -> None:
+    load = balance.slowest_cycles / room
+    if load < 1 and not found:
+        return
+    say()
+    if load >= 1:
+        tell(f"A clock of {clock_text(_rounded_up(clock * load))} would do.  What else would help (predicted):")
+    else:
+        say("What would make it faster (predicted):")
+    rows = [
+        [
+            one.option,
+            f"{one.cycles_per_sample:,.0f}",
+            percent(one.cycles_per_sample / room),
+            f"{one.latency_samples:,}",
+            "other" if one.other_bits else "same",
+        ]
+        for one in found[: _MOST_CHANGES if load >= 1 else _MOST_GAINS]
+    ]
+    if rows:
+        print_table(["change", ">cycles/sample", ">load", ">latency", "bits"], rows)
+    if load >= 1 and not any(one.cycles_per_sample <= room for one in found):
+        say("None of these is enough." if rows else "Nothing that schedc knows of.")
+
+
+def _rounded_up(number: float) -> float:
+    """To three digits."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 2)
+    return math.ceil(number / unit) * unit
+
+
+def _shapes(facts: list[KernelFacts]) -> None:
+    """A line for all kernels that share their code."""
+    shapes, total = facts_by_shape(facts), total_cycles(facts)
+    rows = [
+        [
+            one.first.name,
+            str(one.kernels),
+            f"{one.macs_per_sample:,}",
+            f"{one.activations_per_sample:,}",
+            f"{one.first.tile}x{one.first.output_block}",
+            one.first.taps,
+            one.first.bound,
+            f"{one.estimated_cycles_per_sample:,.1f}",
+            percent(one.estimated_cycles_per_sample / total) if total else "-",
+        ]
+        for one in shapes[:_MOST_SHAPES]
+    ]
+    macs, activations = sum(f.macs_per_sample for f in facts), sum(f.activations_per_sample for f in facts)
+    rows.append(["total", str(len(facts)), f"{macs:,}", f"{activations:,}", "", "", "", f"{total:,.1f}", ""])
+    print_table(["<first of a shape", ">kernels", ">MACs", ">act", ">tile", "taps", "bound", ">cycles", ">share"], rows)
+    if len(shapes) > _MOST_SHAPES:
+        say(f"{count(len(shapes) - _MOST_SHAPES, 'more shape')} in the total")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schedc.artifact import write_files
-from schedc.commands.console import bytes_text, say, warn
+from schedc.commands.console import bytes_text, columns, say, shown_name, warn
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
 from schedc.packs import pack_capture, read_compiled, read_for
@@ -24,4 +24,5 @@ def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float
         warn([f"{one_line(str(capture.path))} is a capture at {rates}: play it at its own rate"])
     blob = pack_capture(capture, code)
     write_files(output.parent, {output.name: blob})
-    say(f"{one_line(str(output))}  {bytes_text(len(blob))}")
+    size = bytes_text(len(blob))
+    say(f"{shown_name(output, columns() - len(size) - 2)}  {size}")

@@ -9,8 +9,10 @@ from schedc.backends.llvm.peak import NativeLoops
 from schedc.cache.tuned import keep_tuned
 from schedc.chains import read_source, shown_name
 from schedc.commands.bench import BenchRequest
-from schedc.commands.console import count, print_table, say, warn
-from schedc.measure.schedules import LEAST_GAIN, ScheduleTime, candidates, fastest, measure_schedules
+from schedc.commands.console import count, say, tell, warn
+from schedc.commands.progress import working
+from schedc.commands.tables import print_table
+from schedc.measure.schedules import LEAST_GAIN, ScheduleTime, candidates, fastest, measure_schedules, steps
 from schedc.options import Options
 from schedc.planning import Capture
 
@@ -37,27 +39,40 @@ def tune(request: BenchRequest) -> None:
     if request.as_json:
         say(json.dumps([_as_json(tuning) for tuning in tunings], indent=2))
         return
-    say(f"{shown_name(request.models)}: {capture.architecture}, {options[0].target.full_name}, 1 core")
+    tell(f"{shown_name(request.models)}: {capture.architecture}, {options[0].target.full_name}, 1 core")
     for tuning in tunings:
         say()
         _print(tuning)
 
 
 def _tune_block(loops: NativeLoops, capture: Capture, options: Options) -> Tuning:
-    times = measure_schedules(loops, capture, options, candidates(capture, options)[:MOST_SCHEDULES])
+    wholes = candidates(capture, options)[:MOST_SCHEDULES]
+    with working(f"block {options.frames}", steps(len(wholes))) as step:
+        times = measure_schedules(loops, capture, options, wholes, step)
     chosen = fastest(times)
     return Tuning(options.frames, times, chosen, keep_tuned(capture.graph, options, chosen.overrides))
 
 
 def _print(tuning: Tuning) -> None:
+    mark = "<- kept" if tuning.kept else "<- fastest"
     rows = [
-        [time.label, f"{time.predicted_ns:,.1f}", f"{time.measured_ns:,.1f}", "<- kept" * (time is tuning.chosen)]
+        [
+            time.label.tiles,
+            time.label.rings,
+            f"{time.predicted_ns:,.1f}",
+            f"{time.measured_ns:,.1f}",
+            mark * (time is tuning.chosen),
+        ]
         for time in tuning.times
     ]
     say(f"block {tuning.block}: {count(len(rows), 'schedule')}, the cost model's choice first")
-    print_table(["tile and rings", ">predicted ns/sample", ">measured", ""], rows)
+    print_table(["~tiles", "rings", ">predicted", ">measured", ""], rows)
     if tuning.kept:
-        say(f"compile, load and run use it from now on for blocks of {tuning.block} (schedc cache clear forgets it).")
+        say()
+        tell(
+            "Nanoseconds per sample. compile, load and run use the one kept from now on for blocks of "
+            f"{tuning.block} (schedc cache clear forgets it)."
+        )
     else:
         say("It cannot be kept: the cache is off or cannot be written.")
     if tuning.chosen is tuning.times[0]:
@@ -66,7 +81,7 @@ def _print(tuning: Tuning) -> None:
 
 def _as_json(tuning: Tuning) -> dict[str, object]:
     rows = [
-        {"schedule": time.label, "predicted_ns": time.predicted_ns, "measured_ns": time.measured_ns}
+        {"schedule": str(time.label), "predicted_ns": time.predicted_ns, "measured_ns": time.measured_ns}
         for time in tuning.times
     ]
-    return {"block": tuning.block, "schedules": rows, "chosen": tuning.chosen.label, "kept": tuning.kept}
+    return {"block": tuning.block, "schedules": rows, "chosen": str(tuning.chosen.label), "kept": tuning.kept}

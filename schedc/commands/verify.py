@@ -12,7 +12,8 @@ from schedc.backends.interpreter import Interpreter
 from schedc.backends.this_machine import can_run_here
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
-from schedc.commands.console import count, say, warn
+from schedc.commands.console import count, say, tell, warn
+from schedc.commands.progress import working
 from schedc.compiler import Compilation, c_identifier
 from schedc.errors import OptionError
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
@@ -29,23 +30,26 @@ def verify(models: Sequence[Path], choices: Choices, samples: int | None) -> int
     options = choices.options
     check_runnable(options.target)
     capture = read_source(models, choices.reading)
-    compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
+    with working("compiling"):
+        compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     warn(capture.warnings)
-    result = verify_compilation(compilation, capture, samples or default_samples(compilation))
+    with working("comparing"):
+        result = verify_compilation(compilation, capture, samples or default_samples(compilation))
+        accuracy = accuracy_text(capture, result)
     where = "emulated" if result.emulated else "on this machine"
     cores = count(options.cores, "core")
-    say(f"{compilation.name}: {capture.architecture} for {options.target.full_name}, {cores}, {where}")
-    say(f"contract   {options.contract}")
+    tell(f"{compilation.name}: {capture.architecture} for {options.target.full_name}, {cores}, {where}")
+    tell(str(options.contract), "contract")
     for run in result.runs:
-        say(_run_text(run, result))
+        tell(_run_text(run, result), "FAIL" if run.fault else "pass")
     if is_left_to_machine_code(capture, options.contract):
         amount = f"{count(capture.prewarm_samples, 'sample')} before, run by machine code here"
-        say(f"silence    {amount}; the interpreter checked the first and last {CHECKED_SILENCE}")
+        tell(f"{amount}; the interpreter checked the first and last {CHECKED_SILENCE}", "silence")
     if result.instructions_per_sample is not None:
-        say(f"executed   {result.instructions_per_sample:,.0f} instructions/sample in blocks of {options.frames}")
+        tell(f"{result.instructions_per_sample:,.0f} instructions/sample in blocks of {options.frames}", "executed")
     if result.stack_bytes is not None:
-        say(f"stack      {count(result.stack_bytes, 'byte')} at most")
-    say(f"accuracy   {accuracy_text(capture, result)} (not part of the verdict)")
+        tell(f"{count(result.stack_bytes, 'byte')} at most", "stack")
+    tell(f"{accuracy} (not part of the verdict)", "accuracy")
     say("PASS" if result.passed else "FAIL")
     return 0 if result.passed else 1
 
@@ -71,10 +75,10 @@ def default_samples(compilation: Compilation) -> int:
 
 def _run_text(run: Run, result: Verification) -> str:
     if run.fault:
-        return f"FAIL       {run.what}: {run.fault}"
+        return f"{run.what}: {run.fault}"
     sizes = "1 sample" if result.largest_call == 1 else f"1 to {count(result.largest_call, 'sample')}"
     amount = f"{count(result.signal.shape[1], 'sample')} in {count(run.calls, 'call')} of {sizes}"
-    return f"pass       {run.what}: {amount}, every bit as the float32 interpreter's"
+    return f"{run.what}: {amount}, every bit as the float32 interpreter's"
 
 
 @dataclass(frozen=True)

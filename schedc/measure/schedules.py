@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from schedc.autoscheduler import WholeSchedule, whole_schedules
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.compiler import compile_graph
 from schedc.measure.bench import Loaded
+from schedc.measure.labels import Label, labels
 from schedc.options import Options
 from schedc.planning import Capture, plan_graph
 from schedc.schedule import ScheduleOverrides
@@ -30,7 +31,7 @@ class ScheduleTime:
     ``measured_ns`` is the lower quartile of its passes, taken turn and turn about with the other schedules.
     """
 
-    label: str
+    label: Label
     predicted_ns: float
     measured_ns: float
     overrides: ScheduleOverrides
@@ -45,22 +46,38 @@ def candidates(capture: Capture, options: Options) -> list[WholeSchedule]:
 
 
 def measure_schedules(
-    loops: NativeLoops, capture: Capture, options: Options, wholes: Sequence[WholeSchedule]
+    loops: NativeLoops,
+    capture: Capture,
+    options: Options,
+    wholes: Sequence[WholeSchedule],
+    step: Callable[[], None] = lambda: None,
 ) -> list[ScheduleTime]:
-    """Compile each schedule and time it, several rounds over all of them; in the order given."""
+    """Compile each schedule and time it, several rounds over all of them; in the order given.
+
+    ``step`` is called :func:`steps` times in between.
+    """
     forced = [decisions(whole.program, options.schedule.boundaries) for whole in wholes]
-    loaded = [Loaded(compile_graph(capture.graph, replace(options, schedule=one)), capture) for one in forced]
+    loaded = []
+    for overrides in forced:
+        loaded.append(Loaded(compile_graph(capture.graph, replace(options, schedule=overrides)), capture))
+        step()
     counts = [_count(loops, one) for one in loaded]
     passes: list[list[float]] = [[] for _ in loaded]
     for _ in range(ROUNDS):
         for one, count, found in zip(loaded, counts, passes, strict=True):
             frames = count * one.frames
             found += [loops.repeat(*one.arguments, count) / frames for _ in range(PASSES)]
+            step()
     to_ns = 1e9 / options.target.fact("clock_hz")
     return [
-        ScheduleTime(_label(whole), to_ns * whole.cycles_per_sample, float(np.percentile(found, 25)), one)
-        for whole, found, one in zip(wholes, passes, forced, strict=True)
+        ScheduleTime(label, to_ns * whole.cycles_per_sample, float(np.percentile(found, 25)), one)
+        for label, whole, found, one in zip(labels(wholes), wholes, passes, forced, strict=True)
     ]
+
+
+def steps(schedules: int) -> int:
+    """How many steps measuring so many schedules takes."""
+    return schedules * (1 + ROUNDS)
 
 
 def fastest(times: Sequence[ScheduleTime]) -> ScheduleTime:
@@ -73,14 +90,3 @@ def _count(loops: NativeLoops, loaded: Loaded) -> int:
     """Calls per pass; the first rounds warm the caches up."""
     spent = min(loops.repeat(*loaded.arguments, loaded.blocks) for _ in range(3))
     return max(1, min(loaded.blocks, round(PASS_NS * loaded.blocks / max(1, spent))))
-
-
-def _label(whole: WholeSchedule) -> str:
-    """The tile that most kernels have, as vectors x lanes x outputs, and the rings."""
-    schedules, rings = whole.program.schedules, whole.program.rings
-    tiles = [
-        f"{s.tile_vectors}x{s.lanes}x{s.output_block}" + (" channels" if s.across_channels else "")
-        for s in schedules.values()
-    ]
-    common = max(dict.fromkeys(tiles), key=tiles.count)
-    return f"{common} {rings.policy} {rings.most_blocks}" if rings else common

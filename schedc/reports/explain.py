@@ -1,13 +1,14 @@
-"""The facts behind ``schedc explain``: memory by use, what fits, what another contract would gain."""
+"""The facts behind ``schedc explain``: memory by use, what fits, what another contract would gain, kernels by shape."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from schedc.compiler import Compilation
+from schedc.cost.model import predict_program
 from schedc.ir.contract import MACS, MATHS, Contract
 from schedc.ir.program import Arena
-from schedc.reports.report import KernelFacts, kernel_facts
+from schedc.reports.report import KernelFacts
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,15 @@ class Fit:
     constant: int
 
     @property
+    def fits(self) -> bool:
+        """What must be in RAM does."""
+        return self.needed <= self.available
+
+    @property
     def verdict(self) -> str:
         if self.needed + self.constant <= self.available:
             return "all of it fits"
-        if self.needed <= self.available:
+        if self.fits:
             return "the state fits if code and weights stay in flash"
         return "it does not fit"
 
@@ -99,10 +105,38 @@ def other_contracts(compilation: Compilation) -> list[Alternative]:
 
 
 def _cycles(compilation: Compilation, contract: Contract) -> float:
-    changed = replace(compilation, options=replace(compilation.options, contract=contract))
-    return total_cycles(kernel_facts(changed))
+    return predict_program(compilation.program, compilation.options.target, contract)
 
 
 def total_cycles(facts: list[KernelFacts]) -> float:
     """Predicted cycles per sample of all kernels together."""
     return sum(fact.estimated_cycles_per_sample for fact in facts)
+
+
+@dataclass(frozen=True)
+class ShapeFacts:
+    """Kernels that share their code, in numbers; sums of all of them.  ``first``: the one that runs first."""
+
+    first: KernelFacts
+    kernels: int
+    macs_per_sample: int
+    activations_per_sample: int
+    estimated_cycles_per_sample: float
+
+
+def facts_by_shape(facts: list[KernelFacts]) -> list[ShapeFacts]:
+    """The shapes, those that are predicted to take most first."""
+    groups: dict[int, list[KernelFacts]] = {}
+    for fact in facts:
+        groups.setdefault(fact.shape, []).append(fact)
+    shapes = [
+        ShapeFacts(
+            group[0],
+            len(group),
+            sum(fact.macs_per_sample for fact in group),
+            sum(fact.activations_per_sample for fact in group),
+            total_cycles(group),
+        )
+        for group in groups.values()
+    ]
+    return sorted(shapes, key=lambda shape: (-shape.estimated_cycles_per_sample, shape.first.shape))

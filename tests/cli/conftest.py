@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ class Outcome:
     code: int
     out: str
     err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Of standard output, those that go on in the next put together."""
+        return re.sub(r"\n {11}(?=\S)", " ", self.out).splitlines()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 from cli.conftest import Run
 from schedc.commands.console import clock_text, percent
-from schedc.reports.explain import memory_by_stage, other_contracts, total_cycles
+from schedc.commands.explain import verdict
+from schedc.reports.explain import Fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import kernel_facts
 
 LITE = Path(__file__).parents[2] / "examples" / "captures" / "a2_lite.nam"
@@ -29,7 +30,7 @@ def test_compile_writes_what_it_lists(run: Run, wavenet: Path, tmp_path: Path) -
         assert line.endswith(f" {path.stat().st_size:,}")
     assert "latency    0 samples; 48 with the stages running at the same time" in lines
     assert "contract   mac=fused subnormals=keep math=exact" in lines
-    assert lines[-1].startswith("predicted  ") and "(not measured)" in lines[-1]
+    assert outcome.lines[-1].startswith("predicted  ") and "(not measured)" in outcome.lines[-1]
     assert outcome.out.isascii()
 
 
@@ -92,16 +93,79 @@ def test_warnings_of_the_reader(run: Run, linear: Path, tmp_path: Path) -> None:
     assert outcome.err == f"schedc: warning: {linear}: 1 characters after the document are ignored\n"
 
 
-def test_explain_is_plain_text_that_adds_up(run: Run) -> None:
+def test_explain_says_first_what_comes_of_it_and_its_sums_are_right(run: Run) -> None:
     outcome = run("explain", LITE, "-t", "m33", "--cores", 2)
     assert (outcome.code, outcome.err) == (0, "")
     assert "\x1b" not in outcome.out and outcome.out.isascii()
-    assert max(map(len, outcome.out.splitlines())) <= 120
+    assert outcome.out.splitlines()[1] == "Too slow by 12.8 %; all of it fits (predicted, not measured)."
+    assert any(line.endswith(" of 532,480 bytes RAM") for line in outcome.lines)
+    assert "--mac unfused is predicted to take" in outcome.out
     rows = [line.split() for line in outcome.out.splitlines() if line.startswith("array0.")]
     (total,) = [line.split() for line in outcome.out.splitlines() if line.startswith("total")]
-    assert sum(int(row[3].replace(",", "")) for row in rows) == int(total[2].replace(",", ""))
-    assert "--mac unfused is predicted to take" in outcome.out
-    assert "of 532,480 bytes RAM: all of it fits" in outcome.out
+    for column in (1, 2, 3):
+        assert sum(number(row[column]) for row in rows) == number(total[column])
+    assert sum(number(row[7]) for row in rows) == pytest.approx(number(total[4]), abs=0.1)
+
+
+def test_explain_tells_of_every_kernel_on_request(run: Run) -> None:
+    outcome = run("explain", LITE, "-t", "m33", "--cores", 2, "--details")
+    report = json.loads(run("explain", LITE, "-t", "m33", "--cores", 2, "--json").out)
+    lines = outcome.out.splitlines()
+    begin = lines.index(next(line for line in lines if line.startswith("kernel ")))
+    rows = [line.split() for line in lines[begin + 1 : begin + 25]]
+    assert [row[0] for row in rows] == [kernel["name"] for kernel in report["kernels"]]
+    assert [number(row[3]) for row in rows] == [kernel["macs_per_sample"] for kernel in report["kernels"]]
+    assert any(line.startswith("runner-up  the next best tile") for line in lines)
+    assert any(line.split()[:2] == ["stage", "kernels"] for line in lines)
+    assert "--details" not in outcome.out
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict", "first"),
+    [
+        ((), "Too slow, 2.2 times over; all of it fits (predicted, not measured).", "--cores 2 --mac unfused"),
+        (("--mac", "unfused"), "Too slow by 64.8 %; all of it fits", "--cores 2"),
+        (("--cores", "2", "--mac", "unfused"), "In real time, 1.17 times over; all of it fits", None),
+    ],
+)
+def test_explain_says_what_would_help_and_that_holds(
+    run: Run, options: tuple[str, ...], verdict: str, first: str | None
+) -> None:
+    """The best change first; asked for, it takes what was promised."""
+    lines = run("explain", LITE, "-t", "m33", *options).out.splitlines()
+    assert lines[1].startswith(verdict)
+    heads = [place for place, line in enumerate(lines) if line.startswith("change ")]
+    assert bool(heads) == bool(first)
+    if first:
+        row = lines[heads[0] + 1]
+        assert row.startswith(f"{first} ")
+        promised = number(row.removeprefix(first).split()[0])
+        report = json.loads(run("explain", LITE, "-t", "m33", *options, *first.split(), "--json").out)
+        assert max(report["estimate"]["cycles_per_sample_of_stages"]) <= promised * 1.001
+
+
+def test_nothing_is_offered_that_does_not_help(run: Run, linear: Path) -> None:
+    outcome = run("explain", linear, "-t", "a8")
+    assert "In real time, " in outcome.out.splitlines()[1]
+    assert "change " not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("load", "text"),
+    [
+        (0.0, "In real time"),
+        (0.5, "In real time, 2 times over"),
+        (1.128, "Too slow by 12.8 %"),
+        (2.5, "Too slow, 2.5 times over"),
+    ],
+)
+def test_verdicts(load: float, text: str) -> None:
+    assert verdict(load, None) == f"{text} (predicted, not measured)."
+    assert verdict(load, Fit(100, 101, 5)) == f"{text}; it does not fit (predicted, not measured)."
 
 
 def test_explain_json_is_the_report(run: Run, wavenet: Path, tmp_path: Path) -> None:

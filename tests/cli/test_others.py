@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bench_prints_a_row_for_each_block(run: Run, wavenet: Path) -> None:
     outcome = run("bench", wavenet, "--block", 8, "--block", 64)
     assert (outcome.code, outcome.err) == (0, "")
-    lines = outcome.out.splitlines()
+    lines = re.sub(r"\n(?=\S.*, 1 core$)", " ", outcome.out, flags=re.MULTILINE).splitlines()
     assert lines[0].startswith("small amp.nam: WaveNet, ") and " MACs per sample, " in lines[0]
     assert lines[1].startswith("peak ") and lines[1].endswith("MAC/ns (measured: fused multiply-adds in registers)")
     assert [line.split()[0] for line in lines[4:6]] == ["8", "64"]
@@ -96,10 +97,14 @@ def test_a_target_with_every_fact_and_source(run: Run, name: str) -> None:
     outcome = run("targets", name)
     target = load_target(name)
     assert outcome.out.startswith(f"{name}: {target.full_name}\n")
+    rows = re.sub(r"\n {12,}(?=\S)", " ", outcome.out).splitlines()  # sources go on in the next line
     for key, fact in target.facts.items():
-        (line,) = [line for line in outcome.out.splitlines() if line.split()[:1] == [key]]
+        (line,) = [line for line in rows if line.split()[:1] == [key]]
         assert float(line.split()[1]) == fact.value
         assert line.endswith(fact.source)
+    for kind, timing in (target.pipeline.kinds if target.pipeline else {}).items():
+        (line,) = [line for line in rows if line.split()[:1] == [kind] and line.endswith(timing.source)]
+        assert [float(word) for word in line.split()[1:4]] == [timing.issue, timing.latency, timing.blocks]
 
 
 def test_version_and_help(run: Run) -> None:
@@ -132,7 +137,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     os.close(reader)
     done = program("targets", "m33", stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

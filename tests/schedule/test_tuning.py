@@ -14,6 +14,7 @@ import schedc
 from schedc.cache.tuned import keep_tuned, with_tuned
 from schedc.cli import main
 from schedc.compiler import compile_graph
+from schedc.measure.labels import Label
 from schedc.measure.schedules import ScheduleTime, candidates, fastest
 from schedc.options import Reading, make_options
 from schedc.planning import plan_graph, read_capture
@@ -30,7 +31,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def time(nanoseconds: float) -> ScheduleTime:
-    return ScheduleTime("", 0.0, nanoseconds, ScheduleOverrides())
+    return ScheduleTime(Label("", ""), 0.0, nanoseconds, ScheduleOverrides())
 
 
 def test_candidates_begin_with_the_cost_models_choice_and_differ() -> None:
@@ -114,7 +115,9 @@ def test_the_example_ranks_and_its_models_are_captures(tmp_path: Path) -> None:
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     assert example.ranks([3.0, 1.0, 2.0, 2.0]).tolist() == [4.0, 1.0, 2.5, 2.5]
-    agreeing = [ScheduleTime("", predicted, predicted**2, ScheduleOverrides()) for predicted in (1.0, 2.0, 3.0)]
+    agreeing = [
+        ScheduleTime(Label("", ""), predicted, predicted**2, ScheduleOverrides()) for predicted in (1.0, 2.0, 3.0)
+    ]
     assert example.spearman(agreeing) == pytest.approx(1.0)
     assert [len(read_capture(file, Reading(slim)).graph) > 10 for _, file, slim in example.models(tmp_path)] == [
         True
