@@ -1,1 +1,1 @@
-"""Tests of the command line; what they share is in ``conftest``."""
+"""Tests of target descriptions; what they share is in ``conftest``."""
