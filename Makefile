@@ -69,7 +69,7 @@ toolchains:
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends make gcc g++ libc6-dev cmake gcc-arm-none-eabi qemu-system-arm \
 	  qemu-user g++-aarch64-linux-gnu g++-arm-linux-gnueabihf libc6-dev-arm64-cross libc6-dev-armhf-cross libsndfile1 \
-	  clang libclang-rt-dev lld
+	  clang libclang-rt-dev lld graphviz
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage coverage.xml

@@ -26,7 +26,7 @@ def compile_command(
         str | None, typer.Option(metavar="NAME", help="Of symbols and files.  [default: from the file's name]")
     ] = None,
     dump_passes: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write NN-pass-name.txt and .dot after every pass.")
+        Path | None, typer.Option(metavar="DIR", help="Write what each pass decided: NN-pass-name.txt and .dot; and a .dot of each kernel.")
     ] = None,
     emit_texts: Annotated[bool, typer.Option("--emit-texts", help="Also write LLVM's IR and assembly.")] = False,
 ) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schedc.ir.printer import print_dot, print_program
+from schedc.ir.dot import dot_files
+from schedc.ir.printer import print_program
 from schedc.ir.program import Program
 from schedc.ir.verify import verify
 from schedc.passes.base import Pass
@@ -40,17 +41,29 @@ def run_passes(
     return program
 
 
+class PassDumps:
+    """An observer that keeps what each pass decided: ``files``, name -> content, as text and Graphviz."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self._before: Program | None = None
+
+    def __call__(self, index: int, name: str, program: Program) -> None:
+        """``NN-pass-name.txt`` and ``.dot``, and the newest view of each kernel, ``kernel-NAME.dot``."""
+        stem = f"{index:02}-{name}"
+        texts = {f"{stem}.txt": print_program(program, self._before), **dot_files(stem, program, self._before)}
+        self.files |= {file: text.encode() for file, text in texts.items()}
+        self._before = program
+
+
 def dump_to(folder: Path) -> Observer:
-    """An observer that writes the files of each dump into ``folder``."""
+    """An observer that writes the files of :class:`PassDumps` into ``folder``."""
+    dumps = PassDumps()
 
     def write(index: int, name: str, program: Program) -> None:
-        for file, content in dump_files(index, name, program).items():
+        dumps(index, name, program)
+        for file, content in dumps.files.items():
             (folder / file).write_bytes(content)
+        dumps.files.clear()
 
     return write
-
-
-def dump_files(index: int, name: str, program: Program) -> dict[str, bytes]:
-    """File name -> content of a program's dump: ``NN-pass-name.txt`` and ``.dot``."""
-    texts = {".txt": print_program(program), ".dot": print_dot(program.graph, program.kernels)}
-    return {f"{index:02}-{name}{ending}": text.encode() for ending, text in texts.items()}

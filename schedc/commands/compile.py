@@ -14,9 +14,8 @@ from schedc.commands.console import bytes_text, clock_text, count, percent, say,
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
 from schedc.errors import UserError
-from schedc.ir.program import Program
 from schedc.options import Choices, Options
-from schedc.pipeline import dump_files
+from schedc.pipeline import PassDumps
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,11 @@ def compile_to_files(request: CompileRequest) -> None:
 
 def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
     """The artifact and the dump files, in memory."""
-    dumps: dict[str, bytes] = {}
-
-    def dump(index: int, name: str, program: Program) -> None:
-        dumps.update(dump_files(index, name, program))
-
-    observers = [dump] if request.dump_folder else []
+    dumps = PassDumps()
+    observers = [dumps] if request.dump_folder else []
     with working("compiling"):
-        return compile_chosen(request.models, request.choices, request.name, observers, request.texts), dumps
+        artifact = compile_chosen(request.models, request.choices, request.name, observers, request.texts)
+    return artifact, dumps.files
 
 
 def _write(request: CompileRequest, artifact: Artifact, dumps: Mapping[str, bytes]) -> list[Path]:

@@ -1,12 +1,14 @@
-"""Deterministic text and Graphviz forms of a program, for dumps, goldens and people."""
+"""The deterministic text form of a program, for dumps, goldens and people; :mod:`schedc.ir.dot` draws it."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Input, LstmCell, Op, Output, Slice, macs
-from schedc.ir.program import Arena, Kernel, Program, Stage
+from schedc.ir.program import Arena, Kernel, Placement, Program, Stage
+from schedc.schedule import KernelSchedule, RingSchedule
 
 
 def describe_op(op: Op) -> str:
@@ -46,18 +48,89 @@ def print_graph(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def print_program(program: Program) -> str:
-    """The whole state of a compilation: level, graph or kernels, schedules, memory map."""
-    lines = [f"program level={program.level.name.lower()} block={program.block}"]
+def print_program(program: Program, before: Program | None = None) -> str:
+    """The whole state of a compilation: level, graph or kernels, schedules, memory map; and what is no longer as it
+    was ``before``.
+    """
+    lines = [f"program level={program.level.name.lower()} block={program.block}", *_changes(program, before)]
     if program.stages:
+        lines += ["", *_rings(program)]
         for index, stage in enumerate(program.stages):
-            lines += ["", f"stage {index}", *_stage(stage, program)]
+            lines += ["", f"stage {index}: {describe_stage(stage, program)}", *_stage(stage, program)]
     elif program.kernels:
-        lines += ["", *_terminals(program.graph), *_kernels(program.graph, program.kernels, program)]
+        lines += ["", *_rings(program), *_terminals(program.graph), *_kernels(program.graph, program.kernels, program)]
         lines += [f"recipe {recipe}" for recipe in program.graph.recipes]
     else:
         lines += ["", print_graph(program.graph).rstrip()]
     return "\n".join(lines) + "\n"
+
+
+def changed_nodes(program: Program, before: Program | None) -> list[str]:
+    """Nodes that are new, or are not what they were, in order."""
+    if before is None:
+        return []
+    return [n.name for n in program.graph if n.name not in before.graph or before.graph[n.name] != n]
+
+
+def _changes(program: Program, before: Program | None) -> Iterator[str]:
+    if before is None:
+        return
+    changed = changed_nodes(program, before)
+    gone = [node.name for node in before.graph if node.name not in program.graph]
+    new = [name for name in changed if name not in before.graph]
+    for word, names in (("changed", [name for name in changed if name not in new]), ("new", new), ("gone", gone)):
+        if names:
+            yield from textwrap.wrap(
+                f"{word} {', '.join(f'%{name}' for name in names)}",
+                116,
+                subsequent_indent=" " * 8,
+                break_long_words=False,
+            )
+
+
+def describe_schedule(schedule: KernelSchedule, short: bool = False) -> str:
+    """What was decided about a kernel; ``short``: the tile, and what is special."""
+    tile = f"{schedule.tile_vectors}x{schedule.lanes}"
+    words = [f"{tile}x{schedule.output_block}"] if short else [f"tile={tile} block={schedule.output_block}"]
+    if not short and schedule.pointwise_block != schedule.output_block:
+        words.append(f"1x1={schedule.pointwise_block}")
+    words += ["of channels"] * schedule.across_channels + ["taps shared"] * schedule.share_taps
+    words += [f"{schedule.weight_vectors} vectors a weight"] if schedule.weight_vectors > 1 else []
+    words += ["taps aligned"] * schedule.align_taps
+    words += [f"taps in {schedule.tap_parts} parts"] if schedule.tap_parts > 1 else []
+    if not short:
+        words += [f"weights={schedule.weight_route}", *["interleaved"] * schedule.interleave]
+        words += [f"unroll<={schedule.unroll_macs}", f"registers={schedule.register_values}"]
+    return " ".join(words)
+
+
+def describe_rings(rings: RingSchedule) -> str:
+    """The policy of all rings."""
+    coloured = ", rows coloured" if rings.colour else ""
+    blocks = f"at most {rings.most_blocks} blocks of {rings.block_frames} frames"
+    return f"rings {rings.policy}, {blocks}, copied by {rings.copy_frames}{coloured}"
+
+
+def describe_stage(stage: Stage, program: Program) -> str:
+    """What a stage is and has."""
+    work = sum(macs(stage.graph[name].op) for kernel in stage.kernels for name in kernel.nodes)
+    words = [f"{len(stage.kernels)} kernel{'s' * (len(stage.kernels) != 1)}, {work:,} mac"]
+    sent = sum(node.op.operand_channels[0] for node in stage.graph.outputs if node.name.startswith("send."))
+    if stage.arena:
+        rings = sum(place.bytes for place in stage.arena.rings.values() if place.base == "state")
+        words.append(f"state {stage.arena.state_bytes:,} bytes ({rings:,} in rings)")
+    if sent:
+        words.append(f"hands on {sent} floats a frame, {4 * sent * program.block:,} bytes a block")
+    return ", ".join(words)
+
+
+def describe_place(place: Placement) -> str:
+    """Where a stream is kept, and how much of its past."""
+    rows = f"{place.channels}x{place.row_frames}" + (" interleaved" if place.is_interleaved else "")
+    kind = "row"
+    if place.is_ring:
+        kind = f"{'mirrored' if place.mirror_distance else 'rewound'} ring of {place.history} past"
+    return f"{kind} {rows} at {place.offset:#x}, {place.bytes:,} bytes"
 
 
 def _terminals(graph: Graph) -> Iterator[str]:
@@ -68,15 +141,14 @@ def _terminals(graph: Graph) -> Iterator[str]:
 def _kernels(graph: Graph, kernels: Iterable[Kernel], program: Program) -> Iterator[str]:
     for kernel in kernels:
         schedule = program.schedules.get(kernel.name)
-        chosen = ""
-        if schedule:
-            chosen = f" tile={schedule.tile_vectors}x{schedule.lanes} block={schedule.output_block}"
-            chosen += " of channels" if schedule.across_channels else ""
-            chosen += " taps aligned" if schedule.align_taps else ""
-            chosen += f" taps in {schedule.tap_parts} parts" if schedule.tap_parts > 1 else ""
+        chosen = f" {describe_schedule(schedule)}" if schedule else ""
         yield f"  kernel {kernel.name}{chosen}"
         for name in kernel.nodes:
             yield f"    {describe_node(graph[name])}"
+
+
+def _rings(program: Program) -> list[str]:
+    return [f"  {describe_rings(program.rings)}"] if program.rings else []
 
 
 def _stage(stage: Stage, program: Program) -> Iterator[str]:
@@ -99,22 +171,3 @@ def print_arena(arena: Arena) -> Iterator[str]:
     for name, place in arena.lstm.items():
         yield f"state+{place.offset:#08x} h and c of %{name}"
     yield f"state+{arena.scratch_offset:#08x} tile scratch, {arena.scratch_bytes} bytes"
-
-
-def print_dot(graph: Graph, kernels: Iterable[Kernel] = ()) -> str:
-    """Graphviz: streams as edges labelled with their width, kernels as clusters."""
-    lines = ["digraph program {", "  node [shape=box, fontname=monospace];"]
-    for index, kernel in enumerate(kernels):
-        lines.append(f"  subgraph cluster_{index} {{ label={_quote(kernel.name)};")
-        lines += [f"    {_quote(name)};" for name in kernel.nodes]
-        lines.append("  }")
-    for node in graph:
-        lines.append(f"  {_quote(node.name)} [label={_quote(node.name + chr(10) + describe_op(node.op))}];")
-        for operand in node.operands:
-            width = graph[operand].channels
-            lines.append(f"  {_quote(operand)} -> {_quote(node.name)} [label={_quote(str(width))}];")
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace('"', '\\"').replace("\n", "\\n") + '"'
