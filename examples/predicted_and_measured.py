@@ -3,7 +3,7 @@
 For each of six models: schedules that spread over the whole space, each compiled and timed turn and turn about
 with the others (one core, blocks of 64 frames).  Prints rank correlations and how far the cost model's choice
 is from the fastest; writes every pair to docs/predicted_and_measured.csv and, with matplotlib
-(``pip install 'schedc[plots]'``), the plot beside it.  Takes about five minutes; leave the machine alone.
+(``pip install matplotlib``), the plot beside it.  Takes about five minutes; leave the machine alone.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def plot(found: dict[str, list[ScheduleTime]]) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no plot: matplotlib is not installed", file=sys.stderr)
+        print("no plot: pip install matplotlib", file=sys.stderr)
         return
     figure = Figure(figsize=(7, 7), layout="constrained")
     axes = figure.subplots()

@@ -203,5 +203,5 @@ def load_soxr() -> Any:
     try:
         return importlib.import_module("soxr")
     except ImportError as error:
-        remedy = "install it with: pip install 'schedc[resample]'"
+        remedy = "install it with: pip install soxr"
         raise UnsupportedError("--resample", "needs the package soxr", remedy) from error

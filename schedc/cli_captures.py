@@ -49,7 +49,8 @@ def batch_command(
         int | None, typer.Option("--jobs", "-j", metavar="N", help="Worker processes.  [default: one per processor]")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Work on the Dask cluster there (needs schedc[dask]).")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Work on the Dask cluster there (needs the package distributed)."),
     ] = None,
 ) -> int:
     """Compile each architecture of a library once and pack every capture; goes on where an earlier run ended."""

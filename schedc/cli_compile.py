@@ -26,7 +26,10 @@ def compile_command(
         str | None, typer.Option(metavar="NAME", help="Of symbols and files.  [default: from the file's name]")
     ] = None,
     dump_passes: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write what each pass decided: NN-pass-name.txt and .dot; and a .dot of each kernel.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write what each pass decided: NN-pass-name.txt and .dot; and a .dot of each kernel."
+        ),
     ] = None,
     emit_texts: Annotated[bool, typer.Option("--emit-texts", help="Also write LLVM's IR and assembly.")] = False,
 ) -> int:
@@ -45,7 +48,7 @@ def run_command(
     output: Annotated[Path, typer.Argument(metavar="OUT.wav", help="Sample format and rate as IN.wav.")],
     choices: Choices,
     resample: Annotated[
-        bool, typer.Option("--resample", help="Convert to the model's rate and back (needs schedc[resample]).")
+        bool, typer.Option("--resample", help="Convert to the model's rate and back (needs the package soxr).")
     ] = False,
     as_float: Annotated[bool, typer.Option("--float", help="Write 32-bit float whatever the input is.")] = False,
 ) -> int:

@@ -24,7 +24,7 @@ int main(void)
         uint64_t spent = time_us_64() - start;
         /* Here block_out goes to the driver. */
         if (block % (SAMPLE_RATE / CAPTURE_MAX_BLOCK) == 0)
-            printf("%llu of %d us per block, last sample %f\n", (unsigned long long)spent,
-                   1000000 / SAMPLE_RATE * CAPTURE_MAX_BLOCK, (double)block_out[CAPTURE_MAX_BLOCK - 1]);
+            printf("%llu of %llu us per block, last sample %f\n", (unsigned long long)spent,
+                   1000000ull * CAPTURE_MAX_BLOCK / SAMPLE_RATE, (double)block_out[CAPTURE_MAX_BLOCK - 1]);
     }
 }

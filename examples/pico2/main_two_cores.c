@@ -48,7 +48,7 @@ int main(void)
         while (!capture_pipeline_ready(&pipeline, 0))
             SCHEDC_PAUSE();
         (void)capture_pipeline_stage0(&pipeline, block_in, CAPTURE_MAX_BLOCK);
-        if (block % (SAMPLE_RATE / CAPTURE_MAX_BLOCK) == 0) {
+        if ((block + 1) % (SAMPLE_RATE / CAPTURE_MAX_BLOCK) == 0) {
             uint64_t now = time_us_64();
             printf("%lu blocks out; a second of audio took %llu us\n",
                    (unsigned long)SCHEDC_LOAD(blocks_out, relaxed), (unsigned long long)(now - start));

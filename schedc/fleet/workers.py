@@ -172,7 +172,8 @@ class DaskWorkers:
         try:
             import distributed
         except ImportError:
-            raise UserError("--scheduler", "Dask is not installed", "pip install 'schedc[dask]'") from None
+            remedy = "install it with: pip install distributed"
+            raise UserError("--scheduler", "needs the package distributed, which is Dask's", remedy) from None
         self._as_completed: Any = distributed.as_completed
         client: Any = distributed.Client
         try:

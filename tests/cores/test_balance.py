@@ -54,6 +54,28 @@ def test_picture_is_well_formed_and_inside_its_frame(cores: int) -> None:
     for box in boxes:
         assert float(box.get("x", 0)) + float(box["width"]) <= width
         assert float(box.get("y", 0)) + float(box["height"]) <= height
+    assert_texts_are_inside(root)
+
+
+def assert_texts_are_inside(root: ElementTree.Element) -> None:
+    """By the length that usual fonts give them, six tenths of their size a character."""
+    for text in root.iter("{http://www.w3.org/2000/svg}text"):
+        length = len(text.text or "") * float(text.get("font-size", 12)) * 0.6
+        before = {"start": 0.0, "middle": length / 2, "end": length}[text.get("text-anchor", "start")]
+        left = float(text.attrib["x"]) - before
+        assert left >= 0 and left + length <= float(root.attrib["width"]), text.text
+
+
+def test_long_names_widen_the_picture() -> None:
+    stages = tuple(StageLoad(("a_kernel" * 9, "another_kernel" * 9), n, n + 1, 1.0, 8e5, 1.0, 2.0) for n in range(2))
+    picture = ElementTree.fromstring(gantt_svg(Balance(stages, 8192, 1, 1.0, 1.0, ()), "a_long_name" * 20))
+    assert_texts_are_inside(picture)
+    bars_begin = min(
+        float(box.attrib["x"]) for box in picture.iter("{http://www.w3.org/2000/svg}rect") if "x" in box.attrib
+    )
+    names = [text for text in picture.iter("{http://www.w3.org/2000/svg}text") if "kernel" in (text.text or "")]
+    for name in names:
+        assert float(name.attrib["x"]) + len(name.text or "") * 9 * 0.6 <= bars_begin
 
 
 def test_picture_of_a_model_that_costs_nothing() -> None:

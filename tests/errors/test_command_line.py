@@ -182,8 +182,17 @@ def test_resample_without_the_package(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "soxr", None)
     source = wav(np.zeros(9), rate=44100)
-    message = "--resample: needs the package soxr; install it with: pip install 'schedc[resample]'"
+    message = "--resample: needs the package soxr; install it with: pip install soxr"
     assert refused(run, "run", linear, source, tmp_path / "out.wav", "--resample") == message
+
+
+def test_dask_that_is_not_there(
+    run: Run, linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    message = "--scheduler: needs the package distributed, which is Dask's; install it with: pip install distributed"
+    arguments = ("batch", linear.parent, "-t", "m33", "-o", tmp_path / "out", "--scheduler", "tcp://nowhere:1")
+    assert refused(run, *arguments) == message
 
 
 def test_a_bug_is_one_line_and_a_traceback_on_request(run: Run, linear: Path, monkeypatch: pytest.MonkeyPatch) -> None:
