@@ -123,7 +123,7 @@ def _contract(compilation: Compilation, balance: Balance, report: Any) -> None:
     for other in other_contracts(compilation):
         change = other.cycles_per_sample / now - 1 if now else 0.0
         amount = f"{percent(abs(change))} {'fewer' if change < 0 else 'more'} cycles"
-        tell(f"{other.option} is predicted to take {amount} (and gives other bits)", " ")
+        tell(f"{other.option} is predicted to take {amount} (other bits)", " ")
 
 
 def _changes(found: list[Change], balance: Balance, room: float, clock: float) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+import schedc.commands.progress as progress
 import schedc.commands.tune as tune_module
 import schedc.measure.bench as bench_module
 import schedc.measure.cores as cores_module
@@ -225,6 +228,38 @@ def test_who_says_how_wide(monkeypatch: pytest.MonkeyPatch, said: str, known: in
 def test_microseconds() -> None:
     assert [micro_text(ns) for ns in (2450, 72_140, 3_189_900)] == ["2.45", "72.1", "3,190"]
     assert count(1, "sample") == "1 sample"
+
+
+class FakeTerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_progress_is_shown_on_terminals_and_gone_at_the_end(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", shown := FakeTerminal())
+    with progress.working("thinking", steps) as step:
+        for _ in range(1000):  # until the clock of no patience has rung
+            if "thinking" in shown.getvalue():
+                break
+            time.sleep(0.01)
+        for _ in range(steps):
+            step()
+    assert "thinking" in shown.getvalue()
+    assert ("3/3" in shown.getvalue()) == (steps == 3)
+    assert shown.getvalue().endswith("\x1b[2K")  # its line is cleared
+
+
+def test_no_progress_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE", 0)
+    for stream, term in ((io.StringIO(), "xterm"), (FakeTerminal(), "dumb")):
+        monkeypatch.setenv("TERM", term)
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress.working("thinking", 1) as step:
+            step()
+        assert stream.getvalue() == ""
 
 
 # -- real terminals and pipes ----------------------------------------------------------------

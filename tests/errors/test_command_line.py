@@ -186,9 +186,7 @@ def test_resample_without_the_package(
     assert refused(run, "run", linear, source, tmp_path / "out.wav", "--resample") == message
 
 
-def test_dask_that_is_not_there(
-    run: Run, linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dask_that_is_not_there(run: Run, linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     message = "--scheduler: needs the package distributed, which is Dask's; install it with: pip install distributed"
     arguments = ("batch", linear.parent, "-t", "m33", "-o", tmp_path / "out", "--scheduler", "tcp://nowhere:1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import schedc
 from schedc.cache.tuned import keep_tuned, with_tuned
 from schedc.cli import main
 from schedc.compiler import compile_graph
-from schedc.measure.labels import Label
+from schedc.measure.labels import Label, labels
 from schedc.measure.schedules import ScheduleTime, candidates, fastest
 from schedc.options import Reading, make_options
 from schedc.planning import plan_graph, read_capture
@@ -41,6 +42,29 @@ def test_candidates_begin_with_the_cost_models_choice_and_differ() -> None:
     assert found[0].program.schedules == own.schedules and found[0].program.rings == own.rings
     assert len({repr((w.program.schedules, w.program.rings)) for w in found}) == len(found) > 30
     assert [w.cycles_per_sample for w in found[1:]] == sorted(w.cycles_per_sample for w in found[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "block"), [("a1_nano", "zen4", 64), ("a2_lite", "avx2", 16), ("lstm_1x16", "m33", 48)]
+)
+def test_no_two_rows_read_alike(name: str, target: str, block: int) -> None:
+    found = candidates(read_capture(LITE.with_stem(name)), make_options(target, block=block))
+    named = labels(found)
+    assert len({str(label) for label in named}) == len(named) == len(found) > 10
+    own = found[0].program.schedules
+    for whole, label in zip(found[1:], named[1:], strict=True):
+        assert (label.tiles == "as the first") == (whole.program.schedules == own)
+
+
+def test_rows_that_differ_in_one_kernel_name_it() -> None:
+    first, *_ = candidates(read_capture(LITE), make_options("avx2"))
+    kernels = dict(first.program.schedules)
+    changed = {"array0.layer5": replace(kernels["array0.layer5"], tile_vectors=1, output_block=1)}
+    again = {"array0.layer6": replace(kernels["array0.layer6"], tile_vectors=1, output_block=1)}
+    others = [replace(first, program=replace(first.program, schedules=kernels | one)) for one in (changed, again)]
+    one, two, three = labels([first, *others])
+    assert one.tiles != two.tiles != three.tiles
+    assert three.tiles.startswith(f"{two.tiles}; array0.layer5 ")
 
 
 def test_only_what_is_clearly_faster_replaces_the_first() -> None:
