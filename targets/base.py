@@ -15,15 +15,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from schedc.errors import InternalError, OptionError, UserError
+from schedc.safe_yaml import read_yaml
 from schedc.targets.checks import check_keys, merged
 from schedc.targets.keys import ENDINGS
 from schedc.targets.keys import TARGET_NAMES as TARGET_NAMES
 from schedc.targets.rules import check_whole
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times faster
 _MOST_BYTES = 1 << 20
 
 
@@ -161,22 +159,14 @@ def _read(where: str) -> object:
         raise UserError(where, f"cannot be read: {error.strerror}", "check the name of the target's file") from error
     if len(text) > _MOST_BYTES:
         raise UserError(where, f"more than {_MOST_BYTES:,} bytes are too much for a target")
-    return _loaded(text, where)
-
-
-def _loaded(text: bytes, where: str) -> object:
-    """What is in a YAML file."""
-    try:
-        return yaml.load(text, Loader=_LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UserError(where, f"is not YAML: {str(error).splitlines()[0]}") from error
+    return read_yaml(text, where)
 
 
 def _described(name: str) -> dict[str, Any]:
     """All that one of schedc's own descriptions states."""
     text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_bytes()
     where = f"{name}.yaml"
-    return _over_base(check_keys(_loaded(text, where), where), where)
+    return _over_base(check_keys(read_yaml(text, where), where), where)
 
 
 def _over_base(own: dict[str, Any], where: str) -> dict[str, Any]:

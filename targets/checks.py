@@ -6,7 +6,6 @@ Every fault is a UserError in one line: the file and the path of the key, what i
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -69,10 +68,8 @@ def _checked(value: object, inner: Key | Table, where: str, path: str) -> Any:
     return _CHECKS[inner.kind](value, inner, f"{where}: {path}")
 
 
-def _unknown(place: str, name: object, table: Table) -> NoReturn:
+def _unknown(place: str, name: str, table: Table) -> NoReturn:
     names = [*table]
-    if not isinstance(name, str):
-        raise UserError(place, f"the key {shown(name)} is not a name", f"known: {_listed(table)}")
     elsewhere = {path.rpartition(".")[2]: path for path, _ in leaves(DESCRIPTION)}
     near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name, elsewhere, n=1)
     remedy = f"did you mean {near[0]}?" if near else f"known: {_listed(table)}"
@@ -123,27 +120,16 @@ def _whole_number(value: object, key: Key, place: str) -> int:
 
 def _number(value: object, key: Key, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        number = _as_yaml(value)
-        raise UserError(place, f"{shown(value)} is not a number", _range(key) + (f"; write {number}" if number else ""))
+        raise UserError(place, f"{shown(value)} is not a number", _range(key))
     if not key.least <= value <= key.most:  # NaN neither
         raise UserError(place, f"{shown(value)} cannot be", _range(key))
     return value
 
 
-def _as_yaml(value: object) -> str:
-    """How a number is written that YAML would take for a text, like ``150e6``; "" if it is none."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return shown(value)
-    parts = re.fullmatch(r"([+-]?\d+(?:\.\d*)?)(?:e([+-]?)(\d+))?", value) if isinstance(value, str) else None
-    if parts is None or len(parts[0]) > _LONGEST:
-        return ""
-    digits, sign, exponent = parts.groups()
-    return f"{digits}{'' if '.' in digits else '.0'}e{sign or '+'}{exponent}" if exponent else digits
-
-
 def _fact(value: object, key: Key, place: str) -> dict[str, Any]:
     if isinstance(value, int | float | str) and not isinstance(value, bool):
-        remedy = f'write {{value: {_as_yaml(value) or "..."}, source: "where it is from, or guess"}}'
+        number = "..." if isinstance(value, str) else shown(value)
+        remedy = f'write {{value: {number}, source: "where it is from, or guess"}}'
         raise UserError(place, f"{shown(value)} has no source", remedy)
     found = _row(value, place, ("value", "source"))
     check = _whole_number if key.whole else _number
@@ -193,8 +179,6 @@ def shown(value: object) -> str:
     """A value as a message shows it: on one line, short."""
     if isinstance(value, dict | list):
         return "a table" if isinstance(value, dict) else "a list"
-    if isinstance(value, int) and abs(value) >= 10**_LONGEST:
-        return "a number of many digits"
     text = (
         {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
     )

@@ -26,7 +26,7 @@ HOMES = {
     "networkx": ("ir.graph",),
     "llvmlite": ("backends.llvm",),
     "typer": ("cli", "cli_*"),
-    "yaml": ("safe_yaml", "targets.base", "schedule_file"),
+    "yaml": ("safe_yaml", "schedule_file"),
     "unicorn": ("backends.emulator", "backends.emulator_machines", "backends.emulator_trace"),
     "soundfile": ("audio",),
 }

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from rich.cells import cell_len
 
-from schedc.frontend.wording import one_line
+from schedc.errors import one_line
 
 PIPED = 80  # columns that lines are laid out for where nobody says
 _LEAST = 40
@@ -47,7 +47,7 @@ def tell(text: str, label: str = "") -> None:
     """A line of text that goes on in the next where it is too long, below its beginning; ``label`` stands before it."""
     begin = f"{label:{_LABEL}}" if label else ""
     lines = textwrap.wrap(
-        text,
+        one_line(text),
         columns(),
         initial_indent=begin,
         subsequent_indent=" " * len(begin),

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schedc.commands.console import columns, cut, known_columns, say
+from schedc.errors import one_line
 
 _GAP = 2  # columns between two columns of a table
 _LEAST_NAME, _LEAST_TEXT = 16, 24
@@ -37,7 +38,7 @@ class _Column:
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """The rows under their titles, as the module says."""
-    cells = [tuple(row) for row in rows]
+    cells = [tuple(map(one_line, row)) for row in rows]
     table = [_column(title, tuple(row[place] for row in cells)) for place, title in enumerate(titles)]
     for number, part in enumerate(_parts(table)):
         if number:

@@ -174,6 +174,12 @@ def test_a_wide_table_is_told_in_several(capsys: pytest.CaptureFixture[str]) -> 
         assert [word for part in parts for word in part] == row[1:]
 
 
+def test_what_cannot_be_shown_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert table(capsys, ["<name"], [["a\x1b[2Jb\nc"]])[1] == "a\\x1b[2Jb\\nc"
+    tell("a\x1b[2Jb\u202ec", "label")
+    assert capsys.readouterr().out == "label      a\\x1b[2Jb\\u202ec\n"
+
+
 def test_text_wraps_in_its_column_and_names_are_whole_in_a_pipe(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,12 +40,6 @@ def test_a_key_by_itself(tmp_path: Path, case: dict[str, str]) -> None:
     assert refusal(tmp_path, case["file"]) == case["says"]
 
 
-def test_numbers_of_many_digits(tmp_path: Path) -> None:
-    says = "block: a number of many digits cannot be; give 1 to 8,192 frames"
-    assert refusal(tmp_path, "block: 0x1" + "0" * 5000) == says
-    assert refusal(tmp_path, "block: " + "9" * 5000).startswith("is not YAML: Exceeds the limit (4300 digits)")
-
-
 @pytest.mark.parametrize("case", CASES["whole"], ids=lambda case: case["says"][:50])
 def test_what_does_not_go_together(tmp_path: Path, case: dict[str, str]) -> None:
     assert refusal(tmp_path, f"based_on: {case['based_on']}\n{case['file']}") == case["says"]
@@ -68,7 +62,7 @@ def test_every_key_refuses_another_kind_and_a_misspelling(path: str) -> None:
 @pytest.mark.parametrize("path", [path for path, key in KEYS.items() if key.least < key.most])
 def test_every_number_has_bounds(path: str) -> None:
     key = KEYS[path]
-    for value in (key.most * 2 + 1, key.least - 1, float("inf"), -float("inf"), float("nan"), 10**400):
+    for value in (key.most * 2 + 1, key.least - 1, float("inf"), -float("inf"), float("nan"), 10**30):
         with pytest.raises(UserError, match=f"F: {path}.* cannot be; give "):
             check_keys(nested(path, row(key, value)), "F")
 
