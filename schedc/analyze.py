@@ -27,7 +27,7 @@ from schedc.backends.emulator_trace import TracingEmulator
 from schedc.compiler import Compilation
 from schedc.errors import InternalError, OptionError
 from schedc.ir.weights import WeightTable
-from schedc.targets.base import Target
+from schedc.targets.base import TARGET_NAMES, Target, load_target
 
 MODELS: dict[str, Callable[[PipelineTable], Pipeline]] = {
     "single_issue": SingleIssue,
@@ -41,7 +41,9 @@ def pipeline_for(target: Target, bus_blocked: bool | None = None) -> Pipeline:
     """The pipeline model of a target; OptionError if it has none."""
     table = target.pipeline
     if table is None or table.model not in MODELS:
-        raise OptionError("target", f"{target.name} has no pipeline model", f"use {', '.join(sorted(MODELS))}")
+        known = [name for name in TARGET_NAMES if load_target(name).pipeline is not None]
+        remedy = f"use {', '.join(known)}" + (f", or state a pipeline in {target.file}" if target.file else "")
+        raise OptionError("target", f"{target.name} has no pipeline model", remedy)
     if table.model == "single_issue":
         blocked = bool(table.options["bus_blocked"].value) if bus_blocked is None else bus_blocked
         return SingleIssue(table, blocked)
