@@ -169,7 +169,7 @@ def test_errors_say_where() -> None:
         code.function("none")
     with pytest.raises(UserError, match="object: is not an ELF file; give"):
         MachineCode(b"no ELF at all")
-    with pytest.raises(UserError, match="target: avx2 has no pipeline model; use m33, a8, aarch64$"):
+    with pytest.raises(UserError, match=r"target: avx2 has no pipeline model; use m33, a8, aarch64$"):
         analyze_object(AnalyzeRequest(Path("x.o"), "avx2", "f"))
 
 
