@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -152,11 +153,16 @@ def read_target(path: str | os.PathLike[str]) -> Target:
 
 
 def _read(where: str) -> object:
+    """What is in a regular file; a pipe is not waited for, and a device is not read."""
+    remedy = "check the name of the target's file"
     try:
+        if not stat.S_ISREG(os.stat(where).st_mode):
+            raise UserError(where, "is not a regular file", remedy)
         with open(where, "rb") as file:
             text = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise UserError(where, f"cannot be read: {error.strerror}", "check the name of the target's file") from error
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise UserError(where, f"cannot be read: {problem}", remedy) from error
     if len(text) > _MOST_BYTES:
         raise UserError(where, f"more than {_MOST_BYTES:,} bytes are too much for a target")
     return read_yaml(text, where)

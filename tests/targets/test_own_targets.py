@@ -81,6 +81,24 @@ def test_python_takes_a_path_or_a_text(folder: Path) -> None:
         schedc.compile("amp.nam", target=3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder.yaml", "is not a regular file"),
+        ("pipe.yaml", "is not a regular file"),
+        ("large.yaml", "more than 1,048,576 bytes are too much for a target"),
+        ("gone.yaml", "cannot be read: No such file or directory"),
+        ("a\0b.yaml", "cannot be read: embedded null byte"),
+    ],
+)
+def test_only_a_file_of_some_size_is_read(folder: Path, name: str, message: str) -> None:
+    (folder / "folder.yaml").mkdir()
+    os.mkfifo("pipe.yaml")
+    (folder / "large.yaml").write_bytes(b"#" * (1 << 20) + b"\n")
+    with pytest.raises(UserError, match=message):
+        find_target(name)
+
+
 @pytest.mark.parametrize("command", ["compile", "verify", "explain", "bench", "batch", "analyze"])
 def test_every_command_refuses_a_wrong_one_alike(
     folder: Path, command: str, capsys: pytest.CaptureFixture[str]
