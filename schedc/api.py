@@ -16,7 +16,7 @@ from schedc.chains import ModelPaths, chain_name, read_source
 from schedc.compiler import Compilation, c_identifier, compile_graph
 from schedc.errors import OptionError
 from schedc.host.start_state import pack_from_silence
-from schedc.options import Choices, CodeOptions, TargetName, choose, taking
+from schedc.options import AnyTarget, Choices, CodeOptions, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
 from schedc.reports.report import make_report
@@ -26,7 +26,7 @@ from schedc.version import VERSION
 @taking(CodeOptions)
 def compile_capture(
     path: ModelPaths,
-    target: TargetName = "host",
+    target: AnyTarget = "host",
     *,
     name: str | None = None,
     observers: Sequence[Observer] = (),

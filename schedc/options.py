@@ -29,7 +29,7 @@ from schedc.targets.keys import MAX_BLOCK
 
 MAX_CORES = 8
 Path = str | os.PathLike[str]
-TargetName = str | os.PathLike[str]  # a name that ``schedc targets`` lists, "host", or a file of one's own
+AnyTarget = str | os.PathLike[str]  # a name that ``schedc targets`` lists, "host", or a file of one's own
 ObjectName = Literal["elf", "coff", "macho"]
 FpModeName = Literal["own", "caller"]
 VisibilityName = Literal["hidden", "default"]
@@ -234,7 +234,7 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def choose(target: TargetName = "host", given: Mapping[str, object] | None = None) -> Choices:
+def choose(target: AnyTarget = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
     description = find_target(target)
@@ -263,7 +263,7 @@ def _completed(given: Mapping[str, object]) -> dict[str, Any]:
 
 
 def make_options(
-    target: TargetName = "host", cores: int | None = None, block: int | None = None, **given: object
+    target: AnyTarget = "host", cores: int | None = None, block: int | None = None, **given: object
 ) -> Options:
     """Of :func:`choose` what concerns code."""
     return choose(target, {"cores": cores, "block": block, **given}).options
@@ -283,7 +283,7 @@ def check_options(options: Options) -> None:
     _ = options.convention
 
 
-def find_target(target: TargetName) -> Target:
+def find_target(target: AnyTarget) -> Target:
     """The target of a name, of this machine ("host") or of a file; OptionError or UserError if it cannot be."""
     if not isinstance(target, str | os.PathLike) or not isinstance(os.fspath(target), str):
         raise OptionError("target", f"{target!r} is neither a name nor a file", "see schedc targets")
