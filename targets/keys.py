@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 # Written by hand, in the order `schedc targets` lists them.
-TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53")
+TargetName = Literal["m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53"]
+TARGET_NAMES: tuple[TargetName, ...] = get_args(TargetName)
 MAX_BLOCK = 8192
 ENDINGS = (".yaml", ".yml")  # of descriptions; a target's name has none
 
