@@ -141,7 +141,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     expected = {
-        str(tmp_path): "is a directory",
+        str(tmp_path): "is a folder",
         str(tmp_path / "none.nam"): "no such file",
         str(pipe): "is not a regular file",
         "a\x00b": "cannot be read (embedded null byte)",
