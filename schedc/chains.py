@@ -45,7 +45,7 @@ def read_source(source: ModelPaths, reading: Reading | None = None) -> Capture:
         prewarm_samples=_prewarm_samples(captures),
         sample_rate=next((c.sample_rate for c in captures if c.sample_rate is not None), None),
         architecture=" + ".join(capture.architecture for capture in captures),
-        warnings=tuple(warning for capture in captures for warning in capture.warnings),
+        file_warnings=tuple(warning for capture in captures for warning in capture.file_warnings),
     )
 
 

@@ -26,13 +26,6 @@ def _fitting(text: str) -> str:
     return line if len(line) <= LONGEST_PART + 5 else f"{line[:half]} ... {line[-half:]}"
 
 
-def one_line(text: str) -> str:
-    """``text`` with every unprintable character (line ends included) written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 class SchedcError(Exception):
     """Base of everything schedc raises on purpose."""
 
