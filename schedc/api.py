@@ -13,9 +13,9 @@ from schedc.backends.llvm.module import state_layout
 from schedc.cache.compile_cache import compile_cached
 from schedc.cache.tuned import with_tuned
 from schedc.chains import ModelPaths, chain_name, read_source
-from schedc.compiler import Compilation, c_identifier, compile_graph
-from schedc.errors import OptionError
+from schedc.compiler import Compilation, compile_graph
 from schedc.host.start_state import pack_from_silence
+from schedc.identifiers import c_identifier, checked_name
 from schedc.options import Choices, CodeOptions, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
@@ -51,9 +51,7 @@ def compile_chosen(
     with_texts: bool = False,
 ) -> Artifact:
     """As :func:`compile_capture`, with what was chosen."""
-    chosen = name or c_identifier(chain_name(path))
-    if name is not None and c_identifier(name) != name.lower():
-        raise OptionError("name", f"{name!r} is not a C identifier")
+    chosen = c_identifier(chain_name(path)) if name is None else checked_name(name)
     options, capture = choices.options, read_source(path, choices.reading)
     if observers or with_texts:
         compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)

@@ -23,6 +23,7 @@ LOWER = (
 UPPER = ("commands", "cli_*", "cli", "__main__")
 # Foreign library -> the only places that may import it.
 HOMES = {
+    "anyascii": ("identifiers",),
     "networkx": ("ir.graph",),
     "llvmlite": ("backends.llvm",),
     "typer": ("cli", "cli_*"),

@@ -13,7 +13,8 @@ from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
-from schedc.compiler import Compilation, c_identifier
+from schedc.compiler import Compilation
+from schedc.identifiers import c_identifier
 from schedc.options import Choices
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles

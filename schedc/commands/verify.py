@@ -13,9 +13,10 @@ from schedc.backends.this_machine import can_run_here
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, warn
-from schedc.compiler import Compilation, c_identifier
+from schedc.compiler import Compilation
 from schedc.errors import OptionError
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
+from schedc.identifiers import c_identifier
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
 from schedc.options import Choices

@@ -19,13 +19,13 @@ import numpy.typing as npt
 
 from schedc.artifact import write_files
 from schedc.audio import WavInfo, WavWriter, read_chunks
-from schedc.compiler import c_identifier
 from schedc.errors import InternalError, UserError
 from schedc.fleet.captures import Library
 from schedc.fleet.jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
 from schedc.fleet.ledger import Ledger, Line
 from schedc.fleet.workers import Failure, Workers
 from schedc.frontend.json_document import read_bytes
+from schedc.identifiers import c_identifier
 from schedc.planning import DEFAULT_RATE
 
 Result = TypeVar("Result")

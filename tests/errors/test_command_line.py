@@ -69,7 +69,9 @@ def test_target_list(run: Run) -> None:
 
 
 def test_names_and_models(run: Run, wavenet: Path, tmp_path: Path) -> None:
-    assert refused(run, "compile", wavenet, "-t", "m33", "--name", "9x") == "--name: '9x' is not a C identifier"
+    assert refused(run, "compile", wavenet, "-t", "m33", "--name", "9x").startswith(
+        "--name: '9x' is not a C identifier; "
+    )
     missing = tmp_path / "none.nam"
     no_file = f"{missing}: no such file; give the path of a .nam capture"
     for arguments in (["compile", missing, "-t", "m33"], ["verify", missing], ["bench", missing]):
