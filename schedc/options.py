@@ -14,6 +14,7 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
@@ -125,10 +126,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Choices:
-    """All that was chosen: for the code, and for the capture."""
+    """All that was chosen: for the code, and for the capture.  ``files``: what was read for it."""
 
     options: Options
     reading: Reading
+    files: tuple[FilePath, ...] = field(default=(), repr=False, compare=False)
 
 
 # -- what each option may be ---------------------------------------------------------------
@@ -254,7 +256,8 @@ def choose(target: str = "host", given: Mapping[str, object] | None = None) -> C
     )
     check_options(options)
     build = BuildOptions(value["core_0_5_5_layer1x1_post_film"])
-    return Choices(options, Reading(value["slim"], build, value["prewarm"]))
+    files = () if value["schedule"] is None else (FilePath(value["schedule"]),)
+    return Choices(options, Reading(value["slim"], build, value["prewarm"]), files)
 
 
 def _completed(given: Mapping[str, object]) -> dict[str, Any]:

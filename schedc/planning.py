@@ -45,6 +45,14 @@ DEFAULT_RATE = 48000.0  # Hz, of a capture that does not say
 
 
 @dataclass(frozen=True)
+class CaptureFile:
+    """A file that was read, and the SHA-256 of its content."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Capture:
     """A capture, read: its graph as built, its weights, and how silence is reached."""
 
@@ -56,6 +64,7 @@ class Capture:
     architecture: str
     file_warnings: tuple[str, ...]
     reading: Reading = field(default_factory=Reading)
+    files: tuple[CaptureFile, ...] = ()  # of a chain several
 
     @property
     def rate(self) -> float:
@@ -108,6 +117,7 @@ def capture_of(file: NamFile, reading: Reading | None = None) -> Capture:
         architecture=document.architecture,
         file_warnings=file.warnings,
         reading=reading,
+        files=(CaptureFile(file.path, file.sha256),),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from schedc.artifact import write_files
 from schedc.commands.console import count, percent, print_table, say
+from schedc.output_files import check_output
 from schedc.reports.balance import Balance
 from schedc.reports.gantt import gantt_svg
 
@@ -31,9 +33,10 @@ def print_balance(balance: Balance) -> None:
     say()
 
 
-def write_gantt(path: Path, balance: Balance, title: str) -> None:
-    """The picture of a few blocks.  UserError if the file cannot be written."""
-    write_files(path.parent, {path.name: gantt_svg(balance, title).encode()})
+def write_gantt(path: Path, balance: Balance, title: str, inputs: Sequence[Path] = ()) -> None:
+    """The picture of a few blocks.  UserError if the file cannot be written, or is one of ``inputs``."""
+    place = check_output(path, folder_is_made=True)
+    write_files(place.parent, {place.name: gantt_svg(balance, title).encode()}, inputs)
     say(f"{path}: a few blocks on {count(len(balance.stages), 'core')}, by the prediction")
 
 

@@ -16,6 +16,7 @@ from schedc.commands.console import bytes_text, percent, print_table, say, warn
 from schedc.compiler import Compilation
 from schedc.identifiers import c_identifier
 from schedc.options import Choices
+from schedc.output_files import check_output, check_separate
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
@@ -47,14 +48,18 @@ def explain(
 
     UserError as for ``compile``.
     """
-    options = choices.options
+    options, inputs = choices.options, [*models, *choices.files]
+    outputs = [path for path in (gantt, write_schedule) if path is not None]
+    check_separate(outputs, inputs)
+    for path in outputs:
+        check_output(path, folder_is_made=True)
     capture = read_source(models, choices.reading)
     compilation = compile_cached(capture.graph, options, c_identifier(chain_name(models)))
     report = make_report(compilation, capture)
     if write_schedule is not None:
-        folder = write_schedule.absolute().parent
+        place = check_output(write_schedule, folder_is_made=True)
         decided = decisions(compilation.program, options.schedule.boundaries)
-        write_files(folder, {write_schedule.name: schedule_text(decided).encode()})
+        write_files(place.parent, {place.name: schedule_text(decided).encode()}, inputs)
     warn([*capture.warnings, *core_warnings(options)])
     if as_json:
         say(json.dumps(report, indent=2))
@@ -75,7 +80,7 @@ def explain(
     _contract(compilation, facts, report)
     say(f"predicted  {load_text(report)}")
     if gantt is not None:
-        write_gantt(gantt, balance, heading(report))
+        write_gantt(gantt, balance, heading(report), inputs)
 
 
 def _kernels(facts: list[KernelFacts]) -> None:

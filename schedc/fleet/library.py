@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.artifact import write_files
-from schedc.audio import WavInfo, WavWriter, read_chunks
+from schedc.audio import SoundInfo, SoundWriter, read_chunks
 from schedc.errors import InternalError, UserError
 from schedc.fleet.captures import Library
 from schedc.fleet.jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
@@ -86,7 +86,7 @@ def rates_text(rates: Collection[float | None]) -> str:
 
 
 def run_fleet(
-    library: Library, folder: Path, options: FleetOptions, wav: WavInfo | None, workers: Workers, progress: Progress
+    library: Library, folder: Path, options: FleetOptions, wav: SoundInfo | None, workers: Workers, progress: Progress
 ) -> FleetSummary:
     """Treat every capture that an earlier run has not; a broken one is noted and the rest goes on."""
     signal = None if wav is None else np.concatenate(list(read_chunks(wav)), axis=1)
@@ -110,7 +110,7 @@ class _Fleet:
     library: Library
     folder: Path
     options: FleetOptions
-    wav: WavInfo | None
+    wav: SoundInfo | None
     signal: FloatArray | None
     workers: Workers
     progress: Progress
@@ -228,7 +228,7 @@ class _Fleet:
             self.swept.add(place.parent)
             names = [f"{architecture}/{task.name}.bin"]
             if result.audio is not None and self.wav is not None:
-                with WavWriter(place.with_name(f"{place.name}.wav"), self.wav, len(result.audio), "FLOAT") as writer:
+                with SoundWriter(place.with_name(f"{place.name}.wav"), self.wav, len(result.audio), "FLOAT") as writer:
                     writer.write(result.audio)
                 names.append(f"{architecture}/{task.name}.wav")
         except UserError as error:

@@ -6,6 +6,7 @@ The rules are NAM_FORMAT's; :mod:`schedc.frontend.read_document` knows the archi
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -39,4 +40,4 @@ def read_nam_document(content: str | bytes, name: str) -> NamFile:
     if document.trailing_characters:
         reading.warn("", f"{document.trailing_characters} characters after the document are ignored")
     model = read_document(Value(reading, "", document.root))
-    return NamFile(Path(name), model, tuple(reading.warnings))
+    return NamFile(Path(name), model, tuple(reading.warnings), hashlib.sha256(data).hexdigest())
