@@ -40,7 +40,7 @@ _GIVE = "give a WAV, FLAC, AIFF or other sound file with a header"
 class SoundInfo:
     """A sound file's header.  ``rate`` in Hz; ``format``, ``subtype`` as libsndfile names them (``WAV``, ``PCM_24``).
 
-    ``missing``: frames that the header states and the file does not have.  ``unfinished_at``: where the samples begin
+    ``lacks``: what the header states and the file does not have, in words.  ``unfinished_at``: where the samples begin
     of a file whose writer never stated their number, else 0.
     """
 
@@ -50,16 +50,17 @@ class SoundInfo:
     frames: int
     subtype: str
     format: str = "WAV"
-    missing: int = 0
+    lacks: str = ""
     unfinished_at: int = 0
 
     @property
     def warnings(self) -> list[str]:
         """What its user should know."""
-        if not self.missing:
-            return []
-        stated = self.frames + self.missing
-        return [f"{one_line(str(self.path))}: is cut off: {self.missing:,} of {stated:,} samples are missing"]
+        return [f"{one_line(str(self.path))}: is cut off: {self.lacks} are missing"] if self.lacks else []
+
+    def cut_to(self, frames: int) -> SoundInfo:
+        """Of a file that has no more than so many."""
+        return replace(self, frames=frames, lacks=f"{self.frames - frames:,} of {self.frames:,} samples")
 
 
 def read_info(path: Path) -> SoundInfo:
@@ -89,8 +90,8 @@ def _completed(info: SoundInfo, stated: StatedData) -> SoundInfo:
     if stated.size is None or stated.size <= stated.present:
         return info
     if frame_bytes:
-        return replace(info, missing=max(0, stated.size // frame_bytes - info.frames))
-    return replace(info, missing=info.frames * (stated.size - stated.present) // max(1, stated.present))
+        return replace(info, frames=stated.size // frame_bytes).cut_to(info.frames)
+    return replace(info, lacks=f"{stated.size - stated.present:,} of {stated.size:,} bytes of samples")
 
 
 def _opened(path: Path, file: BinaryIO) -> soundfile.SoundFile:

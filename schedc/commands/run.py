@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,7 @@ def run(request: RunRequest) -> None:
             writer.write(rows)
         seconds = time.perf_counter() - begin
     if read.frames < info.frames:  # compressed files may hold less than their header says
-        info = replace(info, frames=read.frames, missing=info.frames - read.frames)
+        info = info.cut_to(read.frames)
     warn(info.warnings)
     _report(request, info, voices, writer, seconds)
     if not request.as_float and not keeps(subtype, info.subtype):
