@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from cli.conftest import Run
 from helpers.effort import examples_per_test
 from helpers.sound_files import SIZES, noise, state, write
 from hypothesis import given
 from hypothesis import strategies as st
 
 import schedc.sound_formats as formats
+from cli.conftest import Run
 from schedc.audio import SoundInfo, SoundWriter, read_chunks, read_info
 from schedc.errors import UserError
 
