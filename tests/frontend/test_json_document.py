@@ -47,7 +47,7 @@ def refusal_of(content: str | bytes) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "a.nam: not JSON: Expecting value (line 1, column 1); export the capture again"),
+        ("", "a.nam: is empty; export or download the capture again"),
         ("{\n ", "a.nam: not JSON: Expecting property name enclosed in double quotes (line 2, column 2); "),
         (b"\xff{}", "a.nam: not UTF-8 text (byte 0); give the path of a .nam capture"),
         ("\ud800", "a.nam: not UTF-8 text (byte 0); give the path of a .nam capture"),
