@@ -13,11 +13,11 @@ import unicodedata
 
 from anyascii import anyascii
 
-from schedc.errors import OptionError, one_line
+from schedc.errors import OptionError
+from schedc.frontend.wording import quoted, shown
 
 _LONGEST = 100  # characters: with its endings still a file's name
 _LONGEST_OWN = 60  # of names that are made here
-_SHOWN = 40
 _REMEDY = "give another name: letters, digits and single underscores, a letter first"
 
 
@@ -78,10 +78,9 @@ def fault_of(name: str) -> str:
 def checked_name(name: object) -> str:
     """``name``, if files and symbols may be called so; else OptionError."""
     if not isinstance(name, str):
-        raise OptionError("name", f"{name!r} is not text")
+        raise OptionError("name", f"{shown(name)} is not text")
     if fault := fault_of(name):
-        shown = repr(name) if len(name) <= _SHOWN else repr(name[:_SHOWN]) + "..."
-        raise OptionError("name", f"{one_line(shown)} {fault}", _REMEDY)
+        raise OptionError("name", f"{quoted(name)} {fault}", _REMEDY)
     return name
 
 

@@ -22,6 +22,7 @@ from schedc.backends.object_format import Convention, ObjectFormat, Visibility, 
 from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.wording import shown
 from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
@@ -155,9 +156,9 @@ def _count(one: str, most: int) -> Check:
         try:
             number = operator.index(value)
         except TypeError:
-            raise OptionError(name, f"{value!r} is not a whole number", f"give 1 to {most}") from None
+            raise OptionError(name, f"{shown(value)} is not a whole number", f"give 1 to {most}") from None
         if not 1 <= number <= most:
-            raise OptionError(name, f"{number} {one}", f"give 1 to {most}")
+            raise OptionError(name, f"{shown(number)} {one}", f"give 1 to {most}")
         return number
 
     return check
@@ -168,7 +169,7 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
         if value is None and may_be_none:
             return None
         if value not in words:
-            raise OptionError(name, f"{value!r} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
+            raise OptionError(name, f"{shown(value)} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
         return str(value)
 
     return check
@@ -176,20 +177,27 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise OptionError(name, f"{value!r} is neither True nor False")
+        raise OptionError(name, f"{shown(value)} is neither True nor False")
     return value
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(name, f"{value!r} is not a number")
-    return float(value)
+        raise OptionError(name, f"{shown(value)} is not a number")
+    return _as_float(name, value)
 
 
 def _size(name: str, value: Any) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise OptionError(name, f"{value!r} is not a number", "give a size from 0 (smallest) to 1 (full)")
-    return None if value is None else float(value)
+        raise OptionError(name, f"{shown(value)} is not a number", "give a size from 0 (smallest) to 1 (full)")
+    return None if value is None else _as_float(name, value)
+
+
+def _as_float(name: str, value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise OptionError(name, f"{shown(value)} is too large") from None
 
 
 def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
@@ -205,16 +213,16 @@ T = TypeVar("T")
 
 def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise OptionError(name, f"{value!r} is not a list of {what}")
+        raise OptionError(name, f"{shown(value)} is not a list of {what}")
     try:
         return [one(item) for item in value]
     except (TypeError, OptionError):
-        raise OptionError(name, f"{value!r} is not a list of {what}") from None
+        raise OptionError(name, f"{shown(value)} is not a list of {what}") from None
 
 
 def _file(name: str, value: Any) -> Path | None:
     if value is not None and not isinstance(value, str | os.PathLike):
-        raise OptionError(name, f"{value!r} is not a path")
+        raise OptionError(name, f"{shown(value)} is not a path")
     return value
 
 
