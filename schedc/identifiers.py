@@ -36,22 +36,25 @@ _KEYWORDS = _words("""
 """)
 # NAME.h would be found in place of the system's where the folder is searched for <...> (cc -I).
 _HEADERS = _words("""
-    aio alloca argp assert byteswap complex cpio ctype dirent dlfcn elf endian err errno error execinfo fcntl features
-    fenv float fnmatch ftw getopt glob grp iconv ifaddrs inttypes iso646 langinfo libgen limits link locale malloc math
-    memory monetary mqueue ndbm netdb poll pthread pwd regex resolv sched search semaphore setjmp signal spawn stdalign
-    stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string strings stropts syslog tar
-    termios tgmath thread threads time trace uchar ulimit unistd utime utmpx values wchar wctype windows wordexp
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
+    stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype
 """)
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))]
 )
-# Name -> what it would define a second time.
+# Name -> the function that it would define a second time.
 _TAKEN = {
     **{f"pthread_{kind}": f"pthread_{kind}_init" for kind in ("attr", "barrier", "cond", "mutex", "rwlock", "spin")},
     **{name: f"{name}_init" for name in ("cnd", "mtx", "res", "sem")},
-    **{name: f"{name.upper()}_OK" for name in ("ex", "f", "r", "w", "x")},  # POSIX
-    **{name: f"{name.upper()}_OK" for name in ("esp", "hal", "pico", "z")},  # board packages, zlib
 }
+# Not chosen here, but given to who asks for them: further headers of systems, and what stands before _OK in macros of
+# theirs, of board packages and of zlib.
+_AVOIDED = _words("""
+    aio alloca argp byteswap cpio dirent dlfcn elf endian err error execinfo fcntl features fnmatch ftw getopt glob grp
+    iconv ifaddrs langinfo libgen link malloc memory monetary mqueue ndbm netdb poll pthread pwd regex resolv sched
+    search semaphore spawn strings stropts syslog tar termios thread trace ulimit unistd utime utmpx values windows
+    wordexp esp ex f hal pico r w x z
+""")
 # What begins with NAME_ and one of these belongs to the capture NAME (its stages, its weights, ...).
 _ENDING = re.compile(r"_(check|pipeline|stage\d+|weights)$")
 
@@ -96,7 +99,7 @@ def c_identifier(text: str) -> str:
         words = f"{words[: _LONGEST_OWN - 9].strip('_') or 'capture'}_{digest}"
     if _ENDING.search(words):
         words = f"{words}_capture"
-    return f"capture_{words}" if fault_of(words) else words
+    return f"capture_{words}" if words in _AVOIDED or fault_of(words) else words
 
 
 def _is_lost(character: str) -> bool:

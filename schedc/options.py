@@ -22,6 +22,7 @@ from schedc.backends.object_format import Convention, ObjectFormat, Visibility, 
 from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.limits import MAX_SIZE
 from schedc.frontend.wording import shown
 from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
 from schedc.schedule import ScheduleOverrides
@@ -201,7 +202,14 @@ def _as_float(name: str, value: int | float) -> float:
 
 
 def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
-    return tuple(_each(name, value, "whole numbers", operator.index))
+    return tuple(_each(name, value, "whole numbers", functools.partial(_whole_number, name)))
+
+
+def _whole_number(name: str, value: Any) -> int:
+    number = operator.index(value)
+    if abs(number) > MAX_SIZE:
+        raise OptionError(name, f"{shown(value)} is too large")
+    return number
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
@@ -212,7 +220,7 @@ T = TypeVar("T")
 
 
 def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise OptionError(name, f"{shown(value)} is not a list of {what}")
     try:
         return [one(item) for item in value]

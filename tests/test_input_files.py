@@ -14,6 +14,7 @@ import schedc
 from schedc.audio import read_info
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.errors import UserError
+from schedc.fleet.ledger import Ledger
 from schedc.input_files import read_input
 from schedc.schedule_file import read_schedule
 
@@ -86,7 +87,18 @@ def test_only_regular_files_of_bounded_size_are_read(odd: dict[str, str], reader
         pytest.skip("sound files of any length are read in pieces")
     with pytest.raises(UserError) as refusal:
         READERS[reader](odd[kind])
-    assert str(refusal.value).startswith(f"{odd[kind]}: {reason(kind)}")
+    where, _, what = str(refusal.value).partition(": ")
+    assert what.startswith(reason(kind)) and (where == odd[kind] or kind == "long")  # of which the middle is left out
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zero", "folder", "sparse"])
+def test_a_fleets_ledger_is_a_file_too(odd: dict[str, str], kind: str, tmp_path: Path) -> None:
+    ledger = tmp_path / "out" / "batch.jsonl"
+    ledger.parent.mkdir()
+    ledger.symlink_to(odd[kind])
+    with pytest.raises(UserError) as refusal:
+        Ledger(ledger, "key")
+    assert str(refusal.value).startswith(f"{ledger}: {reason(kind)}")
 
 
 def test_a_file_may_be_as_large_as_the_limit_and_no_larger(tmp_path: Path) -> None:

@@ -145,6 +145,43 @@ def test_a_compilation_never_takes_its_captures_place(
     assert contents(place) == before
 
 
+@pytest.mark.parametrize("option", ["--schedule", "--render"])
+def test_a_fleets_ledger_takes_no_inputs_place(option: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger, source = place / "out" / "batch.jsonl", place / ("s.yaml" if option == "--schedule" else "in.wav")
+    ledger.parent.mkdir()
+    os.link(source, ledger)
+    before = contents(place)
+    arguments = ["batch", str(place / "amp.nam"), "-t", "m33", "-o", str(place / "out"), "--jobs", "0", option]
+    assert main([*arguments, str(source)]) == 2
+    assert capsys.readouterr().err == f"schedc: {ledger}: would overwrite an input, {source}; choose another place\n"
+    assert contents(place) == before
+
+
+def test_a_fleets_results_take_no_inputs_place(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The signal that is played lies where a capture's result would."""
+    arguments = ["batch", str(place / "amp.nam"), "-t", "m33", "-o", str(place / "out"), "--jobs", "0", "--render"]
+    assert main([*arguments, str(place / "in.wav")]) == 0
+    (result,) = (place / "out").rglob("amp.wav")
+    shutil.copy(place / "in.wav", result)
+    (place / "out" / "batch.jsonl").unlink()
+    before = result.read_bytes()
+    assert main([*arguments, str(result)]) == 1
+    assert f"{result}: would overwrite an input; choose another place" in capsys.readouterr().err
+    assert result.read_bytes() == before
+
+
+def test_a_signal_for_a_fleet_is_bounded(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every worker holds all of it."""
+    wav = place / "in.wav"
+    content = wav.read_bytes()
+    wav.write_bytes(content[:40] + (2**29).to_bytes(4, "little") + content[44:])
+    os.truncate(wav, 44 + 2**29)  # a hole
+    arguments = ["batch", str(place / "amp.nam"), "-t", "m33", "-o", str(place / "out"), "--render", str(wav)]
+    assert main(arguments) == 2
+    words = f"--render: {wav} has 268,435,456 samples; give a file of at most 134,217,728, or use run"
+    assert capsys.readouterr().err == f"schedc: {words}\n"
+
+
 def test_dumps_do_not_take_an_inputs_place(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(place / "s.yaml", place / "sub" / "00-input.txt")
     arguments = ["compile", str(place / "amp.nam"), "-t", "m33", "--schedule", str(place / "sub" / "00-input.txt")]

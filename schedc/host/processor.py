@@ -20,7 +20,6 @@ from typing import NamedTuple, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.packing_json import MOST_BLOB_BYTES
 from schedc.chains import ModelPaths, read_source
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
@@ -32,6 +31,8 @@ from schedc.host.weights import Weights
 from schedc.input_files import read_input
 from schedc.options import LoadOptions, Reading, choose, taking
 from schedc.planning import ModelPath
+
+_MOST_BLOB_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class Processor:
         ends in ``.bin`` is read as a weight blob (UserError if it is damaged).
         """
         if isinstance(path, str | os.PathLike) and Path(path).suffix == ".bin":
-            blob = read_input(path, MOST_BLOB_BYTES, "a weight blob")
+            blob = read_input(path, _MOST_BLOB_BYTES, "a weight blob")
             return self._program.check(blob, one_line(os.fspath(path)))
         return self._program.pack(read_source(path, self._reading))
 
