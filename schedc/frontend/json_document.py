@@ -98,7 +98,7 @@ def parse_json(data: bytes, name: str) -> JsonDocument:
 
 
 def _check_bounds(data: bytes, name: str) -> None:
-    skeleton, strings = _STRING.subn(b"", data)
+    skeleton, strings = _without_strings(data, name)
     values = skeleton.count(b",")
     brackets = skeleton.translate(None, _NOT_A_BRACKET)
     structures = strings + len(brackets) // 2
@@ -113,6 +113,19 @@ def _check_bounds(data: bytes, name: str) -> None:
         if depth > MAX_JSON_DEPTH:
             what = f"objects and arrays nest too deeply (limit {MAX_JSON_DEPTH})"
             raise ModelFileError(name, what, _NOT_A_CAPTURE)
+
+
+def _without_strings(data: bytes, name: str) -> tuple[bytes, int]:
+    """The bytes outside of strings, and how many strings there are; no more are looked for than there may be."""
+    pieces: list[bytes] = []
+    end = 0
+    for match in _STRING.finditer(data):
+        pieces.append(data[end : match.start()])
+        end = match.end()
+        if len(pieces) > MAX_JSON_STRUCTURES:
+            what = f"more than {MAX_JSON_STRUCTURES} strings are too many"
+            raise ModelFileError(name, what, _NOT_A_CAPTURE)
+    return b"".join([*pieces, data[end:]]), len(pieces)
 
 
 def _end_of_space(text: str, start: int) -> int:

@@ -58,6 +58,8 @@ def refusal_of(content: str | bytes) -> str:
         ("[" * 101, "a.nam: objects and arrays nest too deeply (limit 100); "),
         ('"' + "[" * 101, "a.nam: not JSON: Unterminated string starting at (line 1, column 1); "),
         ("[" * 2**20, "a.nam: 524288 objects, arrays and strings are too many (limit 262144); "),
+        ('""' * 2**20, "a.nam: more than 262144 strings are too many; "),
+        ('"' * 2**26, "a.nam: more than 262144 strings are too many; "),
         ("," * (2**24 + 1), "a.nam: 16777217 values are too many (limit 16777216); "),
     ],
 )
