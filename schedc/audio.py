@@ -180,15 +180,20 @@ class SoundWriter:
         self._file: Any = None
 
     def __enter__(self) -> SoundWriter:
-        rate, channels, subtype = self._settings
         with ExitStack() as undo:  # __exit__ is not called for what happens here, Ctrl-C included
-            try:
-                partial = undo.enter_context(self._partial)
-                self._file = soundfile.SoundFile(partial.path, "w", rate, channels, subtype, format=self._format)
-            except (OSError, soundfile.LibsndfileError) as error:
-                raise self._unwritable(error) from error
+            undo.push(self)
+            self.open()
             undo.pop_all()
         return self
+
+    def open(self) -> None:
+        """As ``__enter__``, for who has made sure before that ``__exit__`` is called."""
+        rate, channels, subtype = self._settings
+        try:
+            partial = self._partial.__enter__()
+            self._file = soundfile.SoundFile(partial.path, "w", rate, channels, subtype, format=self._format)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise self._unwritable(error) from error
 
     @property
     def samples(self) -> int:
@@ -216,7 +221,8 @@ class SoundWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
             if kind is None:
                 _forget_the_time(Path(self._partial.path))
                 check_separate([self.path], self._inputs)

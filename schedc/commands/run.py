@@ -65,7 +65,8 @@ def run(request: RunRequest) -> None:
     with ExitStack() as stack:
         voices = [stack.enter_context(voice) for voice in load_voices(request, info)]
         writer = SoundWriter(request.output, info, len(voices) * voices[0].out_channels, subtype, request.kept)
-        stack.enter_context(writer)
+        stack.push(writer)  # before there is a file, so that Ctrl-C at any moment leaves none
+        writer.open()
         begin = time.perf_counter()
         for rows in rendered(info, voices, read):
             writer.write(rows)
