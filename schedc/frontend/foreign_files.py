@@ -111,10 +111,10 @@ _BY_KEYS: tuple[tuple[Callable[[dict[str, object]], bool], _Kind], ...] = (
     (_has("state_dict"), _Kind("is a PyTorch checkpoint as JSON", _AS_NAM)),
     (_has("net", "optimizer"), _Kind("is a configuration for training", "train it, and give the .nam")),
     (
-        _has("version", "architecture", "config"),
+        lambda root: _has("version", "architecture", "config")(root) and "sample_rate" not in root,
         _Kind("has no weights, like the config.json of the old export in two files", _EXPORT),
-    ),
-    (lambda root: not any(key in root for key in _PARTS), _Kind("is JSON, but no capture", _AS_NAM)),
+    ),  # which stated no rate
+    (lambda root: bool(root) and not any(key in root for key in _PARTS), _Kind("is JSON, but no capture", _AS_NAM)),
 )
 
 

@@ -139,7 +139,6 @@ FILES: dict[str, tuple[bytes, str]] = {
     ),
     "old config.json": (b'{"version": "0.1.0", "architecture": "WaveNet", "config": {}}', f"{NO_WEIGHTS}; {EXPORT}"),
     "other": (b'{"name": "left-pad", "version2": "1.0"}', f"is JSON, but no capture; {AS_NAM}"),
-    "nothing": (b"{}", f"is JSON, but no capture; {AS_NAM}"),
 }
 
 
