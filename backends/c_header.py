@@ -10,6 +10,7 @@ from schedc.backends.c_checker import checker_function, checker_macros
 from schedc.backends.llvm.module import StateLayout
 from schedc.ir.contract import Contract
 from schedc.ir.program import Program
+from schedc.version import MADE_BY
 
 ALIGNMENT = 64
 
@@ -45,7 +46,7 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         in_place=True,
     )
     lines = [
-        f"/* {name}: made by schedc {facts.version} for target {facts.target}. Contract: {facts.contract}.",
+        f"/* {name}: {MADE_BY} {facts.version} for target {facts.target}. Contract: {facts.contract}.",
         " * The object has no undefined symbols, allocates nothing, takes no locks and makes no calls outside",
         " * itself. It holds no capture: any weight blob packed for this architecture and schedule will do.",
         *_comment(f"Floating-point mode: {facts.float_mode}"),

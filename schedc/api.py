@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Unpack
 
 from schedc.artifact import Artifact
@@ -12,10 +13,10 @@ from schedc.backends.float_mode import promise
 from schedc.backends.llvm.module import state_layout
 from schedc.cache.compile_cache import compile_cached
 from schedc.cache.tuned import with_tuned
-from schedc.chains import ModelPaths, chain_name, read_source
-from schedc.compiler import Compilation, c_identifier, compile_graph
-from schedc.errors import OptionError
+from schedc.chains import ModelPaths, chain_name, model_files, read_source
+from schedc.compiler import Compilation, compile_graph
 from schedc.host.start_state import pack_from_silence
+from schedc.identifiers import c_identifier, checked_name
 from schedc.options import AnyTarget, Choices, CodeOptions, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
@@ -52,15 +53,19 @@ def compile_chosen(
     with_texts: bool = False,
 ) -> Artifact:
     """As :func:`compile_capture`, with what was chosen."""
-    chosen = name or c_identifier(chain_name(path))
-    if name is not None and c_identifier(name) != name.lower():
-        raise OptionError("name", f"{name!r} is not a C identifier")
+    chosen = chosen_name(path, name)
     options, capture = choices.options, read_source(path, choices.reading)
     if observers or with_texts:
         compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)
     else:
         compilation = compile_cached(capture.graph, options, chosen)
-    return make_artifact(compilation, capture, with_texts)
+    made = make_artifact(compilation, capture, with_texts)
+    return replace(made, sources=(*model_files(path), *choices.files), named=name is not None)
+
+
+def chosen_name(path: ModelPaths, name: str | None) -> str:
+    """What files and symbols are called; OptionError for a name that cannot be."""
+    return c_identifier(chain_name(path)) if name is None else checked_name(name)
 
 
 def make_artifact(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from schedc.backends.c_pipeline_header import RUNTIME_NAME
 from schedc.backends.object_format import ObjectFormat, Visibility
 from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
-from schedc.errors import UserError
+from schedc.errors import SchedcWarning, UserError, one_line
+from schedc.output_files import check_kind, check_separate
+from schedc.output_folder import Origin, check_replaced
 from schedc.partial_files import put_files, sweep
 
 
@@ -21,6 +26,7 @@ class Artifact:
     ``code``: the object, a file of ``object_format``; ``weights``: the blob of the capture; ``header``: C99;
     ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...);
     ``shared``: texts by whole file name, the same for every capture.  ``visibility``: of the symbols.
+    ``sources``: the files that were read for all this; ``named``: its name was asked for, not derived from theirs.
     """
 
     name: str
@@ -32,6 +38,14 @@ class Artifact:
     shared: Mapping[str, str] = field(default_factory=dict)
     object_format: ObjectFormat = ObjectFormat.ELF
     visibility: Visibility = Visibility.HIDDEN
+    sources: tuple[Path, ...] = ()
+    named: bool = True
+
+    @property
+    def origins(self) -> list[Origin]:
+        """The captures' files, as the report states them."""
+        report: Any = self.report
+        return [Origin(**one) for one in report["captures"]]
 
     def files(self) -> dict[str, bytes]:
         """File name -> content of everything ``write`` writes."""
@@ -52,13 +66,32 @@ class Artifact:
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write all files into ``folder`` (made if missing); all of them or none.
 
-        Raises UserError if the folder cannot be written.
+        Raises UserError if the folder cannot be written, or if files of another capture would be lost there, and
+        warns of what is replaced where the name was asked for.
         """
-        return write_files(Path(folder), self.files())
+        for warning in check_replaced(Path(folder), self.name, self.origins, self.named):
+            warnings.warn(warning, SchedcWarning, stacklevel=2)
+        return write_files(Path(folder), self.files(), self.sources)
 
 
-def write_files(folder: Path, files: Mapping[str, bytes], swept: bool = False) -> list[Path]:
-    """Write files so that a failure leaves nothing; what a killed run has left in the folder goes, unless ``swept``."""
+def file_names(name: str, object_format: ObjectFormat, stages: int, with_texts: bool) -> list[str]:
+    """What :meth:`Artifact.files` will be called."""
+    endings = [object_format.ending, "_weights.bin", ".h", ".json", "_weights.c", "_weights.S"]
+    endings += [".ll", ".s"] * with_texts + ["_pipeline.h"] * (stages > 1)
+    return [*(f"{name}{ending}" for ending in endings), *[RUNTIME_NAME] * (stages > 1)]
+
+
+def write_files(
+    folder: Path, files: Mapping[str, bytes], inputs: Iterable[Path] = (), swept: bool = False
+) -> list[Path]:
+    """Write files so that a failure leaves nothing; what a killed run has left in the folder goes, unless ``swept``.
+
+    None of them may be one of ``inputs``, nor replace what is no regular file.
+    """
+    outputs = [folder / name for name in files]
+    check_separate(outputs, inputs)
+    for path in outputs:
+        check_kind(path, one_line(str(path)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not swept:
@@ -66,4 +99,4 @@ def write_files(folder: Path, files: Mapping[str, bytes], swept: bool = False) -
         put_files(folder, files)
     except OSError as error:
         raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
-    return [folder / name for name in files]
+    return outputs

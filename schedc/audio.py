@@ -1,4 +1,4 @@
-"""WAV files in pieces: reading, exact conversion to PCM, writing that leaves a whole file or none.
+"""Sound files in pieces: reading, exact conversion to PCM, writing that leaves a whole file or none.
 
 Samples are float32 rows [channels, n]; PCM full scale is 1.0 = 2^(bits-1) steps, in and out, so that what
 is read and written unchanged keeps its bits.  Memory does not depend on the length of a file.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,70 +21,134 @@ import soundfile
 
 from schedc.errors import UnsupportedError, UserError
 from schedc.frontend.wording import one_line
+from schedc.input_files import open_input
+from schedc.output_files import check_output, check_separate
 from schedc.partial_files import PartialFile
+from schedc.sound_formats import PCM_BITS, SAMPLE_BYTES, format_of
+from schedc.sound_headers import StatedData, peak_time_at, stated_data
+from schedc.sound_levels import Levels
 
 FloatArray = npt.NDArray[np.float32]
 
 CHUNK_FRAMES = 65536
-_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-_SUBTYPES = (*_BITS, "FLOAT", "DOUBLE")
-_FORMATS = ("WAV", "WAVEX", "RF64")
-_LONGEST_WAV = 0xFFFF_0000  # bytes of samples; beyond it a WAV header's 32 bits are too few
-_GIVE = "give a WAV file with 16, 24 or 32 bit PCM or float samples"
+_LONGEST_WAV = 0xFFFF_0000  # bytes of samples; beyond it the 32 bits of a header are too few
+_MOST_RATIO = 100  # of rates that are converted: 8 kHz for a model at 768 kHz
+_GIVE = "give a WAV, FLAC, AIFF or other sound file with a header"
 
 
 @dataclass(frozen=True)
-class WavInfo:
-    """A sound file's header.  ``rate`` in Hz; ``subtype`` as libsndfile names it (``PCM_24``, ``FLOAT``)."""
+class SoundInfo:
+    """A sound file's header.  ``rate`` in Hz; ``format``, ``subtype`` as libsndfile names them (``WAV``, ``PCM_24``).
+
+    ``lacks``: what the header states and the file does not have, in words.  ``unfinished_at``: where the samples begin
+    of a file whose writer never stated their number, else 0.
+    """
 
     path: Path
     rate: int
     channels: int
     frames: int
     subtype: str
+    format: str = "WAV"
+    lacks: str = ""
+    unfinished_at: int = 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its user should know."""
+        return [f"{one_line(str(self.path))}: is cut off: {self.lacks} are missing"] if self.lacks else []
+
+    def cut_to(self, frames: int) -> SoundInfo:
+        """Of a file that has no more than so many."""
+        return replace(self, frames=frames, lacks=f"{self.frames - frames:,} of {self.frames:,} samples")
 
 
-def read_info(path: Path) -> WavInfo:
-    """The header of a WAV file; UserError for what is none, is empty, or holds other sample formats."""
+def read_info(path: Path) -> SoundInfo:
+    """The header of a sound file; UserError for what is none, or is empty."""
     name = one_line(str(path))
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = "no such file" if missing else f"cannot be read ({getattr(error, 'strerror', None) or error})"
-        raise UserError(name, reason, "" if missing else _GIVE) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise UserError(name, "is a folder", _GIVE)
-    if not stat.S_ISREG(status.st_mode):
-        raise UserError(name, "is not a regular file", _GIVE)
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as error:
-        denied = not os.access(path, os.R_OK)
-        raise UserError(name, "cannot be read (no permission)" if denied else "is not a WAV file", _GIVE) from error
-    if info.format not in _FORMATS:
-        raise UserError(name, f"is a {info.format} file", _GIVE)
-    if info.subtype not in _SUBTYPES:
-        raise UserError(name, f"holds {info.subtype} samples", _GIVE)
-    if not info.frames:
+    with open_input(path, _GIVE) as file:
+        stated = stated_data(file)
+        try:
+            with _opened(path, file) as sound:
+                info = SoundInfo(path, sound.samplerate, sound.channels, sound.frames, sound.subtype, sound.format)
+        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file that soundfile takes for raw
+            if stated is not None and stated.size is not None and stated.size > stated.present:
+                what = f"is cut off: {stated.present} of {stated.size} bytes of samples are there"
+                raise UserError(name, what, _GIVE) from error
+            raise UserError(name, "is no sound file that can be read", _GIVE) from error
+    info = info if stated is None else _completed(info, stated)
+    if info.frames <= 0:
         raise UserError(name, "holds no samples")
-    return WavInfo(path, info.samplerate, info.channels, info.frames, info.subtype)
+    return info
 
 
-def read_chunks(info: WavInfo, frames: int = CHUNK_FRAMES) -> Iterator[FloatArray]:
+def _completed(info: SoundInfo, stated: StatedData) -> SoundInfo:
+    """With what the header's size says that libsndfile does not."""
+    frame_bytes = info.channels * SAMPLE_BYTES.get(info.subtype, 0)
+    if stated.size is None and not info.frames and frame_bytes:
+        return replace(info, frames=stated.present // frame_bytes, unfinished_at=stated.at)
+    if stated.size is None or stated.size <= stated.present:
+        return info
+    if frame_bytes:
+        return replace(info, frames=stated.size // frame_bytes).cut_to(info.frames)
+    return replace(info, lacks=f"{stated.size - stated.present:,} of {stated.size:,} bytes of samples")
+
+
+def _opened(path: Path, file: BinaryIO) -> soundfile.SoundFile:
+    """The open file, by its number: libsndfile then tells its form by its content and never by its name."""
+    if os.name != "posix":  # where numbers of open files are each library's own
+        return soundfile.SoundFile(str(path))
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return soundfile.SoundFile(file.fileno(), closefd=False)
+
+
+def read_chunks(info: SoundInfo, frames: int = CHUNK_FRAMES) -> Iterator[FloatArray]:
     """The samples [channels, up to ``frames``] in order; UserError for a value that is not finite."""
     name, done = one_line(str(info.path)), 0
+    with open_input(info.path, _GIVE) as file:
+        for block in _blocks(info, file, frames):
+            finite = np.isfinite(block).all(axis=1)
+            if not finite.all():
+                where = done + int(np.argmin(finite))
+                raise UserError(name, f"sample {where} is not a finite number", "mend the file")
+            done += len(block)
+            yield np.ascontiguousarray(block.T)
+
+
+def _blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray]:
+    """Float32 [up to ``frames``, channels] until the file ends."""
+    if info.unfinished_at:
+        yield from _unfinished_blocks(info, file, frames)
+        return
+    done = 0
     try:
-        with soundfile.SoundFile(str(info.path)) as file:
-            while len(block := file.read(frames, dtype="float32", always_2d=True)):
-                finite = np.isfinite(block).all(axis=1)
-                if not finite.all():
-                    where = done + int(np.argmin(finite))
-                    raise UserError(name, f"sample {where} is not a finite number", "mend the file")
+        with _opened(info.path, file) as sound:
+            while len(block := sound.read(frames, dtype="float32", always_2d=True)):
                 done += len(block)
-                yield np.ascontiguousarray(block.T)
+                yield block
     except soundfile.LibsndfileError as error:
-        raise UserError(name, f"cannot be read ({error.error_string})") from error
+        reason = one_line(error.error_string.strip(". ")) or "damaged or cut off"
+        raise UserError(one_line(str(info.path)), f"cannot be read beyond sample {done} ({reason})") from error
+
+
+def _unfinished_blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray]:
+    """Of a WAV file whose header says that it has no samples, which libsndfile believes."""
+    order = ">" if file.read(4) == b"RIFX" else "<"
+    frame_bytes = info.channels * SAMPLE_BYTES[info.subtype]
+    file.seek(info.unfinished_at)
+    while len(raw := file.read(frames * frame_bytes)) >= frame_bytes:
+        whole = raw[: len(raw) // frame_bytes * frame_bytes]
+        yield _decoded(whole, info.subtype, order).reshape(-1, info.channels)
+
+
+def _decoded(raw: bytes, subtype: str, order: str) -> FloatArray:
+    if subtype in ("FLOAT", "DOUBLE"):
+        return np.frombuffer(raw, f"{order}f{SAMPLE_BYTES[subtype]}").astype(np.float32)
+    size = SAMPLE_BYTES[subtype]
+    steps = np.zeros((len(raw) // size, 4), np.uint8)  # in the high bytes of 32 bits
+    steps[:, 4 - size :] = np.frombuffer(raw, np.uint8).reshape(-1, size)[:, :: 1 if order == "<" else -1]
+    steps[:, 3] ^= 0x80 if subtype == "PCM_U8" else 0
+    return (steps.view("<i4").reshape(-1).astype(np.float64) * 2.0**-31).astype(np.float32)
 
 
 def quantise(rows: FloatArray, bits: int) -> tuple[npt.NDArray[np.int32], int]:
@@ -97,34 +160,45 @@ def quantise(rows: FloatArray, bits: int) -> tuple[npt.NDArray[np.int32], int]:
     return (whole << (32 - bits)).astype(np.int32), clipped
 
 
-class WavWriter:
+class SoundWriter:
     """Writes ``path`` by way of a file beside it, which takes its name when all went well.
 
-    Use as a context manager; an exception inside, Ctrl-C included, leaves nothing.  ``clipped`` counts
-    samples beyond full scale (always 0 for float).  UserError if the place cannot be written.
+    Use as a context manager; an exception inside, Ctrl-C included, leaves nothing.  The suffix decides the form;
+    ``subtype`` must be one that it holds.  ``clipped`` counts samples beyond full scale (always 0 for float).
+    UserError if the place cannot be written, or is one of ``inputs``.
     """
 
-    def __init__(self, path: Path, info: WavInfo, channels: int, subtype: str) -> None:
-        self.path = check_output(path)
+    def __init__(self, path: Path, info: SoundInfo, channels: int, subtype: str, inputs: Iterable[Path] = ()) -> None:
+        self.path, self._inputs = check_output(path), tuple(inputs)
+        self.levels = Levels()
         self.clipped = 0
-        self._bits = _BITS.get(subtype, 0)
-        self._frames = 0
-        width = {"FLOAT": 32, "DOUBLE": 64}.get(subtype, self._bits) // 8
-        self._format = "RF64" if info.frames * channels * width > _LONGEST_WAV else "WAV"
+        self._bits = PCM_BITS.get(subtype, 0)
+        self._frames, self._channels = 0, channels
+        self._format = _long_format(path, info.frames * channels * SAMPLE_BYTES[subtype])
         self._settings = (info.rate, channels, subtype)
         self._partial = PartialFile(self.path.parent)
         self._file: Any = None
 
-    def __enter__(self) -> WavWriter:
-        rate, channels, subtype = self._settings
+    def __enter__(self) -> SoundWriter:
         with ExitStack() as undo:  # __exit__ is not called for what happens here, Ctrl-C included
-            try:
-                partial = undo.enter_context(self._partial)
-                self._file = soundfile.SoundFile(partial.path, "w", rate, channels, subtype, format=self._format)
-            except (OSError, soundfile.LibsndfileError) as error:
-                raise self._unwritable(error) from error
+            undo.push(self)
+            self.open()
             undo.pop_all()
         return self
+
+    def open(self) -> None:
+        """As ``__enter__``, for who has made sure before that ``__exit__`` is called."""
+        rate, channels, subtype = self._settings
+        try:
+            partial = self._partial.__enter__()
+            self._file = soundfile.SoundFile(partial.path, "w", rate, channels, subtype, format=self._format)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise self._unwritable(error) from error
+
+    @property
+    def samples(self) -> int:
+        """Of all channels, so far."""
+        return self._frames * self._channels
 
     def write(self, rows: FloatArray) -> None:
         """Append [channels, n]; UserError for a value that is not finite, or a full disk."""
@@ -133,6 +207,7 @@ class WavWriter:
             where = self._frames + int(np.argmin(finite))
             raise UserError(one_line(str(self.path)), f"the model's output is not finite at sample {where}")
         self._frames += rows.shape[1]
+        self.levels.add(rows)
         samples: npt.NDArray[Any] = rows
         if self._bits:
             samples, clipped = quantise(rows, self._bits)
@@ -146,8 +221,11 @@ class WavWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
             if kind is None:
+                _forget_the_time(Path(self._partial.path))
+                check_separate([self.path], self._inputs)
                 self._partial.finish(self.path.name)
         except (OSError, soundfile.LibsndfileError) as problem:
             raise self._unwritable(problem) from problem
@@ -161,24 +239,30 @@ class WavWriter:
         return UserError(one_line(str(self.path)), f"cannot be written ({one_line(reason)})", "choose another place")
 
 
-def check_output(path: Path) -> Path:
-    """Where to write ``path``, links followed; UserError for a folder, a device, a missing folder."""
-    name = one_line(str(path))
-    try:
-        real = path.resolve()
-        if real.is_dir():
-            raise UserError(name, "is a folder", "give the name of a file")
-        if real.exists() and not real.is_file():
-            raise UserError(name, "is not a regular file", "choose another place")
-        folder = one_line(str(real.parent))
-        if not real.parent.is_dir():
-            raise UserError(name, f"cannot be written: there is no folder {folder}", "make it first")
-        if not os.access(real.parent, os.W_OK | os.X_OK):
-            raise UserError(name, f"cannot be written: no permission for {folder}", "choose another place")
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = one_line(getattr(error, "strerror", None) or str(error))
-        raise UserError(name, f"cannot be written ({reason})", "choose another place") from error
-    return real
+def _long_format(path: Path, size: int) -> str:
+    """The form for ``size`` bytes of samples; UserError if the one that was asked for is too short for them."""
+    form = format_of(path)
+    if size <= _LONGEST_WAV or form not in ("WAV", "AIFF"):
+        return form
+    if form == "AIFF":
+        raise UserError(one_line(str(path)), "AIFF files hold less than 4 GB", "use .wav, .caf or .w64")
+    return "RF64"
+
+
+def _forget_the_time(path: Path) -> None:
+    """libsndfile notes in float files when their peak was: the same samples are to be the same bytes."""
+    with path.open("r+b") as file:
+        at = peak_time_at(file)
+        if at is not None:
+            file.seek(at)
+            file.write(bytes(4))
+
+
+def check_ratio(name: str, rate_in: float, rate_out: float) -> None:
+    """UserError for rates that are too far apart to be converted; ``name`` of the file at ``rate_in``."""
+    if not 1 / _MOST_RATIO <= rate_in / rate_out <= _MOST_RATIO:
+        what = f"is at {rate_in:.10g} Hz, the model runs at {rate_out:.10g} Hz: too far apart to be converted"
+        raise UserError(name, what, f"give a file whose rate is at most {_MOST_RATIO} times higher or lower")
 
 
 class Resampler:

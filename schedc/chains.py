@@ -45,7 +45,8 @@ def read_source(source: ModelPaths, reading: Reading | None = None) -> Capture:
         prewarm_samples=_prewarm_samples(captures),
         sample_rate=next((c.sample_rate for c in captures if c.sample_rate is not None), None),
         architecture=" + ".join(capture.architecture for capture in captures),
-        warnings=tuple(warning for capture in captures for warning in capture.warnings),
+        file_warnings=tuple(warning for capture in captures for warning in capture.file_warnings),
+        files=tuple(file for capture in captures for file in capture.files),
     )
 
 
@@ -68,6 +69,11 @@ def chain_name(source: ModelPaths) -> str:
     if isinstance(source, str | os.PathLike):
         return Path(source).stem
     return "_".join(Path(path).stem for path in source)
+
+
+def model_files(source: ModelPaths) -> tuple[Path, ...]:
+    """The files of a capture or a chain."""
+    return (Path(source),) if isinstance(source, str | os.PathLike) else tuple(map(Path, source))
 
 
 def shown_name(paths: Sequence[Path]) -> str:

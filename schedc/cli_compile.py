@@ -44,21 +44,24 @@ def compile_command(
 @takes("block", "cores", *READING, "math", "prewarm", block=64)
 def run_command(
     model: Models,
-    source: Annotated[Path, typer.Argument(metavar="IN.wav", help="PCM (16, 24, 32 bit) or float.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT.wav", help="Sample format and rate as IN.wav.")],
+    source: Annotated[Path, typer.Argument(metavar="IN.wav", help="Or FLAC, AIFF, CAF, Ogg, MP3, ...")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT.wav", help="Or .flac, .aiff, .caf, .w64, .au; samples and rate as IN.wav.")
+    ],
     choices: Choices,
     resample: Annotated[
         bool, typer.Option("--resample", help="Convert to the model's rate and back (needs the package soxr).")
     ] = False,
     as_float: Annotated[bool, typer.Option("--float", help="Write 32-bit float whatever the input is.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over IN.wav itself, if OUT.wav is the same.")] = False,
 ) -> int:
-    """Play a WAV file through a capture, or several in a row, on this machine.
+    """Play a sound file through a capture, or several in a row, on this machine.
 
     What is mono processes each channel of a stereo file by itself.
     """
     from schedc.commands.run import RunRequest, run
 
-    run(RunRequest(tuple(model), source, output, choices, resample, as_float))
+    run(RunRequest(tuple(model), source, output, choices, resample, as_float, force))
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from schedc.errors import OptionError
+from schedc.frontend.wording import shown
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="A .nam or .namb capture; several: a chain.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print numbers for programs.")]
@@ -28,14 +29,16 @@ def _whole_numbers(text: str) -> object:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise OptionError("split", f"{text!r} is not a list of kernel numbers", "write it like 14 or 6,12") from None
+        raise OptionError(
+            "split", f"{shown(text)} is not a list of kernel numbers", "write it like 14 or 6,12"
+        ) from None
 
 
 def _numbers(text: str) -> object:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise OptionError("core_speeds", f"{text!r} is not a list of numbers", "write it like 1,0.8") from None
+        raise OptionError("core_speeds", f"{shown(text)} is not a list of numbers", "write it like 1,0.8") from None
 
 
 def _not(value: bool) -> object:

@@ -13,7 +13,6 @@ Everything up to ``lower`` is a function of the architecture; only ``pack`` sees
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -82,9 +81,3 @@ def _rescheduled(elf: bytes, target: Target) -> bytes:
 def with_code(plan: Plan, code: ObjectCode, name: str) -> Compilation:
     """A plan and the code that was made from it."""
     return Compilation(plan.options, plan.program, plan.layout, plan.log, code, name)
-
-
-def c_identifier(text: str) -> str:
-    """``text`` made a C identifier: what a capture's functions are called by default."""
-    name = re.sub(r"[^0-9A-Za-z_]", "_", text).lower()
-    return f"capture_{name}" if not name or not (name[0].isalpha() or name[0] == "_") else name

@@ -14,6 +14,7 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
@@ -21,6 +22,8 @@ from schedc.backends.object_format import Convention, ObjectFormat, Visibility, 
 from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.limits import MAX_SIZE
+from schedc.frontend.wording import shown
 from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
@@ -126,10 +129,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Choices:
-    """All that was chosen: for the code, and for the capture."""
+    """All that was chosen: for the code, and for the capture.  ``files``: what was read for it."""
 
     options: Options
     reading: Reading
+    files: tuple[FilePath, ...] = field(default=(), repr=False, compare=False)
 
 
 # -- what each option may be ---------------------------------------------------------------
@@ -154,9 +158,9 @@ def _count(one: str, most: int) -> Check:
         try:
             number = operator.index(value)
         except TypeError:
-            raise OptionError(name, f"{value!r} is not a whole number", f"give 1 to {most}") from None
+            raise OptionError(name, f"{shown(value)} is not a whole number", f"give 1 to {most}") from None
         if not 1 <= number <= most:
-            raise OptionError(name, f"{number} {one}", f"give 1 to {most}")
+            raise OptionError(name, f"{shown(number)} {one}", f"give 1 to {most}")
         return number
 
     return check
@@ -167,7 +171,7 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
         if value is None and may_be_none:
             return None
         if value not in words:
-            raise OptionError(name, f"{value!r} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
+            raise OptionError(name, f"{shown(value)} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
         return str(value)
 
     return check
@@ -175,24 +179,38 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise OptionError(name, f"{value!r} is neither True nor False")
+        raise OptionError(name, f"{shown(value)} is neither True nor False")
     return value
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(name, f"{value!r} is not a number")
-    return float(value)
+        raise OptionError(name, f"{shown(value)} is not a number")
+    return _as_float(name, value)
 
 
 def _size(name: str, value: Any) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise OptionError(name, f"{value!r} is not a number", "give a size from 0 (smallest) to 1 (full)")
-    return None if value is None else float(value)
+        raise OptionError(name, f"{shown(value)} is not a number", "give a size from 0 (smallest) to 1 (full)")
+    return None if value is None else _as_float(name, value)
+
+
+def _as_float(name: str, value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise OptionError(name, f"{shown(value)} is too large") from None
 
 
 def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
-    return tuple(_each(name, value, "whole numbers", operator.index))
+    return tuple(_each(name, value, "whole numbers", functools.partial(_whole_number, name)))
+
+
+def _whole_number(name: str, value: Any) -> int:
+    number = operator.index(value)
+    if abs(number) > MAX_SIZE:
+        raise OptionError(name, f"{shown(value)} is too large")
+    return number
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
@@ -203,17 +221,17 @@ T = TypeVar("T")
 
 
 def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise OptionError(name, f"{value!r} is not a list of {what}")
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise OptionError(name, f"{shown(value)} is not a list of {what}")
     try:
         return [one(item) for item in value]
     except (TypeError, OptionError):
-        raise OptionError(name, f"{value!r} is not a list of {what}") from None
+        raise OptionError(name, f"{shown(value)} is not a list of {what}") from None
 
 
 def _file(name: str, value: Any) -> Path | None:
     if value is not None and not isinstance(value, str | os.PathLike):
-        raise OptionError(name, f"{value!r} is not a path")
+        raise OptionError(name, f"{shown(value)} is not a path")
     return value
 
 
@@ -255,7 +273,8 @@ def choose(target: AnyTarget = "host", given: Mapping[str, object] | None = None
     )
     check_options(options)
     build = BuildOptions(value["core_0_5_5_layer1x1_post_film"])
-    return Choices(options, Reading(value["slim"], build, value["prewarm"]))
+    files = () if value["schedule"] is None else (FilePath(value["schedule"]),)
+    return Choices(options, Reading(value["slim"], build, value["prewarm"]), files)
 
 
 def _completed(given: Mapping[str, object]) -> dict[str, Any]:

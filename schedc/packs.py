@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from schedc.artifact import Artifact
@@ -22,11 +21,14 @@ from schedc.frontend.fields import Value
 from schedc.frontend.json_document import parse_json
 from schedc.frontend.wording import one_line
 from schedc.host.start_state import pack_from_silence
+from schedc.input_files import read_input
 from schedc.ir.architecture import Architecture, describe_architecture, first_difference
 from schedc.ir.graph import Graph
 from schedc.options import Reading
 from schedc.planning import Capture, core_graph
 
+_MOST_REPORT_BYTES = 2**26
+_GIVE = "give the .json of a compilation"
 Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
 
 
@@ -85,15 +87,8 @@ def read_compiled(compiled: Compiled) -> CompiledCode:
         return _compiled(compiled.report, compiled.name)
     if isinstance(compiled, Mapping):
         return _compiled(compiled, "the report")
-    path = Path(compiled)
-    where = one_line(str(path))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            where, f"cannot be read: {error.strerror or error}", "give the .json of a compilation"
-        ) from error
-    return _compiled(_members(data, where), where)
+    where = one_line(os.fspath(compiled))
+    return _compiled(_members(read_input(compiled, _MOST_REPORT_BYTES, "a report", _GIVE), where), where)
 
 
 def _members(data: bytes, where: str) -> dict[str, object]:
@@ -101,9 +96,9 @@ def _members(data: bytes, where: str) -> dict[str, object]:
     try:
         document = parse_json(data, where)
     except ModelFileError as error:
-        raise UserError(where, f"is not a report ({error.what})", "give the .json of a compilation") from error
+        raise UserError(where, f"is not a report ({error.what})", _GIVE) from error
     if not isinstance(document.root, dict) or document.trailing_characters:
-        raise UserError(where, "is not a report", "give the .json of a compilation")
+        raise UserError(where, "is not a report", _GIVE)
     return document.root
 
 

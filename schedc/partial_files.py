@@ -36,6 +36,7 @@ class PartialFile:
 
     def __init__(self, folder: Folder, private: bool = False, dir_fd: int | None = None) -> None:
         self._folder, self._private, self._dir = folder, private, dir_fd
+        self.path, self._file = "", -1
 
     def __enter__(self) -> PartialFile:
         while True:

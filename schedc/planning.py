@@ -25,6 +25,7 @@ from schedc.frontend.history import prewarm_samples
 from schedc.frontend.model import ContainerModel, NamFile
 from schedc.frontend.nam_file import read_nam_file
 from schedc.frontend.slimming import select_model
+from schedc.frontend.wording import one_line
 from schedc.ir.graph import Graph
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable, apply_recipes, check_weights
@@ -44,6 +45,14 @@ DEFAULT_RATE = 48000.0  # Hz, of a capture that does not say
 
 
 @dataclass(frozen=True)
+class CaptureFile:
+    """A file that was read, and the SHA-256 of its content."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Capture:
     """A capture, read: its graph as built, its weights, and how silence is reached."""
 
@@ -53,13 +62,22 @@ class Capture:
     prewarm_samples: int  # of silence before the first sample; 0: it starts from zero
     sample_rate: float | None  # Hz, None if the file does not say
     architecture: str
-    warnings: tuple[str, ...]
+    file_warnings: tuple[str, ...]
     reading: Reading = field(default_factory=Reading)
+    files: tuple[CaptureFile, ...] = ()  # of a chain several
 
     @property
     def rate(self) -> float:
         """Hz; a file that does not say means 48 kHz."""
         return self.sample_rate or DEFAULT_RATE
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should know, a line each."""
+        if self.sample_rate is not None:
+            return self.file_warnings
+        unstated = f"{one_line(str(self.path))}: does not state its sample rate; {DEFAULT_RATE:.0f} Hz is taken"
+        return (*self.file_warnings, unstated)
 
 
 @dataclass(frozen=True)
@@ -97,8 +115,9 @@ def capture_of(file: NamFile, reading: Reading | None = None) -> Capture:
         prewarm_samples=prewarm_samples(document) if reading.prewarm else 0,
         sample_rate=document.sample_rate or file.document.sample_rate,
         architecture=document.architecture,
-        warnings=file.warnings,
+        file_warnings=file.warnings,
         reading=reading,
+        files=(CaptureFile(file.path, file.sha256),),
     )
 
 

@@ -15,13 +15,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from schedc.errors import UserError
 from schedc.frontend.wording import quoted
+from schedc.input_files import check_size, read_input
 from schedc.ir.program import Program
 from schedc.safe_yaml import read_yaml
 from schedc.schedule import (
@@ -36,24 +36,19 @@ from schedc.schedule import (
 )
 
 _MOST_BYTES = 1 << 20
+_WHAT = "a schedule file"
 _MOST_RING_BLOCKS = 1024
 _RINGS = ("most_blocks", "policy", "colour")
 
 
 def read_schedule(path: str | os.PathLike[str]) -> ScheduleOverrides:
     """The overrides a file states; UserError, naming the entry, for anything it may not say."""
-    where = str(path)
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(where, f"cannot be read: {error.strerror}", "check the name after --schedule") from error
-    return parse_schedule(text, where)
+    return parse_schedule(read_input(path, _MOST_BYTES, _WHAT, "give a schedule file"), os.fspath(path))
 
 
 def parse_schedule(text: bytes, where: str) -> ScheduleOverrides:
     """The same for a file's content; ``where`` names it in errors."""
-    if len(text) > _MOST_BYTES:
-        raise UserError(where, f"{len(text):,} bytes is too large for a schedule file")
+    check_size(len(text), _MOST_BYTES, where, _WHAT)
     top = _section(where, read_yaml(text, where), ("fusion", "kernels", "rings"))
     begins = _section(f"{where}: fusion", top.get("fusion"), ("begin",)).get("begin", [])
     if not isinstance(begins, list) or any(type(name) is not str for name in begins):

@@ -21,11 +21,13 @@ from schedc.backends.emulator_trace import TracingEmulator
 from schedc.commands.analyze_report import print_report
 from schedc.commands.console import say
 from schedc.errors import InternalError, UserError
+from schedc.input_files import read_input
 from schedc.options import find_target
 from schedc.targets.base import Target
 
 _MOST_SAMPLES, _MOST_CALLS = 100_000, 1000
 _MOST_BUFFER_BYTES = 2**26
+_MOST_BYTES = 2**28
 _MOST_DIGITS = 9
 # Basic blocks after which a call is taken for an endless loop; a WaveNet of 64 channels runs 19,000 for a sample.
 _BLOCKS, _BLOCKS_A_SAMPLE = 100_000, 10_000
@@ -157,7 +159,4 @@ def _buffer(emulator: TracingEmulator, text: str, size: int, data: bytes = b"") 
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(str(path), f"cannot be read: {error.strerror or error}") from error
+    return read_input(path, _MOST_BYTES, "something to analyze")

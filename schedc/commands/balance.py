@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from schedc.artifact import write_files
 from schedc.commands.console import count, percent, say, shown_name, tell
 from schedc.commands.tables import print_table
+from schedc.output_files import check_output
 from schedc.reports.balance import Balance
 from schedc.reports.gantt import gantt_svg
 
@@ -29,9 +31,10 @@ def print_balance(balance: Balance) -> None:
     tell(f"--split {_cuts(balance.cuts)} at {balance.slowest_cycles:,.1f}; next best: {', '.join(others) or 'none'}.")
 
 
-def write_gantt(path: Path, balance: Balance, title: str) -> None:
-    """The picture of a few blocks.  UserError if the file cannot be written."""
-    write_files(path.parent, {path.name: gantt_svg(balance, title).encode()})
+def write_gantt(path: Path, balance: Balance, title: str, inputs: Sequence[Path] = ()) -> None:
+    """The picture of a few blocks.  UserError if the file cannot be written, or is one of ``inputs``."""
+    place = check_output(path, folder_is_made=True)
+    write_files(place.parent, {place.name: gantt_svg(balance, title).encode()}, inputs)
     what = f"a few blocks on {count(len(balance.stages), 'core')}, by the prediction"
     say(f"{shown_name(path, 30)}: {what}")
 

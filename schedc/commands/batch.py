@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedc.audio import read_info
+from schedc.audio import SoundInfo, read_info
 from schedc.cache.code_cache import default_cache
 from schedc.commands.compile import check_folder
 from schedc.commands.console import bytes_text, count, say, tell, warn
@@ -26,7 +26,8 @@ from schedc.fleet.library import Progress as OnProgress
 from schedc.fleet.workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
 from schedc.frontend.wording import one_line
 
-_MOST_REMARKS = 50
+_MOST_REMARKS, _MOST_JOBS = 50, 1024
+_MOST_SAMPLES = 2**27  # half a GiB; 46 minutes of a mono file at 48 kHz
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def batch(request: BatchRequest) -> int:
     """Treat the library; returns the exit code, 1 if any capture failed.  UserError for a wrong request."""
     check_folder(request.folder, "-o")
     default_cache().check()  # here, and not once for each worker
-    wav = None if request.render is None else read_info(request.render)
+    wav = None if request.render is None else _checked_sound(request.render)
     library = find_captures(request.library)
     workers = _workers(request)
     begin = time.perf_counter()
@@ -58,12 +59,22 @@ def batch(request: BatchRequest) -> int:
     return 1 if summary.failures else 0
 
 
+def _checked_sound(path: Path) -> SoundInfo:
+    """What is to be played through each capture; every worker holds all of it."""
+    info = read_info(path)
+    if info.frames * info.channels > _MOST_SAMPLES:
+        what = f"{one_line(str(path))} has {info.frames * info.channels:,} samples"
+        raise UserError("--render", what, f"give a file of at most {_MOST_SAMPLES:,}, or use run")
+    warn(info.warnings)
+    return info
+
+
 def _workers(request: BatchRequest) -> Workers:
     if request.scheduler is not None:
         return DaskWorkers(request.scheduler)
     jobs = (os.cpu_count() or 1) if request.jobs is None else request.jobs
-    if jobs < 0:
-        raise UserError("--jobs", f"{jobs} processes", "give 0 (work in this process) or more")
+    if not 0 <= jobs <= _MOST_JOBS:
+        raise UserError("--jobs", f"{jobs} processes", f"give 0 (work in this process) to {_MOST_JOBS}")
     return LocalWorkers(jobs) if jobs else InlineWorkers()
 
 

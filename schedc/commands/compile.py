@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schedc.api import compile_chosen
-from schedc.artifact import Artifact, write_files
+from schedc.api import chosen_name, compile_chosen
+from schedc.artifact import Artifact, file_names, write_files
 from schedc.commands.console import bytes_text, clock_text, count, percent, say, shown_name, tell, warn
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
-from schedc.errors import UserError
+from schedc.errors import UserError, one_line
 from schedc.options import Choices, Options
+from schedc.output_files import check_kind, check_separate
+from schedc.output_folder import Origin, check_replaced
 from schedc.pipeline import PassDumps
 
 
@@ -35,11 +37,24 @@ def compile_to_files(request: CompileRequest) -> None:
     check_folder(request.folder, "-o")
     if request.dump_folder is not None:
         check_folder(request.dump_folder, "--dump-passes")
+    _check_files(request)
     artifact, dumps = _compile(request)
+    replaced = check_replaced(request.folder, artifact.name, artifact.origins, artifact.named)
     written = _write(request, artifact, dumps)
     report: Any = artifact.report
-    warn([*report["warnings"], *core_warnings(request.choices.options)])
+    warn([*report["warnings"], *core_warnings(request.choices.options), *replaced])
     summarise(artifact, written, request.dump_folder, len(dumps))
+
+
+def _check_files(request: CompileRequest) -> None:
+    """What need not be compiled to be refused."""
+    name, options = chosen_name(request.models, request.name), request.choices.options
+    files = file_names(name, options.object_format, options.cores, request.texts)
+    outputs = [request.folder / file for file in files]
+    check_separate(outputs, [*request.models, *request.choices.files])
+    for path in outputs:
+        check_kind(path, one_line(str(path)))
+    check_replaced(request.folder, name, [Origin(path.name, "") for path in request.models], request.name is not None)
 
 
 def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
@@ -55,11 +70,11 @@ def _write(request: CompileRequest, artifact: Artifact, dumps: Mapping[str, byte
     dumped: list[Path] = []
     if request.dump_folder is not None:
         try:
-            dumped = write_files(request.dump_folder, dumps)
+            dumped = write_files(request.dump_folder, dumps, artifact.sources)
         except UserError as error:
             raise UserError(error.where, error.what, "choose another --dump-passes") from error
     try:
-        return artifact.write(request.folder)
+        return write_files(request.folder, artifact.files(), artifact.sources)
     except UserError:
         for path in dumped:
             path.unlink(missing_ok=True)

@@ -18,8 +18,10 @@ from schedc.commands.console import bytes_text, clock_text, count, percent, say,
 from schedc.commands.explain_details import print_details
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
-from schedc.compiler import Compilation, c_identifier
+from schedc.compiler import Compilation
+from schedc.identifiers import c_identifier
 from schedc.options import Choices
+from schedc.output_files import check_output, check_separate
 from schedc.planning import Capture
 from schedc.reports.balance import Balance, balance_of
 from schedc.reports.changes import Change, changes
@@ -41,18 +43,26 @@ class ExplainRequest:
     gantt: Path | None = None
     write_schedule: Path | None = None
 
+    @property
+    def inputs(self) -> list[Path]:
+        return [*self.models, *self.choices.files]
+
 
 def explain(request: ExplainRequest) -> None:
     """Compile and print why the result is as it is; draw it; write its schedule file.  UserError as for ``compile``."""
     options = request.choices.options
+    outputs = [path for path in (request.gantt, request.write_schedule) if path is not None]
+    check_separate(outputs, request.inputs)
+    for path in outputs:
+        check_output(path, folder_is_made=True)
     capture = read_source(request.models, request.choices.reading)
     with working("compiling"):
         compilation = compile_cached(capture.graph, options, c_identifier(chain_name(request.models)))
         report = make_report(compilation, capture)
     if request.write_schedule is not None:
-        folder = request.write_schedule.absolute().parent
+        place = check_output(request.write_schedule, folder_is_made=True)
         decided = decisions(compilation.program, options.schedule.boundaries)
-        write_files(folder, {request.write_schedule.name: schedule_text(decided).encode()})
+        write_files(place.parent, {place.name: schedule_text(decided).encode()}, request.inputs)
     warn([*capture.warnings, *core_warnings(options)])
     if request.as_json:
         say(json.dumps(report, indent=2))
@@ -71,7 +81,7 @@ def explain(request: ExplainRequest) -> None:
         say()
         say("--details adds every kernel, each stage's memory and what the words mean.")
     if request.gantt is not None:
-        write_gantt(request.gantt, balance, heading(report))
+        write_gantt(request.gantt, balance, heading(report), request.inputs)
 
 
 def print_verdict(compilation: Compilation, capture: Capture, balance: Balance, report: Any) -> None:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from schedc.artifact import write_files
 from schedc.commands.console import bytes_text, columns, say, shown_name, warn
-from schedc.errors import UserError
 from schedc.frontend.wording import one_line
+from schedc.output_files import check_output, check_separate
 from schedc.packs import pack_capture, read_compiled, read_for
 
 
 def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float | None, prewarm: bool) -> None:
     """Write the blob, whole or not at all.  UserError as for :func:`schedc.pack`."""
-    if output.is_dir():
-        raise UserError(one_line(str(output)), "is a folder", "choose another -o")
+    inputs = [*models, report]
+    check_separate([output], inputs)
+    place = check_output(output, folder_is_made=True)
     code = read_compiled(report)
     capture = read_for(models, code, slim, prewarm)
     warn(capture.warnings)
@@ -23,6 +24,6 @@ def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float
         rates = f"{capture.rate:.10g} Hz, the code was compiled for one at {code.sample_rate:.10g} Hz"
         warn([f"{one_line(str(capture.path))} is a capture at {rates}: play it at its own rate"])
     blob = pack_capture(capture, code)
-    write_files(output.parent, {output.name: blob})
+    write_files(place.parent, {place.name: blob}, inputs)
     size = bytes_text(len(blob))
     say(f"{shown_name(output, columns() - len(size) - 2)}  {size}")

@@ -1,4 +1,4 @@
-"""``schedc run``: a WAV file through captures on this machine, piece by piece."""
+"""``schedc run``: a sound file through captures on this machine, piece by piece."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedc.audio import FloatArray, Resampler, WavInfo, WavWriter, check_output, load_soxr, read_chunks, read_info
+from schedc.audio import (
+    FloatArray,
+    Resampler,
+    SoundInfo,
+    SoundWriter,
+    check_ratio,
+    load_soxr,
+    read_chunks,
+    read_info,
+)
 from schedc.chains import read_source
 from schedc.commands.console import count, percent, say, warn
 from schedc.errors import UserError
@@ -21,12 +30,16 @@ from schedc.frontend.wording import one_line
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
 from schedc.options import Choices
+from schedc.output_files import check_output, check_separate
 from schedc.partial_files import sweep
+from schedc.sound_formats import HOLDS, PCM_BITS, format_of, keeps, samples_for
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What ``schedc run`` was asked for.  ``as_float``: write float32 whatever the input holds."""
+    """What ``schedc run`` was asked for.  ``as_float``: write float32 whatever the input holds; ``force``: also over
+    the input.
+    """
 
     models: tuple[Path, ...]
     source: Path
@@ -34,25 +47,65 @@ class RunRequest:
     choices: Choices
     resample: bool
     as_float: bool
+    force: bool = False
+
+    @property
+    def kept(self) -> tuple[Path, ...]:
+        """What the output must not be."""
+        return self.models if self.force else (*self.models, self.source)
 
 
 def run(request: RunRequest) -> None:
     """Render the file and say how it went; UserError for anything the user can mend, and then no file."""
+    form = _checked_form(request)
     info = read_info(request.source)
+    subtype = "FLOAT" if request.as_float else samples_for(form, info.subtype)
+    read = _Counter()
     sweep(check_output(request.output).parent)
     with ExitStack() as stack:
         voices = [stack.enter_context(voice) for voice in load_voices(request, info)]
-        subtype = "FLOAT" if request.as_float else info.subtype
-        writer = WavWriter(request.output, info, len(voices) * voices[0].out_channels, subtype)
-        stack.enter_context(writer)
+        writer = SoundWriter(request.output, info, len(voices) * voices[0].out_channels, subtype, request.kept)
+        stack.push(writer)  # before there is a file, so that Ctrl-C at any moment leaves none
+        writer.open()
         begin = time.perf_counter()
-        for rows in rendered(request, info, voices):
+        for rows in rendered(info, voices, read):
             writer.write(rows)
         seconds = time.perf_counter() - begin
+    if read.frames < info.frames:  # compressed files may hold less than their header says
+        info = info.cut_to(read.frames)
+    warn(info.warnings)
     _report(request, info, voices, writer, seconds)
+    if not request.as_float and not keeps(subtype, info.subtype):
+        say(f"written as {PCM_BITS[subtype]} bit PCM, the most that {form} files hold")
+    _report_levels(request.output, writer)
 
 
-def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
+def _checked_form(request: RunRequest) -> str:
+    """How the output is written; UserError if it cannot be, or is an input."""
+    form = format_of(request.output)
+    if request.as_float and "FLOAT" not in HOLDS[form]:
+        raise UserError("--float", f"{form} files hold no float samples", "leave it out, or write .wav")
+    check_separate([request.output], request.models)
+    try:
+        check_separate([request.output], request.kept)
+    except UserError as error:
+        raise UserError(error.where, error.what, f"{error.remedy}, or add --force") from None
+    check_output(request.output)
+    return form
+
+
+class _Counter:
+    """``frames``: how many have been read."""
+
+    frames = 0
+
+    def count(self, chunks: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        for chunk in chunks:
+            self.frames += chunk.shape[1]
+            yield chunk
+
+
+def load_voices(request: RunRequest, info: SoundInfo) -> list[Processor]:
     """Processors for the file's channels: one that takes all, or for a mono capture one per channel."""
     choices = request.choices
     capture = read_source(request.models, choices.reading)
@@ -67,6 +120,7 @@ def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
         remedy = "convert the file, or add --resample"
         raise UserError(name, f"is at {info.rate} Hz, the model runs at {capture.rate:.10g} Hz", remedy)
     if info.rate != capture.rate:
+        check_ratio(name, info.rate, capture.rate)
         load_soxr()
     program = host_program(capture.graph, choices.options)
     warn(capture.warnings)
@@ -74,16 +128,16 @@ def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
     return [first, *(first.clone() for _ in range(info.channels // takes - 1))]
 
 
-def rendered(request: RunRequest, info: WavInfo, voices: list[Processor]) -> Iterator[FloatArray]:
+def rendered(info: SoundInfo, voices: list[Processor], read: _Counter) -> Iterator[FloatArray]:
     """The output [channels, n] in pieces, exactly as many frames as the file has."""
     voice = voices[0]
-    chunks: Iterable[FloatArray] = _with_progress(read_chunks(info), info)
+    chunks: Iterable[FloatArray] = _with_progress(read.count(read_chunks(info)), info)
     if info.rate != voice.sample_rate:
         chunks = resampled(chunks, Resampler(info.rate, voice.sample_rate, info.channels))
     played = played_through(chunks, voices, info.channels)
     if info.rate != voice.sample_rate:
         played = resampled(played, Resampler(voice.sample_rate, info.rate, len(voices) * voice.out_channels))
-    yield from exactly(played, info.frames, len(voices) * voice.out_channels)
+    return exactly(played, info.frames, len(voices) * voice.out_channels, read)
 
 
 def played_through(chunks: Iterable[FloatArray], voices: list[Processor], channels: int) -> Iterator[FloatArray]:
@@ -112,18 +166,24 @@ def resampled(chunks: Iterable[FloatArray], resampler: Resampler) -> Iterator[Fl
         yield resampler.process(held, last=True)
 
 
-def exactly(chunks: Iterable[FloatArray], frames: int, channels: int) -> Iterator[FloatArray]:
-    """Cut or fill up with zeros to ``frames``: two conversions of the rate may round the length."""
+def exactly(
+    chunks: Iterable[FloatArray], frames: int, channels: int, read: _Counter | None = None
+) -> Iterator[FloatArray]:
+    """Cut or fill up with zeros to ``frames``, or as many as were ``read``: two conversions of the rate may round the
+    length.
+    """
     left = frames
     for chunk in chunks:
         if left:
             yield chunk[:, :left]
         left = max(0, left - chunk.shape[1])
-    if left:
+    if read is not None:
+        left -= max(0, frames - read.frames)
+    if left > 0:
         yield np.zeros((channels, left), np.float32)
 
 
-def _with_progress(chunks: Iterable[FloatArray], info: WavInfo) -> Iterator[FloatArray]:
+def _with_progress(chunks: Iterable[FloatArray], info: SoundInfo) -> Iterator[FloatArray]:
     """The same chunks, with a bar on standard error if that is a terminal."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     console = Console(stderr=True)
@@ -135,7 +195,7 @@ def _with_progress(chunks: Iterable[FloatArray], info: WavInfo) -> Iterator[Floa
             progress.advance(task, chunk.shape[1])
 
 
-def _report(request: RunRequest, info: WavInfo, voices: list[Processor], writer: WavWriter, seconds: float) -> None:
+def _report(request: RunRequest, info: SoundInfo, voices: list[Processor], writer: SoundWriter, seconds: float) -> None:
     length = info.frames / info.rate
     speed = length / seconds
     factor = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
@@ -144,7 +204,12 @@ def _report(request: RunRequest, info: WavInfo, voices: list[Processor], writer:
         say(f"{count(info.channels, 'channel')}, each through the capture by itself")
     if info.rate != voices[0].sample_rate:
         say(f"played at the model's {voices[0].sample_rate:.10g} Hz, written at the file's {info.rate} Hz")
+
+
+def _report_levels(output: Path, writer: SoundWriter) -> None:
+    """The closing line; clipping is warned of, too."""
+    share = percent(writer.clipped / max(1, writer.samples))
+    clipped = f"{count(writer.clipped, 'sample')} clipped ({share})" if writer.clipped else "no sample clipped"
+    say(f"{writer.levels}, {clipped}")
     if writer.clipped:
-        share = percent(writer.clipped / (info.frames * len(voices) * voices[0].out_channels))
-        what = f"{count(writer.clipped, 'sample')} clipped ({share}); lower the input or use --float"
-        warn([f"{one_line(str(request.output))}: {what}"])
+        warn([f"{one_line(str(output))}: {clipped}; lower the input or use --float"])

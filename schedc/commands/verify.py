@@ -14,9 +14,10 @@ from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, tell, warn
 from schedc.commands.progress import working
-from schedc.compiler import Compilation, c_identifier
+from schedc.compiler import Compilation
 from schedc.errors import OptionError
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
+from schedc.identifiers import c_identifier
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
 from schedc.options import Choices

@@ -9,6 +9,9 @@ from typing import Any
 
 from schedc.errors import UserError
 from schedc.frontend.wording import one_line
+from schedc.input_files import read_input
+
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Ledger:
         self._lines: dict[str, Line] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            text = read_input(path, _MOST_BYTES, "a ledger", "choose another -o").decode() if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(one_line(str(path)), f"cannot be used: {error}", "choose another -o") from error
         last: dict[str, str] = {}  # file -> under which key it was written last
@@ -67,8 +70,9 @@ class Ledger:
         if not self.has(name, digest, folder):
             return None
         try:
-            return {Path(file).name: (folder / file).read_bytes() for file in self._lines[name].files}
-        except OSError:
+            files = self._lines[name].files
+            return {Path(file).name: read_input(folder / file, _MOST_BYTES, "code") for file in files}
+        except UserError:
             return None
 
     def add(self, line: Line) -> None:

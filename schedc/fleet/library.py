@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -18,16 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.artifact import write_files
-from schedc.audio import WavInfo, WavWriter, read_chunks
-from schedc.compiler import c_identifier
+from schedc.audio import SoundInfo, SoundWriter, read_chunks
 from schedc.errors import InternalError, UserError
 from schedc.fleet.captures import Library
 from schedc.fleet.jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
 from schedc.fleet.ledger import Ledger, Line
 from schedc.fleet.workers import Failure, Workers
 from schedc.frontend.json_document import read_bytes
+from schedc.frontend.nam_file import has_capture_suffix
+from schedc.identifiers import c_identifier
+from schedc.output_files import check_separate
 from schedc.planning import DEFAULT_RATE
 
+LEDGER = "batch.jsonl"
 Result = TypeVar("Result")
 Progress = Callable[[str, int, int], None]  # phase, done, of how many
 FloatArray = npt.NDArray[np.float32]
@@ -86,7 +90,7 @@ def rates_text(rates: Collection[float | None]) -> str:
 
 
 def run_fleet(
-    library: Library, folder: Path, options: FleetOptions, wav: WavInfo | None, workers: Workers, progress: Progress
+    library: Library, folder: Path, options: FleetOptions, wav: SoundInfo | None, workers: Workers, progress: Progress
 ) -> FleetSummary:
     """Treat every capture that an earlier run has not; a broken one is noted and the rest goes on."""
     signal = None if wav is None else np.concatenate(list(read_chunks(wav)), axis=1)
@@ -110,7 +114,7 @@ class _Fleet:
     library: Library
     folder: Path
     options: FleetOptions
-    wav: WavInfo | None
+    wav: SoundInfo | None
     signal: FloatArray | None
     workers: Workers
     progress: Progress
@@ -120,7 +124,8 @@ class _Fleet:
     swept: set[Path] = field(default_factory=set)  # folders where no killed run's files are left
 
     def run(self) -> FleetSummary:
-        self.ledger = Ledger(self.folder / "batch.jsonl", self.key)
+        check_separate([self.folder / LEDGER], self.inputs)
+        self.ledger = Ledger(self.folder / LEDGER, self.key)
         self.summary.remarks += self.library.remarks
         for file, reason in self.library.faults:
             self._fail(file, reason)
@@ -132,6 +137,13 @@ class _Fleet:
         self.summary.treat_seconds = time.perf_counter() - begin
         self.summary.remarks += [words for row in self.summary.rows.values() for words in rate_warnings(row)]
         return self.summary
+
+    @cached_property
+    def inputs(self) -> list[Path]:
+        """What is read and might be written over: no file with a capture's ending is."""
+        odd = [path for path, _ in self.library.files if not has_capture_suffix(path.name)]
+        inside = [path for path in odd if path.resolve().is_relative_to(self.folder.resolve())]
+        return [*inside, *self.options.choices.files, *([self.wav.path] if self.wav else [])]
 
     # -- what is to be done ----------------------------------------------------------------
 
@@ -189,7 +201,7 @@ class _Fleet:
             if isinstance(result, Failure):
                 self._fail(task.source.name, f"its architecture cannot be compiled: {result.reason}")
                 continue
-            write_files(self.folder / name, result.files)
+            write_files(self.folder / name, result.files, self.inputs)
             self.ledger.add(Line(f"{name}/", result.digest, tuple(f"{name}/{file}" for file in sorted(result.files))))
             self.summary.rows[result.digest].compiled = True
             builts[result.digest] = result
@@ -224,11 +236,13 @@ class _Fleet:
         architecture = built.name
         place = self.folder / architecture / task.name
         try:
-            write_files(place.parent, {f"{place.name}.bin": result.blob}, swept=place.parent in self.swept)
+            outputs = {f"{place.name}.bin": result.blob}
+            write_files(place.parent, outputs, self.inputs, swept=place.parent in self.swept)
             self.swept.add(place.parent)
             names = [f"{architecture}/{task.name}.bin"]
             if result.audio is not None and self.wav is not None:
-                with WavWriter(place.with_name(f"{place.name}.wav"), self.wav, len(result.audio), "FLOAT") as writer:
+                sound = place.with_name(f"{place.name}.wav")
+                with SoundWriter(sound, self.wav, len(result.audio), "FLOAT", self.inputs) as writer:
                     writer.write(result.audio)
                 names.append(f"{architecture}/{task.name}.wav")
         except UserError as error:

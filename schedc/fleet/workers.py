@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +22,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
-from schedc.errors import SchedcError, SchedcWarning, UserError
+from schedc.errors import SchedcError, SchedcWarning, UserError, one_line
+from schedc.frontend.wording import quoted
 
 Result = TypeVar("Result")
 Arguments = Sequence[tuple[object, ...]]
@@ -163,6 +166,39 @@ def attempt(job: Callable[..., Result], *arguments: object) -> Result | Failure:
         return Failure(f"internal error (please report this as a bug of schedc): {type(error).__name__}: {error}")
 
 
+_PATIENCE = 10  # seconds
+_ADDRESS = re.compile(r"(?:(tcp|tls|ws|wss)://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):([0-9]{1,5})", re.ASCII)
+
+
+def check_address(address: str) -> None:
+    """UserError for what is no address of a scheduler, or where nobody listens.  Dask would take half a minute to find
+    out, and print a traceback.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None or not 0 < int(found[3]) < 2**16:
+        raise UserError("--scheduler", f"{quoted(address)} is no address", "write it like tcp://127.0.0.1:8786")
+    if found[1] in ("tls", "wss"):
+        import distributed
+
+        security: Any = distributed.Security
+        if security().get_connection_args("client").get("ssl_context") is None:
+            what = f"{found[1]} needs certificates, and Dask's configuration (distributed.comm.tls) names none"
+            raise UserError("--scheduler", what)
+    try:
+        with socket.create_connection((found[2].strip("[]"), int(found[3])), timeout=_PATIENCE) as line:
+            speaks = found[1] not in (None, "tcp") or line.recv(1)  # Dask's servers speak first
+    except TimeoutError:
+        speaks = b""
+    except OSError as error:
+        raise _unreachable(address, error.strerror or str(error)) from error
+    if not speaks:
+        raise _unreachable(address, "no Dask scheduler answers")
+
+
+def _unreachable(address: str, reason: str) -> UserError:
+    return UserError("--scheduler", f"{address} cannot be reached ({one_line(reason)})")
+
+
 class DaskWorkers:
     """The workers of the Dask cluster whose scheduler is at ``address``; they must have this schedc."""
 
@@ -174,12 +210,13 @@ class DaskWorkers:
         except ImportError:
             remedy = "install it with: pip install distributed"
             raise UserError("--scheduler", "needs the package distributed, which is Dask's", remedy) from None
+        check_address(address)
         self._as_completed: Any = distributed.as_completed
         client: Any = distributed.Client
         try:
-            self._client = client(address, timeout="10s", set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise UserError("--scheduler", f"{address} cannot be reached ({error})") from error
+            self._client = client(address, timeout=_PATIENCE, set_as_default=False)
+        except Exception as error:  # whatever a stranger at that address makes of our call
+            raise _unreachable(address, str(error)) from error
 
     def share(self, *shared: object) -> None:
         self._shared = [self._client.scatter(item, broadcast=True, hash=False) for item in shared]

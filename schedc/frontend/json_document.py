@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from schedc.errors import ModelFileError
 from schedc.frontend.limits import (
@@ -22,6 +20,7 @@ from schedc.frontend.limits import (
     MAX_JSON_VALUES,
 )
 from schedc.frontend.wording import one_line, place, quoted, step
+from schedc.input_files import check_size, read_input
 
 # An unterminated string runs to the end of the data, so that scanning stays linear.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -71,29 +70,12 @@ class _Flaws:
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of a regular file of at most ``MAX_FILE_BYTES``; else ModelFileError."""
-    name = one_line(os.fspath(path))
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise ModelFileError(name, "is a directory", _NOT_A_CAPTURE)
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelFileError(name, "is not a regular file", _NOT_A_CAPTURE)
-        if status.st_size > MAX_FILE_BYTES:
-            raise _too_large(name, status.st_size)
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise ModelFileError(name, "no such file", _NOT_A_CAPTURE) from None
-    except (OSError, ValueError) as problem:  # ValueError: a NUL character in the path
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise ModelFileError(name, f"cannot be read ({one_line(reason)})", _NOT_A_CAPTURE) from None
-    return data
+    return read_input(path, MAX_FILE_BYTES, "a capture", _NOT_A_CAPTURE, ModelFileError)
 
 
 def parse_json(data: bytes, name: str) -> JsonDocument:
     """Parses ``data``; ModelFileError (naming ``name`` and the place) when it is not sound JSON."""
-    if len(data) > MAX_FILE_BYTES:
-        raise _too_large(one_line(name), len(data))
+    check_size(len(data), MAX_FILE_BYTES, one_line(name), "a capture", _NOT_A_CAPTURE, ModelFileError)
     _check_bounds(data, one_line(name))
     try:
         text = data.decode("utf-8-sig")
@@ -115,13 +97,8 @@ def parse_json(data: bytes, name: str) -> JsonDocument:
     return JsonDocument(root, len(text) - _end_of_space(text, end))
 
 
-def _too_large(name: str, size: int) -> ModelFileError:
-    what = f"{size} bytes is too large for a capture (limit {MAX_FILE_BYTES})"
-    return ModelFileError(name, what, _NOT_A_CAPTURE)
-
-
 def _check_bounds(data: bytes, name: str) -> None:
-    skeleton, strings = _STRING.subn(b"", data)
+    skeleton, strings = _without_strings(data, name)
     values = skeleton.count(b",")
     brackets = skeleton.translate(None, _NOT_A_BRACKET)
     structures = strings + len(brackets) // 2
@@ -136,6 +113,19 @@ def _check_bounds(data: bytes, name: str) -> None:
         if depth > MAX_JSON_DEPTH:
             what = f"objects and arrays nest too deeply (limit {MAX_JSON_DEPTH})"
             raise ModelFileError(name, what, _NOT_A_CAPTURE)
+
+
+def _without_strings(data: bytes, name: str) -> tuple[bytes, int]:
+    """The bytes outside of strings, and how many strings there are; no more are looked for than there may be."""
+    pieces: list[bytes] = []
+    end = 0
+    for match in _STRING.finditer(data):
+        pieces.append(data[end : match.start()])
+        end = match.end()
+        if len(pieces) > MAX_JSON_STRUCTURES:
+            what = f"more than {MAX_JSON_STRUCTURES} strings are too many"
+            raise ModelFileError(name, what, _NOT_A_CAPTURE)
+    return b"".join([*pieces, data[end:]]), len(pieces)
 
 
 def _end_of_space(text: str, start: int) -> int:

@@ -203,3 +203,4 @@ class NamFile:
     path: Path
     document: ModelDocument
     warnings: tuple[str, ...]
+    sha256: str  # of its content

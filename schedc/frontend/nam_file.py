@@ -6,11 +6,13 @@ The rules are NAM_FORMAT's; :mod:`schedc.frontend.read_document` knows the archi
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 from schedc.frontend.fields import Reading, Value
-from schedc.frontend.json_document import parse_json, read_bytes
+from schedc.frontend.foreign_files import refuse_foreign_bytes, refuse_foreign_json
+from schedc.frontend.json_document import JsonDocument, parse_json, read_bytes
 from schedc.frontend.model import NamFile
 from schedc.frontend.namb_file import is_namb, parse_namb
 from schedc.frontend.read_document import read_document
@@ -34,9 +36,16 @@ def read_nam_document(content: str | bytes, name: str) -> NamFile:
     Raises :class:`schedc.errors.ModelFileError` when the document is not a sound model.
     """
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    document = parse_namb(data, name) if is_namb(data) else parse_json(data, name)
+    document = parse_namb(data, name) if is_namb(data) else _parse_text(data, name)
     reading = Reading(name)
     if document.trailing_characters:
         reading.warn("", f"{document.trailing_characters} characters after the document are ignored")
     model = read_document(Value(reading, "", document.root))
-    return NamFile(Path(name), model, tuple(reading.warnings))
+    return NamFile(Path(name), model, tuple(reading.warnings), hashlib.sha256(data).hexdigest())
+
+
+def _parse_text(data: bytes, name: str) -> JsonDocument:
+    refuse_foreign_bytes(data, name)
+    document = parse_json(data, name)
+    refuse_foreign_json(document.root, name)
+    return document

@@ -160,6 +160,7 @@ class _Reader:
     def _layer_array(self) -> Json:
         array = dict(zip(("input_size", "condition_size"), self.take("2H"), strict=True))
         head_size, array["channels"], array["bottleneck"] = self.take("3H")
+        # Version 1 had nothing there at first, then the kernel; it never had the dilation.
         head_kernel, head_dilation = self.take("2H") if self.version == 2 else (*self.take("H"), 1)
         head_bias, layers, array["groups_input"], array["groups_input_mixin"] = self.take("2B2H")
         layer1x1, layer1x1_groups = self.take("BHx")
@@ -172,7 +173,7 @@ class _Reader:
             **array,
             "head": {
                 "out_channels": head_size,
-                "kernel_size": (head_kernel or 1) if self.version == 2 else 1,
+                "kernel_size": head_kernel or 1,
                 "bias": head_bias != 0,
                 "head_dilation": head_dilation,
             },

@@ -20,6 +20,7 @@ from schedc.frontend.wording import quoted
 _VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
 _OLDEST = (0, 5, 0)
 _NEWEST = (0, 7, 0)
+_UNKNOWN_RATE = -1  # as the engine writes it
 _LEVELS = ("loudness", "input_level_dbu", "output_level_dbu")
 
 
@@ -86,6 +87,8 @@ def _read_sample_rate(document: Fields) -> float | None:
     if value is None:
         return None
     sample_rate = value.number()
+    if sample_rate == _UNKNOWN_RATE:
+        return None
     if not 0 < sample_rate <= MAX_SAMPLE_RATE:
         value.expected(f"a rate above 0 and up to {MAX_SAMPLE_RATE:.0f} Hz")
     return sample_rate

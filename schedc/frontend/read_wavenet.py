@@ -104,5 +104,8 @@ def _warn_about_film(config: Value, arrays: tuple[LayerArray, ...]) -> None:
     for i, array in enumerate(arrays):
         plain = any(layer.gating is not Gating.BLENDED for layer in array.layers)
         if plain and FilmSite.LAYER1X1_POST in array.films:
-            what = "applied in every layer; the C++ engine up to 0.5.5 does so in blended layers only"
+            what = (
+                "applied in every layer unless --core-0-5-5-film is given; "
+                "the C++ engine up to 0.5.5 does so in blended layers only"
+            )
             config.child(f"layers[{i}].{FilmSite.LAYER1X1_POST}").warn(what)

@@ -25,6 +25,15 @@ def quoted(raw: object) -> str:
     return digits if len(digits) <= LONGEST_QUOTE else digits[:LONGEST_QUOTE] + "..."
 
 
+def shown(value: object) -> str:
+    """A value that Python was given, as a message shows it: short, on one line."""
+    try:
+        text = repr(value)
+    except ValueError:  # of a number with thousands of digits
+        text = f"a {type(value).__name__} with thousands of digits"
+    return one_line(text if len(text) <= 2 * LONGEST_QUOTE else text[: 2 * LONGEST_QUOTE] + "...")
+
+
 def step(path: str, key: str) -> str:
     """The JSON path of ``key`` inside ``path`` (the root is the empty path)."""
     if not (key.isidentifier() and len(key) <= LONGEST_QUOTE):

@@ -28,8 +28,11 @@ from schedc.host.jobs import FloatArray
 from schedc.host.pipeline import StageWaits
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
+from schedc.input_files import read_input
 from schedc.options import LoadOptions, Reading, choose, taking
 from schedc.planning import ModelPath
+
+_MOST_BLOB_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ class Processor:
         ends in ``.bin`` is read as a weight blob (UserError if it is damaged).
         """
         if isinstance(path, str | os.PathLike) and Path(path).suffix == ".bin":
-            return self._program.check(_read_blob(path), one_line(os.fspath(path)))
+            blob = read_input(path, _MOST_BLOB_BYTES, "a weight blob")
+            return self._program.check(blob, one_line(os.fspath(path)))
         return self._program.pack(read_source(path, self._reading))
 
     def set_weights(self, source: ModelPaths | Weights, *, crossfade: int = 0) -> None:
@@ -249,13 +253,6 @@ def fade_gains(samples: int) -> FloatArray:
 
 
 _NO_GAINS = fade_gains(0)
-
-
-def _read_blob(path: ModelPath) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(one_line(os.fspath(path)), f"cannot be read: {error.strerror or error}") from error
 
 
 @taking(LoadOptions, block=64)

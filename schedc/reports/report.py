@@ -152,6 +152,7 @@ def make_report(compilation: Compilation, capture: Capture, shared: bool = False
     return {
         "schedc": VERSION,
         "name": compilation.name,
+        "captures": [] if shared else [{"file": file.path.name, "sha256": file.sha256} for file in capture.files],
         "architecture": capture.architecture,
         "graph_digest": program.graph.digest(),
         "layout_digest": compilation.layout.digest.hex(),

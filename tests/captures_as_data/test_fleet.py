@@ -242,7 +242,7 @@ def test_refusals(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         f"schedc: {empty}: has no .nam or .namb files; give a folder or a pattern like 'amps/*.nam'\n"
     )
     assert run(library, tmp_path / "out", "-j", "-1") == 2
-    assert capsys.readouterr().err == "schedc: --jobs: -1 processes; give 0 (work in this process) or more\n"
+    assert capsys.readouterr().err == "schedc: --jobs: -1 processes; give 0 (work in this process) to 1024\n"
     assert run(library, tmp_path / "out", "--math", "rough") == 2
     assert capsys.readouterr().err == "schedc: --math: 'rough' is not a kind of tanh and sigmoid; use exact or fast\n"
     assert run(library, library / "notes.txt") == 2

@@ -70,15 +70,16 @@ def wavenet(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def linear(tmp_path: Path) -> Path:
-    """y[t] = x[t]: the shortest capture there is, at the default rate of 48 kHz."""
-    return write_capture(tmp_path / "wire.nam", "Linear", {"receptive_field": 1, "bias": False}, [1.0])
+    """y[t] = x[t]: the shortest capture there is, at 48 kHz."""
+    config = {"receptive_field": 1, "bias": False}
+    return write_capture(tmp_path / "wire.nam", "Linear", config, [1.0], sample_rate=48000)
 
 
 @pytest.fixture
 def stereo_linear(tmp_path: Path) -> Path:
     """Two channels in, two out."""
     config = {"receptive_field": 1, "bias": False, "in_channels": 2, "out_channels": 2}
-    return write_capture(tmp_path / "stereo.nam", "Linear", config, [1.0])
+    return write_capture(tmp_path / "stereo.nam", "Linear", config, [1.0], sample_rate=48000)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import soundfile
 
 import schedc
 from cli.conftest import Run
-from schedc.audio import WavInfo, WavWriter, quantise
+from schedc.audio import SoundInfo, SoundWriter, quantise
 from schedc.commands.run import exactly, played_through
 from schedc.host.processor import Processor
 
@@ -35,7 +35,9 @@ def test_a_wire_keeps_every_bit(run: Run, linear: Path, wav: Wav, tmp_path: Path
     source, out = wav(take(70_000), subtype=subtype), tmp_path / "out.wav"
     outcome = run("run", linear, source, out)
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith(f"{out}: 1.46 s in ") and outcome.out.endswith("times real time (measured)\n")
+    first, last = outcome.out.splitlines()
+    assert first.startswith(f"{out}: 1.46 s in ") and first.endswith("times real time (measured)")
+    assert last == "peak -8.0 dBFS, loudness -12.7 dB (RMS), no sample clipped"
     assert soundfile.info(out).subtype == subtype
     before, after = (soundfile.read(path, dtype="float32")[0] for path in (source, out))
     assert np.array_equal(before, after)
@@ -75,11 +77,11 @@ def test_clipping_is_counted(run: Run, linear: Path, wav: Wav, tmp_path: Path) -
     assert run("run", linear, wav([0.1, 0.5, -0.5, 0.2]), out, "--float").err == ""
 
 
-def test_a_file_may_be_overwritten_in_place(run: Run, linear: Path, wav: Wav) -> None:
+def test_a_file_may_be_overwritten_by_force(run: Run, linear: Path, wav: Wav) -> None:
     source = wav(take(100))
     source.chmod(0o640)
     before = soundfile.read(source)[0]
-    assert run("run", linear, source, source).code == 0
+    assert run("run", linear, source, source, "--force").code == 0
     assert np.array_equal(soundfile.read(source)[0], before)
 
 
@@ -121,8 +123,8 @@ def test_quantise_rounds_and_counts() -> None:
 
 
 def test_long_files_get_a_header_that_can_tell(tmp_path: Path) -> None:
-    info = WavInfo(tmp_path / "in.wav", 48000, 2, 1_200_000_000, "PCM_16")
-    with WavWriter(tmp_path / "out.wav", info, 2, "PCM_16") as writer:
+    info = SoundInfo(tmp_path / "in.wav", 48000, 2, 1_200_000_000, "PCM_16")
+    with SoundWriter(tmp_path / "out.wav", info, 2, "PCM_16") as writer:
         writer.write(np.zeros((2, 10), np.float32))
     assert soundfile.info(tmp_path / "out.wav").format == "RF64"
 
@@ -176,8 +178,8 @@ def test_ctrl_c_while_the_output_is_being_opened_leaves_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    info = WavInfo(wav(take(10)), 48000, 1, 10, "PCM_16")
+    info = SoundInfo(wav(take(10)), 48000, 1, 10, "PCM_16")
     monkeypatch.setattr(soundfile, "SoundFile", interrupted)
-    with pytest.raises(KeyboardInterrupt), WavWriter(tmp_path / "out.wav", info, 1, "PCM_16"):
+    with pytest.raises(KeyboardInterrupt), SoundWriter(tmp_path / "out.wav", info, 1, "PCM_16"):
         pass
     assert not list(tmp_path.glob(".schedc*"))

@@ -47,7 +47,7 @@ def refusal_of(content: str | bytes) -> str:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "a.nam: not JSON: Expecting value (line 1, column 1); export the capture again"),
+        ("", "a.nam: is empty; export or download the capture again"),
         ("{\n ", "a.nam: not JSON: Expecting property name enclosed in double quotes (line 2, column 2); "),
         (b"\xff{}", "a.nam: not UTF-8 text (byte 0); give the path of a .nam capture"),
         ("\ud800", "a.nam: not UTF-8 text (byte 0); give the path of a .nam capture"),
@@ -58,6 +58,8 @@ def refusal_of(content: str | bytes) -> str:
         ("[" * 101, "a.nam: objects and arrays nest too deeply (limit 100); "),
         ('"' + "[" * 101, "a.nam: not JSON: Unterminated string starting at (line 1, column 1); "),
         ("[" * 2**20, "a.nam: 524288 objects, arrays and strings are too many (limit 262144); "),
+        ('""' * 2**20, "a.nam: more than 262144 strings are too many; "),
+        ('"' * 2**26, "a.nam: more than 262144 strings are too many; "),
         ("," * (2**24 + 1), "a.nam: 16777217 values are too many (limit 16777216); "),
     ],
 )
@@ -141,7 +143,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     expected = {
-        str(tmp_path): "is a directory",
+        str(tmp_path): "is a folder",
         str(tmp_path / "none.nam"): "no such file",
         str(pipe): "is not a regular file",
         "a\x00b": "cannot be read (embedded null byte)",

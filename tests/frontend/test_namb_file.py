@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES
+from helpers.captures import EXAMPLES, SHARED
 from helpers.documents import capture_from_text, documents
 from helpers.effort import examples_per_test
 from helpers.namb import namb, sealed
@@ -51,10 +52,71 @@ def test_captures_are_those_of_the_nam_files(stem: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(schedc.load(path).process(x), schedc.load(BY_NAME[stem]).process(x))
 
 
-def test_version_1_holds_what_has_no_head_convolution() -> None:
-    assert_same(read(namb(document("a1_nano"), version=1)), read_capture(BY_NAME["a1_nano"]))
-    with pytest.raises(ModelFileError, match=r"made.namb:weights: config needs .* numbers, the file has"):
-        read(namb(document("a2_lite"), version=1))
+def plain_documents(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The sizes of a container, which the converter writes one of; else the document itself."""
+    if found["architecture"] != "SlimmableContainer":
+        yield found
+        return
+    for submodel in found["config"]["submodels"]:
+        inner = submodel["model"]
+        rate = {key: found[key] for key in ("sample_rate",) if key in found}
+        yield from plain_documents({**rate, **inner})
+
+
+def is_held(found: dict[str, Any], version: int) -> bool:
+    """Whether the format has a place for all that a document says."""
+    config = found["config"]
+    heads = [array.get("head") or {} for array in config.get("layers", ())]
+    inner = config.get("condition_dsp")
+    return (
+        not config.get("head")
+        and (version == 2 or all(head.get("head_dilation", 1) == 1 for head in heads))
+        and (not inner or is_held(inner, version))
+    )
+
+
+CAPTURES = sorted([*EXAMPLES, *(SHARED / "golden").glob("*.nam"), *(SHARED / "models").glob("*.nam")])
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
+def test_every_capture_converts(path: Path, version: int) -> None:
+    """Same graph, weights, rate; what the format has no place for is refused, or is the dilation of version 1."""
+    for found in plain_documents(json.loads(path.read_text(encoding="utf-8"))):
+        wanted = read(json.dumps(found).encode())
+        if is_held(found, version):
+            assert_same(read(namb(found, version)), wanted)
+        elif found["config"].get("head"):
+            with pytest.raises(ModelFileError, match=r"has a post-stack head, whose shape .namb does not hold"):
+                read(namb(found, version))
+        else:
+            assert read(namb(found, version)).graph != wanted.graph
+
+
+def test_files_are_as_large_as_the_converters() -> None:
+    for stem, weights, size in (("a2_lite", 1871, 7980), ("a2", 12146, 49080)):
+        *_, found = plain_documents(document(stem))
+        assert (len(found["weights"]), len(namb(found, version=1))) == (weights, size)
+
+
+def test_a_head_kernel_of_0_is_1() -> None:
+    """Version 1 as it was before the kernel got its place."""
+    whole = document("a1_nano")
+    data = bytearray(namb(whole, version=1))
+    first = struct.pack("<5H", 1, 1, 2, 4, 4)  # input, condition, head, channels, bottleneck
+    at = data.index(first) + len(first)
+    assert data[at : at + 2] == b"\1\0"
+    data[at : at + 2] = b"\0\0"
+    assert_same(read(sealed(bytes(data))), read_capture(BY_NAME["a1_nano"]))
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="no files beside the checkout")
+def test_a_file_of_the_public_converter() -> None:
+    nam, binary = SHARED / "cases" / "headkernel4.nam", SHARED / "cases" / "headkernel4.namb"
+    assert namb(json.loads(nam.read_text(encoding="utf-8")), version=1) == binary.read_bytes()
+    assert_same(read_capture(binary), read_capture(nam))
+    x = np.random.default_rng(1).normal(0, 0.2, 300).astype(np.float32)
+    np.testing.assert_array_equal(schedc.load(binary).process(x), schedc.load(nam).process(x))
 
 
 @examples_per_test(150)

@@ -66,7 +66,7 @@ def capture_of(graph: Graph, weights: WeightTable | None = None, prewarm: int | 
         prewarm_samples=lookback(graph) if prewarm is None else prewarm,
         sample_rate=48000.0,
         architecture="Made",
-        warnings=(),
+        file_warnings=(),
     )
 
 

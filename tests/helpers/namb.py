@@ -82,7 +82,7 @@ def _wavenet(config: Json, version: int) -> bytes:
 def _layer_array(array: Json, version: int) -> bytes:
     layers = len(array["dilations"])
     head = array.get("head") or {"out_channels": array["head_size"], "kernel_size": 1, "bias": array["head_bias"]}
-    tail = (head["kernel_size"], head.get("head_dilation", 1)) if version == 2 else (0,)
+    tail = (head["kernel_size"], head.get("head_dilation", 1))[:version]  # version 1 drops the dilation
     first = (array["input_size"], array["condition_size"], head["out_channels"], array["channels"])
     body = struct.pack(f"<{5 + len(tail)}H", *first, array.get("bottleneck", array["channels"]), *tail)
     groups = (array.get("groups_input", 1), array.get("groups_input_mixin", 1))
@@ -92,8 +92,11 @@ def _layer_array(array: Json, version: int) -> bytes:
     one = array.get("head1x1") or {"active": False, "out_channels": array["channels"], "groups": 1}
     body += struct.pack("<B2Hx", one["active"], one["out_channels"], one["groups"])
     for site in FILMS:
-        film = array.get(site) or {"active": False, "shift": False}
-        body += struct.pack("<BxH", film["active"] | film["shift"] << 1, film.get("groups", 1))
+        film = array.get(site)
+        if film is None or film is False:
+            film = {"active": False, "shift": False}
+        flags = film.get("active", True) | film.get("shift", True) << 1
+        body += struct.pack("<BxH", flags, film.get("groups", 1))
     kernels = array.get("kernel_sizes") or [array["kernel_size"]] * layers
     body += struct.pack(f"<{layers}i{layers}H", *array["dilations"], *kernels)
     modes = _each(array.get("gating_mode", "gated" if array.get("gated") else "none"), layers)
@@ -111,10 +114,11 @@ def _each(value: Any, layers: int) -> list[Any]:
 
 def _activation(value: Any) -> bytes:
     given: Json = {"type": value} if isinstance(value, str) else value
-    name = given["type"]
+    name = {"LeakyHardTanh": "LeakyHardtanh"}.get(given["type"], given["type"])
     values: list[float] = []
     if name in ("LeakyReLU", "PReLU"):
         values = given.get("negative_slopes") or [given[key] for key in ("negative_slope",) if key in given]
     elif name == "LeakyHardtanh":
-        values = [given[key] for key in ("min_val", "max_val", "min_slope", "max_slope")]
+        limits = {"min_val": -1.0, "max_val": 1.0, "min_slope": 0.01, "max_slope": 0.01}
+        values = [given.get(key, default) for key, default in limits.items()]
     return struct.pack(f"<2B{len(values)}f", ACTIVATIONS.index(name), len(values), *values)

@@ -42,7 +42,7 @@ def test_a_file_that_says_too_much_is_refused(text: str, words: str, tmp_path: P
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot be read: No such file or directory; check the name after --schedule"):
+    with pytest.raises(UserError, match=r"no such file; give a schedule file"):
         read_schedule(tmp_path / "none.yaml")
 
 

@@ -1,0 +1,310 @@
+"""Sound files: what is read, what is written, and what a header states but the file does not hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from helpers.effort import examples_per_test
+from helpers.sound_files import SIZES, noise, state, write
+from hypothesis import given
+from hypothesis import strategies as st
+
+import schedc.sound_formats as formats
+from cli.conftest import Run
+from schedc.audio import SoundInfo, SoundWriter, read_chunks, read_info
+from schedc.errors import UserError
+
+SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
+CUT_FORMS = ["WAV", "WAVEX", "RIFX", "RF64", "W64", "AIFF", "AU"]
+
+
+def samples_of(path: Path) -> np.ndarray:
+    found: np.ndarray = soundfile.read(path, dtype="float32", always_2d=True)[0]
+    return found
+
+
+def read(path: Path) -> tuple[SoundInfo, np.ndarray]:
+    info = read_info(path)
+    return info, np.concatenate(list(read_chunks(info, 100)), axis=1).T
+
+
+# -- cut off
+
+
+@pytest.mark.parametrize("form", CUT_FORMS)
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("missing", [0, 1, 999])
+def test_a_file_that_is_cut_off_says_how_much(form: str, subtype: str, missing: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "in", noise(1000, 2), form, subtype)
+    whole, frame_bytes = samples_of(path), 2 * formats.SAMPLE_BYTES[subtype]
+    # In the middle of the last sample that is there, so that it does not count.
+    end = path.read_bytes().index(soundfile_bytes(path, form, subtype)) + 1000 * frame_bytes
+    keep = end - missing * frame_bytes - (1 if missing else 0)
+    path.write_bytes(path.read_bytes()[:keep])
+    lost = missing + 1 if missing else 0
+    if lost == 1000:
+        with pytest.raises(UserError, match="holds no samples"):
+            read_info(path)
+        return
+    info, found = read(path)
+    assert info.frames == 1000 - lost
+    np.testing.assert_array_equal(found, whole[: 1000 - lost])
+    words = f"{path}: is cut off: {lost:,} of 1,000 samples are missing"
+    assert info.warnings == ([words] if lost else [])
+
+
+def soundfile_bytes(path: Path, form: str, subtype: str) -> bytes:
+    """The first frames of a file as they stand in it."""
+    order = ">" if form in ("RIFX", "AIFF", "AU") else "<"
+    steps = soundfile.read(path, frames=8, dtype="int32", always_2d=True)[0].reshape(-1)
+    if subtype == "FLOAT":
+        values = soundfile.read(path, frames=8, dtype="float32", always_2d=True)[0]
+        return bytes(values.astype(f"{order}f4"))
+    size = formats.SAMPLE_BYTES[subtype]
+    raw = steps.astype(">i4").view(np.uint8).reshape(-1, 4)[:, :size]
+    return bytes(np.ascontiguousarray(raw[:, :: 1 if order == ">" else -1]))
+
+
+def test_a_caf_file_that_is_cut_off(tmp_path: Path) -> None:
+    """libsndfile leaves out a few samples more than are missing, and refuses a file that has next to none."""
+    path = write(tmp_path / "in.caf", noise(1000), "CAF")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1000])
+    (warning,) = read_info(path).warnings
+    assert warning == f"{path}: is cut off: {1000 - read_info(path).frames} of 1,000 samples are missing"
+    path.write_bytes(content[:-1999])
+    with pytest.raises(UserError, match=r"in\.caf: is cut off: 1 of 2000 bytes of samples are there; give a WAV"):
+        read_info(path)
+
+
+@pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM", "GSM610"])
+def test_coded_samples_are_counted_in_bytes(subtype: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(40_000), "WAV", subtype)
+    content = path.read_bytes()
+    stated = int.from_bytes(content[(at := content.index(b"data") + 4) : at + 4], "little")
+    path.write_bytes(content[: at + 4 + stated // 2])
+    words = f"is cut off: {stated - stated // 2:,} of {stated:,} bytes of samples are missing"
+    assert read_info(path).warnings == [f"{path}: {words}"]
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RIFX"])
+@pytest.mark.parametrize("subtype", SUBTYPES)
+@pytest.mark.parametrize("size", [0, 0xFFFF_FFFF, 0xFFFF_FFFF - 36, 0x7FFF_FFFF, 0x7FFF_F000, 0x8000_0000])
+def test_a_size_that_was_never_stated_is_not_missed(form: str, subtype: str, size: int, tmp_path: Path) -> None:
+    """Who writes to a pipe cannot go back to the header.  The samples are those that libsndfile would read."""
+    path = write(tmp_path / "in.wav", noise(250, 3), form, subtype)
+    whole = samples_of(path)
+    if subtype == "DOUBLE":
+        whole = soundfile.read(path, dtype="float64")[0].astype(np.float32)
+    state(path, form, size)
+    info, found = read(path)
+    assert (info.frames, info.warnings) == (250, [])
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_a_file_without_samples_has_none_even_if_more_follows(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(0), "WAV")
+    path.write_bytes(path.read_bytes() + b"LIST\x04\x00\x00\x00INFO")
+    with pytest.raises(UserError, match="holds no samples"):
+        read_info(path)
+
+
+def test_bytes_after_the_samples_are_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(100), "WAV")
+    whole = samples_of(path)
+    path.write_bytes(path.read_bytes() + b"\x01" * 50)
+    info, found = read(path)
+    assert info.warnings == []
+    np.testing.assert_array_equal(found, whole)
+
+
+def test_run_renders_what_is_there(run: Run, linear: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(1000), "WAV")
+    whole = samples_of(path)
+    path.write_bytes(path.read_bytes()[:-501])
+    outcome = run("run", linear, path, tmp_path / "out.wav")
+    assert outcome.code == 0
+    assert outcome.err == f"schedc: warning: {path}: is cut off: 251 of 1,000 samples are missing\n"
+    np.testing.assert_array_equal(samples_of(tmp_path / "out.wav"), whole[:749])
+
+
+def test_a_compressed_file_that_is_cut_off_is_not_filled_up(run: Run, linear: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.mp3", noise(48_000), "MP3", "MPEG_LAYER_III")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    outcome = run("run", linear, path, tmp_path / "out.wav")
+    frames = soundfile.info(tmp_path / "out.wav").frames
+    assert frames < 30_000
+    assert f"{path}: is cut off: {48_000 - frames:,} of 48,000 samples are missing\n" in outcome.err
+
+
+def test_a_damaged_file_is_refused_where_it_is_damaged(run: Run, linear: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.flac", noise(48_000), "FLAC")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    outcome = run("run", linear, path, tmp_path / "out.wav")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert outcome.err.startswith(f"schedc: {path}: cannot be read beyond sample ")
+    assert not (tmp_path / "out.wav").exists()
+
+
+# -- forms
+
+
+@pytest.mark.parametrize("suffix", formats.FORMATS)
+@pytest.mark.parametrize("subtype", SUBTYPES)
+def test_samples_are_carried_over(run: Run, linear: Path, suffix: str, subtype: str, tmp_path: Path) -> None:
+    """Whatever the input's: kept by every form that holds them, by the others rounded to the most that they hold."""
+    path, out = write(tmp_path / "in.wav", noise(301, 2), "WAV", subtype), tmp_path / f"out{suffix.upper()}"
+    outcome = run("run", linear, path, out)
+    assert (outcome.code, outcome.err) == (0, "")
+    before, after, found = samples_of(path), samples_of(out), soundfile.info(out)
+    assert (found.format, found.frames, found.samplerate) == (formats.FORMATS[suffix], 301, 48000)
+    if suffix != ".flac" or subtype in ("PCM_U8", "PCM_16", "PCM_24"):
+        np.testing.assert_array_equal(after, before)
+        eight = {"PCM_U8", "PCM_S8", "PCM_16"}  # not every form has each of them
+        assert found.subtype == subtype or {found.subtype, subtype} <= eight
+    else:
+        assert found.subtype == "PCM_24"
+        assert "written as 24 bit PCM, the most that FLAC files hold\n" in outcome.out
+        assert np.max(np.abs(after - before)) <= 2.0**-24
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [
+        *(("FLAC", one) for one in ("PCM_S8", "PCM_16", "PCM_24")),
+        *(("AIFF", one) for one in ("PCM_16", "FLOAT", "ULAW")),
+        *(("CAF", one) for one in ("PCM_24", "ALAC_16", "ALAC_32")),
+        *(("AU", "PCM_16"), ("W64", "PCM_24"), ("RF64", "FLOAT"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")),
+        *(("WAV", one) for one in ("ALAW", "IMA_ADPCM")),
+        *(("NIST", "PCM_16"), ("VOC", "PCM_16"), ("PAF", "PCM_24"), ("MAT5", "FLOAT")),
+    ],
+)
+@pytest.mark.parametrize("name", ["in", "in.txt", "in.raw", "in.mp3"])
+def test_what_soundfile_reads_is_read(form: str, subtype: str, name: str, tmp_path: Path) -> None:
+    """By its content, whatever it is called."""
+    path = tmp_path / f"{form}"
+    write(path, noise(5000), form, subtype)
+    whole = samples_of(path)
+    path = path.rename(tmp_path / name)
+    info, found = read(path)
+    assert (info.format, info.subtype, info.frames) == (form, subtype, len(whole))
+    if form != "MP3":  # whose decoder depends on the pieces in the last bit
+        np.testing.assert_array_equal(found, whole)
+
+
+SHOWN = "use .wav, .flac, .aiff, .caf, .w64, .rf64 or .au"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("out.mp3", f"MP3 does not keep the samples; {SHOWN}, and convert that"),
+        ("out.OGG", f"Ogg does not keep the samples; {SHOWN}, and convert that"),
+        ("out.opus", f"Ogg does not keep the samples; {SHOWN}, and convert that"),
+        ("out.m4a", f"AAC does not keep the samples; {SHOWN}, and convert that"),
+        ("out", f"has no suffix; {SHOWN}"),
+        ("wav", f"has no suffix; {SHOWN}"),
+        (".wav", f"has no suffix; {SHOWN}"),
+        ("out.wav.txt", f"'.txt' is no suffix of files that are written; {SHOWN}"),
+        ("out.raw", f"'.raw' is no suffix of files that are written; {SHOWN}"),
+    ],
+)
+def test_other_suffixes_are_refused(run: Run, linear: Path, name: str, words: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(10), "WAV")
+    outcome = run("run", linear, path, tmp_path / name)
+    assert (outcome.code, outcome.err) == (2, f"schedc: {tmp_path / name}: {words}\n")
+    assert not (tmp_path / name).exists()
+
+
+def test_float_is_refused_where_it_cannot_be(run: Run, linear: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(10), "WAV")
+    outcome = run("run", linear, path, tmp_path / "out.flac", "--float")
+    words = "schedc: --float: FLAC files hold no float samples; leave it out, or write .wav\n"
+    assert (outcome.code, outcome.err) == (2, words)
+
+
+def test_long_files_fit_into_their_form(tmp_path: Path) -> None:
+    info = SoundInfo(tmp_path / "in.wav", 48000, 2, 1_200_000_000, "PCM_16")
+    with pytest.raises(UserError, match=r"out\.aiff: AIFF files hold less than 4 GB; use \.wav, \.caf or \.w64"):
+        SoundWriter(tmp_path / "out.aiff", info, 2, "PCM_16")
+
+
+@pytest.mark.parametrize("suffix", formats.FORMATS)
+def test_no_clock_gets_into_a_file(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libsndfile states the second in which the peak of float samples was found."""
+    subtype = "PCM_24" if suffix == ".flac" else "FLOAT"
+    path, info = tmp_path / f"out{suffix}", SoundInfo(tmp_path / "in", 48000, 1, 100, subtype)
+    with SoundWriter(path, info, 1, subtype) as writer:
+        writer.write(noise(100).T)
+    content = path.read_bytes()
+    if (at := content.find(b"PEAK")) > 0:
+        assert content[at + 12 : at + 16] == bytes(4)
+    wanted = np.round(noise(100) * 2**23) / 2**23 if suffix == ".flac" else noise(100)
+    np.testing.assert_array_equal(samples_of(path), wanted)
+
+
+# -- levels
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        ([0.0, 0.0], "silent, no sample clipped"),
+        ([1.0, -1.0], "peak 0.0 dBFS, loudness 0.0 dB (RMS), 1 sample clipped (50.0 %)"),
+        ([0.5, 0.0, 0.0, 0.0], "peak -6.0 dBFS, loudness -12.0 dB (RMS), no sample clipped"),
+        ([2.0, 0.1, 0.1, 0.1], "peak 6.0 dBFS, loudness 0.0 dB (RMS), 1 sample clipped (25.0 %)"),
+    ],
+)
+def test_the_closing_line(run: Run, linear: Path, samples: list[float], words: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", np.array(samples), 48000, subtype="PCM_16")
+    linear.write_text(linear.read_text().replace("[1.0]", "[2.0]"))
+    soundfile.write(tmp_path / "in.wav", np.array(samples) / 2, 48000, subtype="PCM_16")
+    assert run("run", linear, tmp_path / "in.wav", tmp_path / "out.wav").out.splitlines()[-1] == words
+
+
+# -- rates
+
+
+@pytest.mark.parametrize("rate", [1, 100, 479, 4_800_001, 2**31 - 1])
+def test_rates_too_far_apart_are_refused(run: Run, linear: Path, rate: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.wav", noise(10), "WAV", rate=rate)
+    outcome = run("run", linear, path, tmp_path / "out.wav", "--resample")
+    words = f"is at {rate} Hz, the model runs at 48000 Hz: too far apart to be converted"
+    remedy = "give a file whose rate is at most 100 times higher or lower"
+    assert (outcome.code, outcome.err) == (2, f"schedc: {path}: {words}; {remedy}\n")
+
+
+@pytest.mark.parametrize("rate", [480, 4_800_000])
+def test_the_widest_rates_that_are_converted(run: Run, linear: Path, rate: int, tmp_path: Path) -> None:
+    pytest.importorskip("soxr")
+    path = write(tmp_path / "in.wav", noise(5000), "WAV", rate=rate)
+    outcome = run("run", linear, path, tmp_path / "out.wav", "--resample")
+    assert (outcome.code, outcome.err, soundfile.info(tmp_path / "out.wav").frames) == (0, "", 5000)
+
+
+# -- whatever the bytes are
+
+
+@examples_per_test(150)
+@given(data=st.data(), form=st.sampled_from([*SIZES, "FLAC"]), subtype=st.sampled_from(["PCM_16", "PCM_24"]))
+def test_damaged_files_are_read_or_refused_in_a_line(
+    data: st.DataObject, form: str, subtype: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = write(tmp_path_factory.getbasetemp() / "damaged", noise(100), form, subtype)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, min(len(content) - 1, 120)))
+        content[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+        content = content or bytearray(b"0")
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        info = read_info(path)
+        assert all(warning.isprintable() for warning in info.warnings)
+        assert sum(chunk.shape[1] for chunk in read_chunks(info)) <= max(info.frames, 10_000)
+    except UserError as refusal:
+        assert str(refusal).isprintable() and len(str(refusal)) < 500
