@@ -72,14 +72,14 @@ def read_info(path: Path) -> WavInfo:
     return WavInfo(path, info.samplerate, info.channels, info.frames, info.subtype)
 
 
-def read_chunks(info: WavInfo, frames: int = CHUNK_FRAMES) -> Iterator[FloatArray]:
-    """The samples [channels, up to ``frames``] in order; UserError for a value that is not finite."""
+def read_chunks(info: WavInfo, frames: int = CHUNK_FRAMES, finite_only: bool = True) -> Iterator[FloatArray]:
+    """The samples [channels, up to ``frames``] in order; ``finite_only``: UserError for NaN or infinity."""
     name, done = one_line(str(info.path)), 0
     try:
         with soundfile.SoundFile(str(info.path)) as file:
             while len(block := file.read(frames, dtype="float32", always_2d=True)):
                 finite = np.isfinite(block).all(axis=1)
-                if not finite.all():
+                if finite_only and not finite.all():
                     where = done + int(np.argmin(finite))
                     raise UserError(name, f"sample {where} is not a finite number", "mend the file")
                 done += len(block)

@@ -13,7 +13,9 @@ import inspect
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
@@ -21,35 +23,47 @@ from schedc.backends.object_format import Convention, ObjectFormat, Visibility, 
 from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
-from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
+from schedc.frontend.wording import shown
+from schedc.ir.contract import MACS, MATHS, NONFINITES, Contract, Mac, Math, Nonfinite, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
-from schedc.targets.base import Target, load_target
+from schedc.targets.base import Target, TargetName, load_target
 
 MAX_BLOCK = 8192
 MAX_CORES = 8
-Path = str | os.PathLike[str]
+AnyPath = str | bytes | os.PathLike[str]
+AnyTarget = TargetName | Literal["host"] | os.PathLike[str]
 ObjectName = Literal["elf", "coff", "macho"]
 FpModeName = Literal["own", "caller"]
 VisibilityName = Literal["hidden", "default"]
 
 
-class ReadingOptions(TypedDict, total=False):
-    """How a capture is read.
+class PackOptions(TypedDict, total=False):
+    """How a capture is read for code that was compiled before.
 
     ``slim``: size of a container or slimmable capture, 0 (smallest) to 1 (full).  ``prewarm``: start from the silence
-    state, else from zero.  ``core_0_5_5_layer1x1_post_film``: leave out what the C++ engine up to 0.5.5 forgets.
+    state, else from zero.
     """
 
     slim: float | None
     prewarm: bool
+
+
+class ReadingOptions(PackOptions, total=False):
+    """How a capture is read.  ``core_0_5_5_layer1x1_post_film``: leave out what the C++ engine up to 0.5.5 forgets."""
+
     core_0_5_5_layer1x1_post_film: bool
 
 
 class ContractOptions(TypedDict, total=False):
-    """What decides bits.  ``math``: tanh and sigmoid within 2 ulp, or quicker within 6e-7."""
+    """What decides bits.
+
+    ``math``: tanh and sigmoid within 2 ulp, or quicker within 6e-7.  ``nonfinite``: NaN and infinity in the input are
+    calculated with like any number, which an LSTM never forgets, or taken as 0.
+    """
 
     math: Math
+    nonfinite: Nonfinite
 
 
 class InterpretOptions(ReadingOptions, ContractOptions, total=False):
@@ -80,7 +94,7 @@ class CodeOptions(LoadOptions, total=False):
     mac: Mac | None
     split: Sequence[int]
     core_speeds: Sequence[float]
-    schedule: Path | None
+    schedule: AnyPath | None
     object_format: ObjectName
     fp_mode: FpModeName
     visibility: VisibilityName
@@ -144,19 +158,22 @@ class Option:
     check: Check
 
 
-def _count(one: str, most: int) -> Check:
+def whole_number(name: str, value: Any, unit: str, least: int, most: int) -> int:
+    """``value`` as an int between ``least`` and ``most``; OptionError for anything else."""
+    if isinstance(value, bool):
+        raise OptionError(name, f"{value} is not a number", f"give {least} to {most}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise OptionError(name, f"{shown(value)} is not a whole number", f"give {least} to {most}") from None
+    if not least <= number <= most:
+        raise OptionError(name, f"{shown(number)} {unit}", f"give {least} to {most}")
+    return number
+
+
+def _count(unit: str, most: int) -> Check:
     def check(name: str, value: Any) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, bool):
-            raise OptionError(name, f"{value} is not a number", f"give 1 to {most}")
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise OptionError(name, f"{value!r} is not a whole number", f"give 1 to {most}") from None
-        if not 1 <= number <= most:
-            raise OptionError(name, f"{number} {one}", f"give 1 to {most}")
-        return number
+        return None if value is None else whole_number(name, value, unit, 1, most)
 
     return check
 
@@ -165,8 +182,8 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
     def check(name: str, value: Any) -> str | None:
         if value is None and may_be_none:
             return None
-        if value not in words:
-            raise OptionError(name, f"{value!r} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
+        if not isinstance(value, str) or value not in words:
+            raise OptionError(name, f"{shown(value)} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
         return str(value)
 
     return check
@@ -174,20 +191,19 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise OptionError(name, f"{value!r} is neither True nor False")
+        raise OptionError(name, f"{shown(value)} is neither True nor False")
     return value
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(name, f"{value!r} is not a number")
-    return float(value)
+def _number(name: str, value: Any, remedy: str = "") -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            return float(value)
+    raise OptionError(name, f"{shown(value)} is not a number", remedy)
 
 
 def _size(name: str, value: Any) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise OptionError(name, f"{value!r} is not a number", "give a size from 0 (smallest) to 1 (full)")
-    return None if value is None else float(value)
+    return None if value is None else _number(name, value, "give a size from 0 (smallest) to 1 (full)")
 
 
 def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
@@ -202,18 +218,24 @@ T = TypeVar("T")
 
 
 def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise OptionError(name, f"{value!r} is not a list of {what}")
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise OptionError(name, f"{shown(value)} is not a list of {what}")
     try:
         return [one(item) for item in value]
     except (TypeError, OptionError):
-        raise OptionError(name, f"{value!r} is not a list of {what}") from None
+        raise OptionError(name, f"{shown(value)} is not a list of {what}") from None
 
 
-def _file(name: str, value: Any) -> Path | None:
-    if value is not None and not isinstance(value, str | os.PathLike):
-        raise OptionError(name, f"{value!r} is not a path")
-    return value
+def path_text(name: str, value: object) -> str:
+    """A path in any of the forms that ``open`` takes, but for numbers of open files; else OptionError."""
+    if isinstance(value, str | bytes | os.PathLike):
+        with suppress(TypeError):  # an object may give something else for its path
+            return os.fsdecode(value)
+    raise OptionError(name, f"{shown(value)} is not a path")
+
+
+def _file(name: str, value: Any) -> str | None:
+    return None if value is None else path_text(name, value)
 
 
 OPTIONS: dict[str, Option] = {
@@ -221,6 +243,7 @@ OPTIONS: dict[str, Option] = {
     "prewarm": Option(True, _flag),
     "core_0_5_5_layer1x1_post_film": Option(False, _flag),
     "math": Option("exact", _word("a kind of tanh and sigmoid", *MATHS)),
+    "nonfinite": Option("keep", _word("a way to take NaN and infinity", *NONFINITES)),
     "block": Option(None, _count("frames", MAX_BLOCK)),
     "cores": Option(None, _count("cores", MAX_CORES)),
     "mac": Option(None, _word("a kind of multiply-accumulate", *MACS, may_be_none=True)),
@@ -233,9 +256,11 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def choose(target: str = "host", given: Mapping[str, object] | None = None) -> Choices:
+def choose(target: str | os.PathLike[str] = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
+    if not isinstance(target, str):
+        raise OptionError("target", f"{shown(target)} is not the name of a target", "see `schedc targets`")
     description = host_target() if target == "host" else _known_target(target)
     split, speeds = value["split"], value["core_speeds"]
     options = Options(
@@ -243,7 +268,10 @@ def choose(target: str = "host", given: Mapping[str, object] | None = None) -> C
         value["cores"] or (len(split) + 1 if split else max(1, len(speeds))),
         value["block"],
         Contract(
-            value["mac"] or cast(Mac, description.mac[0]), cast(Subnormals, description.subnormals[0]), value["math"]
+            value["mac"] or cast(Mac, description.mac[0]),
+            cast(Subnormals, description.subnormals[0]),
+            value["math"],
+            value["nonfinite"],
         ),
         split,
         speeds,
@@ -253,8 +281,13 @@ def choose(target: str = "host", given: Mapping[str, object] | None = None) -> C
         visibility=Visibility(value["visibility"]),
     )
     check_options(options)
-    build = BuildOptions(value["core_0_5_5_layer1x1_post_film"])
-    return Choices(options, Reading(value["slim"], build, value["prewarm"]))
+    return Choices(options, choose_reading(value))
+
+
+def choose_reading(given: Mapping[str, object]) -> Reading:
+    """Of :func:`choose` what concerns the capture."""
+    value = _completed(given)
+    return Reading(value["slim"], BuildOptions(value["core_0_5_5_layer1x1_post_film"]), value["prewarm"])
 
 
 def _completed(given: Mapping[str, object]) -> dict[str, Any]:

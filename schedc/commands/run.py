@@ -45,10 +45,14 @@ def run(request: RunRequest) -> None:
         subtype = "FLOAT" if request.as_float else info.subtype
         writer = WavWriter(request.output, info, len(voices) * voices[0].out_channels, subtype)
         stack.enter_context(writer)
+        door = Door(request.choices.options.contract.nonfinite == "zero")
         begin = time.perf_counter()
-        for rows in rendered(request, info, voices):
+        for rows in rendered(request, info, voices, door):
             writer.write(rows)
         seconds = time.perf_counter() - begin
+    if door.zeroed:
+        what = "are NaN or infinite" if door.zeroed > 1 else "is NaN or infinite"
+        warn([f"{one_line(str(request.source))}: {count(door.zeroed, 'sample')} {what}, taken as 0"])
     _report(request, info, voices, writer, seconds)
 
 
@@ -74,10 +78,24 @@ def load_voices(request: RunRequest, info: WavInfo) -> list[Processor]:
     return [first, *(first.clone() for _ in range(info.channels // takes - 1))]
 
 
-def rendered(request: RunRequest, info: WavInfo, voices: list[Processor]) -> Iterator[FloatArray]:
+@dataclass
+class Door:
+    """Where a file's samples come in, before any conversion of their rate.  ``zeroed``: how many were not finite."""
+
+    to_zero: bool  # else a file that holds such is refused
+    zeroed: int = 0
+
+    def read(self, info: WavInfo) -> Iterator[FloatArray]:
+        for chunk in read_chunks(info, finite_only=not self.to_zero):
+            finite = np.isfinite(chunk)
+            self.zeroed += finite.size - int(np.count_nonzero(finite))
+            yield np.where(finite, chunk, np.float32(0))
+
+
+def rendered(request: RunRequest, info: WavInfo, voices: list[Processor], door: Door) -> Iterator[FloatArray]:
     """The output [channels, n] in pieces, exactly as many frames as the file has."""
     voice = voices[0]
-    chunks: Iterable[FloatArray] = _with_progress(read_chunks(info), info)
+    chunks: Iterable[FloatArray] = _with_progress(door.read(info), info)
     if info.rate != voice.sample_rate:
         chunks = resampled(chunks, Resampler(info.rate, voice.sample_rate, info.channels))
     played = played_through(chunks, voices, info.channels)

@@ -16,6 +16,7 @@ from schedc.commands.console import count, say, warn
 from schedc.compiler import Compilation, c_identifier
 from schedc.errors import OptionError
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
+from schedc.ir.contract import Contract
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
 from schedc.options import Choices
@@ -45,7 +46,7 @@ def verify(models: Sequence[Path], choices: Choices, samples: int | None) -> int
         say(f"executed   {result.instructions_per_sample:,.0f} instructions/sample in blocks of {options.frames}")
     if result.stack_bytes is not None:
         say(f"stack      {count(result.stack_bytes, 'byte')} at most")
-    say(f"accuracy   {accuracy_text(capture, result)} (not part of the verdict)")
+    say(f"accuracy   {accuracy_text(capture, result, options.contract)} (not part of the verdict)")
     say("PASS" if result.passed else "FAIL")
     return 0 if result.passed else 1
 
@@ -94,17 +95,17 @@ class Accuracy:
         )
 
 
-def accuracy_text(capture: Capture, result: Verification) -> str:
+def accuracy_text(capture: Capture, result: Verification, contract: Contract) -> str:
     """How far float32 is from float64, or why that says nothing."""
     overflowing = int(np.count_nonzero(~np.isfinite(result.wanted)))
     if overflowing:
         return f"not measured: {overflowing:,} of {result.wanted.size:,} values overflow on the loud part of the signal"
-    return str(measure_accuracy(capture, result.signal, result.wanted))
+    return str(measure_accuracy(capture, result.signal, result.wanted, contract))
 
 
-def measure_accuracy(capture: Capture, x: FloatArray, y: FloatArray) -> Accuracy:
+def measure_accuracy(capture: Capture, x: FloatArray, y: FloatArray, contract: Contract | None = None) -> Accuracy:
     """How far the float32 answer ``y`` to ``x`` is from the model in double precision."""
-    interpreter = Interpreter(capture.graph, capture.weights, "float64")
+    interpreter = Interpreter(capture.graph, capture.weights, "float64", contract)
     interpreter.prewarm(capture.prewarm_samples)
     exact = interpreter.process(x)
     with np.errstate(all="ignore"):

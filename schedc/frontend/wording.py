@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 
 from schedc.errors import one_line as one_line
 
@@ -35,3 +36,12 @@ def step(path: str, key: str) -> str:
 def place(name: str, path: str) -> str:
     """``FILE:json.path``, or the file alone for the root."""
     return f"{one_line(name)}:{path}" if path else one_line(name)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = LONGEST_QUOTE
+
+
+def shown(value: object) -> str:
+    """Any Python value as a message shows it: short, on one line."""
+    return one_line(" ".join(_SHORT.repr(value).split()))
