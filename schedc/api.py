@@ -15,10 +15,12 @@ from schedc.cache.tuned import with_tuned
 from schedc.chains import ModelPaths, chain_name, read_source
 from schedc.compiler import Compilation, c_identifier, compile_graph
 from schedc.errors import OptionError
+from schedc.frontend.wording import shown
 from schedc.host.start_state import pack_from_silence
-from schedc.options import Choices, CodeOptions, choose, taking
+from schedc.options import AnyTarget, Choices, CodeOptions, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
+from schedc.remarks import core_remarks, tell
 from schedc.reports.report import make_report
 from schedc.version import VERSION
 
@@ -26,7 +28,7 @@ from schedc.version import VERSION
 @taking(CodeOptions)
 def compile_capture(
     path: ModelPaths,
-    target: str = "host",
+    target: AnyTarget = "host",
     *,
     name: str | None = None,
     observers: Sequence[Observer] = (),
@@ -40,7 +42,10 @@ def compile_capture(
     and the classes it extends.
     Raises UserError for anything the caller can mend.
     """
-    return compile_chosen(path, choose(target, given), name, observers, with_texts)
+    choices = choose(target, given)
+    artifact = compile_chosen(path, choices, name, observers, with_texts)
+    tell([*artifact.report["warnings"], *core_remarks(choices.options)])
+    return artifact
 
 
 def compile_chosen(
@@ -51,9 +56,9 @@ def compile_chosen(
     with_texts: bool = False,
 ) -> Artifact:
     """As :func:`compile_capture`, with what was chosen."""
+    if name is not None and (not isinstance(name, str) or c_identifier(name) != name.lower()):
+        raise OptionError("name", f"{shown(name)} is not a C identifier")
     chosen = name or c_identifier(chain_name(path))
-    if name is not None and c_identifier(name) != name.lower():
-        raise OptionError("name", f"{name!r} is not a C identifier")
     options, capture = choices.options, read_source(path, choices.reading)
     if observers or with_texts:
         compilation = compile_graph(capture.graph, with_tuned(capture.graph, options), chosen, observers, with_texts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,9 @@ from pathlib import Path
 from schedc.backends.object_format import ObjectFormat, Visibility
 from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
 from schedc.errors import UserError
+from schedc.options import AnyPath, path_text
 from schedc.partial_files import put_files, sweep
+from schedc.reports.schema import Report
 
 
 @dataclass(frozen=True)
@@ -19,19 +20,23 @@ class Artifact:
     """The results of :func:`schedc.compile`.
 
     ``code``: the object, a file of ``object_format``; ``weights``: the blob of the capture; ``header``: C99;
-    ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...);
-    ``shared``: texts by whole file name, the same for every capture.  ``visibility``: of the symbols.
+    ``report``: JSON-ready facts (:mod:`schedc.reports.schema`); ``extras``: further texts by file ending (".ll", ".s",
+    ...); ``shared``: texts by whole file name, the same for every capture.  ``visibility``: of the symbols.
     """
 
     name: str
     code: bytes
     weights: bytes
     header: str
-    report: Mapping[str, object]
+    report: Report
     extras: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
     object_format: ObjectFormat = ObjectFormat.ELF
     visibility: Visibility = Visibility.HIDDEN
+
+    def __repr__(self) -> str:
+        sizes = f"object of {len(self.code):,} bytes ({self.object_format}), weights of {len(self.weights):,} bytes"
+        return f"<Artifact {self.name}: {sizes}, for {self.report.get('target')}>"
 
     def files(self) -> dict[str, bytes]:
         """File name -> content of everything ``write`` writes."""
@@ -49,12 +54,12 @@ class Artifact:
             **{name: text.encode() for name, text in texts.items()},
         }
 
-    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def write(self, folder: AnyPath) -> list[Path]:
         """Write all files into ``folder`` (made if missing); all of them or none.
 
         Raises UserError if the folder cannot be written.
         """
-        return write_files(Path(folder), self.files())
+        return write_files(Path(path_text("folder", folder)), self.files())
 
 
 def write_files(folder: Path, files: Mapping[str, bytes], swept: bool = False) -> list[Path]:
@@ -65,5 +70,5 @@ def write_files(folder: Path, files: Mapping[str, bytes], swept: bool = False) -
             sweep(folder)
         put_files(folder, files)
     except OSError as error:
-        raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
+        raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another place") from error
     return [folder / name for name in files]

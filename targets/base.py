@@ -11,14 +11,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
 from schedc.errors import InternalError, OptionError
 
 # Written by hand, in the order `schedc targets` lists them.
-TARGET_NAMES = ("m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53")
+TargetName = Literal["m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53"]
+TARGET_NAMES: tuple[TargetName, ...] = get_args(TargetName)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times faster
 
 

@@ -13,8 +13,9 @@ from schedc.artifact import Artifact, write_files
 from schedc.commands.console import bytes_text, clock_text, count, percent, print_table, say, warn
 from schedc.errors import UserError
 from schedc.ir.program import Program
-from schedc.options import Choices, Options
+from schedc.options import Choices
 from schedc.pipeline import dump_files
+from schedc.remarks import core_remarks
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def compile_to_files(request: CompileRequest) -> None:
     artifact, dumps = _compile(request)
     written = _write(request, artifact, dumps)
     report: Any = artifact.report
-    warn([*report["warnings"], *core_warnings(request.choices.options)])
+    warn([*report["warnings"], *core_remarks(request.choices.options, "--cores")])
     summarise(artifact, written, request.dump_folder, len(dumps))
 
 
@@ -125,13 +126,6 @@ def latency_text(report: Any) -> str:
     pipeline = report["pipeline_latency_samples"]
     single = count(report["latency_samples"], "sample")
     return f"{single}; {pipeline} with the stages running at the same time" if pipeline else single
-
-
-def core_warnings(options: Options) -> list[str]:
-    """A remark when the machine has fewer cores than stages."""
-    target, cores = options.target, options.cores
-    known = int(target.facts["cores"].value) if "cores" in target.facts else cores
-    return [f"--cores: {cores} stages, but {target.name} states {count(known, 'core')}"] if cores > known else []
 
 
 def load_text(report: Any) -> str:

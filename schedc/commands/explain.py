@@ -11,10 +11,11 @@ from schedc.artifact import write_files
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
-from schedc.commands.compile import contract_text, core_warnings, heading, latency_text, load_text
+from schedc.commands.compile import contract_text, heading, latency_text, load_text
 from schedc.commands.console import bytes_text, percent, print_table, say, warn
 from schedc.compiler import Compilation, c_identifier
 from schedc.options import Choices
+from schedc.remarks import core_remarks
 from schedc.reports.balance import balance_of
 from schedc.reports.explain import fit, memory_by_stage, other_contracts, total_cycles
 from schedc.reports.report import KernelFacts, kernel_facts, make_report
@@ -54,7 +55,7 @@ def explain(
         folder = write_schedule.absolute().parent
         decided = decisions(compilation.program, options.schedule.boundaries)
         write_files(folder, {write_schedule.name: schedule_text(decided).encode()})
-    warn([*capture.warnings, *core_warnings(options)])
+    warn([*capture.warnings, *core_remarks(options, "--cores")])
     if as_json:
         say(json.dumps(report, indent=2))
         return

@@ -83,9 +83,7 @@ def compile_for(
     schedule: ScheduleOverrides | None = None,
     fp_mode: str = "own",
 ) -> Compilation:
-    options = make_options(
-        target, cores, block, mac=mac, split=split, math=math, nonfinite=nonfinite, fp_mode=fp_mode
-    )
+    options = make_options(target, cores, block, mac=mac, split=split, math=math, nonfinite=nonfinite, fp_mode=fp_mode)
     return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
 
 
