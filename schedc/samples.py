@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,37 +11,32 @@ import numpy.typing as npt
 from schedc.errors import UserError
 from schedc.frontend.wording import shown
 
+Rows = npt.NDArray[Any]  # [channels, n]
+
 _PIECE = 8192  # samples that are added up at once: BLAS takes threads for more
 _ONES = np.ones(_PIECE, np.float32)
 _FLOAT32 = np.dtype(np.float32)
 
 
-class Samples(NamedTuple):
-    """``rows``: [channels, n], C order, aligned, floats.  ``flat``: they were given as [n]."""
+def samples(where: str, x: npt.ArrayLike, channels: int, kind: np.dtype[Any] = _FLOAT32) -> tuple[Rows, bool]:
+    """``x``, [n] (one channel) or [channels, n], as rows of ``kind``, aligned and in C order; and whether it was [n].
 
-    rows: npt.NDArray[Any]
-    flat: bool
-
-
-def samples(where: str, x: npt.ArrayLike, channels: int, kind: np.dtype[Any] = _FLOAT32) -> Samples:
-    """``x``, [n] (one channel) or [channels, n], as floats of ``kind``; not copied if it is that already.
-
-    Floats of any size and byte order are taken, in arrays of any strides and in lists.  Raises UserError, which names
-    ``where``, for anything else: integers have no full scale that could be known.
+    Not copied if it is that already.  Floats of any size and byte order are taken, in arrays of any strides and in
+    lists.  Raises UserError, which names ``where``, for anything else: integers have no full scale that could be known.
     """
     given = _array(where, x)
     if given.dtype.kind != "f":
         raise UserError(where, *_no_floats(given.dtype))
-    if given.ndim not in (1, 2) or (given.shape[0] if given.ndim == 2 else 1) != channels:
+    rows = given[None] if given.ndim == 1 else given
+    if rows.ndim != 2 or rows.shape[0] != channels:
         wanted = f"give [n] or [channels, n] with {channels} channel(s)"
         turned = given.ndim == 2 and given.shape[1] == channels
         raise UserError(where, f"input of shape {given.shape}", f"{wanted}: x.T" if turned else wanted)
-    rows = given if given.ndim == 2 else given[None]
     if rows.dtype != kind:
         with np.errstate(all="ignore"):  # what is too large becomes infinite; some NaN signal
-            rows = rows.astype(kind)
+            rows = rows.astype(kind, order="C")
     flags = rows.flags
-    return Samples(rows if flags.c_contiguous and flags.aligned else rows.copy(), given.ndim == 1)
+    return rows if flags.c_contiguous and flags.aligned else rows.copy(), given.ndim == 1
 
 
 def place(where: str, out: object, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
@@ -103,10 +98,11 @@ def _fault(out: object, shape: tuple[int, ...]) -> str:
     """What keeps ``out`` from taking float32 of ``shape``, in words; empty if nothing does."""
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         return f"of type {type(out).__name__}"
-    if out.shape != shape or out.dtype != np.float32:
+    if out.shape != shape or out.dtype != _FLOAT32:
         return f"{out.dtype} of shape {out.shape}"
-    if not out.flags.writeable:
+    flags = out.flags
+    if not flags.writeable:
         return "read-only"
-    if not out.flags.c_contiguous:
+    if not flags.c_contiguous:
         return "not in C order"
-    return "" if out.flags.aligned else "not at a multiple of 4 bytes"
+    return "" if flags.aligned else "not at a multiple of 4 bytes"

@@ -129,7 +129,7 @@ class Processor:
 
     def _process(self, x: npt.ArrayLike, out: FloatArray | None) -> FloatArray:
         rows, flat = samples("process", x, self.in_channels)
-        frames = rows.shape[1]
+        frames: int = rows.shape[1]
         flat = flat and self.out_channels == 1
         shape = (self.out_channels, frames)
         if out is None:
@@ -152,7 +152,8 @@ class Processor:
         self._follow()
         voice = self._playing.voice
         try:
-            self._refuse_if_closed("process", "was closed during the call")
+            if self._closed:
+                self._refuse_if_closed("process", "was closed during the call")
             if voice.broken:
                 raise UserError("process", "an earlier call was cut short, or this process forked since", "reset() it")
             return self._change(rows, out) if self._fading else voice.process(rows, out)

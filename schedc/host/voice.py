@@ -90,9 +90,11 @@ class Voice:
         if count > block:
             stretch = min(count // block, _STRETCH_BLOCKS) * block
             return self._blocks(rows[:, :stretch], out[:, :stretch])
-        x, y = to_blocks(rows, count), _target(out, count)
+        x = np.ascontiguousarray(rows)
+        y = out if out.flags.c_contiguous else np.empty(out.shape, np.float32)
         self.code.process(self._state_address, self.weights.address, x.ctypes.data, y.ctypes.data, count)
-        _deliver(y, out)
+        if y is not out:
+            out[:] = y
         return count
 
     def _blocks(self, rows: FloatArray, out: FloatArray) -> int:

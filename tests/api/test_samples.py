@@ -67,8 +67,8 @@ def test_floats_of_every_kind_and_form_are_the_same_samples(takers: dict[str, Ta
 
 def test_float64_is_kept_by_the_interpreter_that_asks_for_it() -> None:
     assert schedc.interpret(NANO, NOISE[:5].astype(">f8"), "float64").dtype == np.float64
-    rows = samples("here", NOISE.astype(">f8"), 1, np.dtype(np.float64)).rows
-    assert np.array_equal(rows[0], NOISE) and rows.dtype == np.float64
+    rows, flat = samples("here", NOISE.astype(">f8"), 1, np.dtype(np.float64))
+    assert np.array_equal(rows[0], NOISE) and rows.dtype == np.float64 and flat
 
 
 class Odd:
@@ -236,4 +236,4 @@ def test_numpys_own_errors_are_no_answer(mode: Any) -> None:
             processor.process(np.array([1e300, 1.0]))
         signalling = np.array([0x7F800001], np.uint32).view(np.float32)
         assert not all_finite(signalling[None])
-        assert np.isnan(samples("here", signalling, 1, np.dtype(np.float64)).rows).all()
+        assert np.isnan(samples("here", signalling, 1, np.dtype(np.float64))[0]).all()
