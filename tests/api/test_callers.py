@@ -198,6 +198,7 @@ FORKING = """
 import os, signal, sys, threading
 import numpy as np
 import schedc
+from schedc.backends.llvm import target_machine
 from schedc.host import code
 from schedc.host.voice import Voice
 
@@ -233,6 +234,8 @@ def child():
     assert lagging(used.process(x)) and busy.process(x).tobytes() == wanted
     assert schedc.load(sys.argv[1]).process(x).tobytes() == wanted
     used.close()
+    words = "compile: this process was forked while another thread was compiling; "
+    assert said(lambda: schedc.compile(sys.argv[1], with_texts=True)).startswith(words)
 
 WORDS = "process: an earlier call was cut short, or this process forked since; reset() it"
 inside = threading.Event()
@@ -240,14 +243,24 @@ Voice.process = slow
 thread = threading.Thread(target=lambda: answers.append(busy.process(x).tobytes()))
 thread.start()
 inside.wait()
-with busy._control, code._lock:  # held by a thread that the child does not have
-    pid = os.fork()
+held = threading.Event()
+
+def hold():
+    with busy._control, code._lock, target_machine._process:  # by a thread that the child does not have
+        held.set()
+        forked.wait()
+
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+pid = os.fork()
 forked.set()
 if pid == 0:
     signal.alarm(300)  # a child that hangs is ended, and the test fails
     child()
     sys.exit(0)
 thread.join()
+holder.join()
 assert answers == [wanted]
 assert single.process(x[1000:]).tobytes() == wanted[4000:] and len(used.process(x)) == len(x)
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
