@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 
+from schedc.analysis.receptive_field import receptive_field
 from schedc.backends.c_calls import CHECK_INCLUDES, Function, checked_calls, process_any
 from schedc.backends.c_checker import checker_function, checker_macros
 from schedc.backends.llvm.module import StateLayout
@@ -86,7 +87,8 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         "",
         "/* n samples, 1 <= n <= MAX_BLOCK. in: IN_CHANNELS rows of n floats, one after the other; out likewise",
         " * with OUT_CHANNELS. out may be in. One call at a time per state; weights are only read, and any number of",
-        " * states may share them: a further instance costs STATE_BYTES. */",
+        " * states may share them: a further instance costs STATE_BYTES.",
+        *_nonfinite(program, facts),
         f"{process.declaration};",
     ]
     if stages > 1:
@@ -108,6 +110,16 @@ def _rate_line(macro: str, sample_rate: float | None) -> str:
     if sample_rate is None:
         return f"/* No {macro}_SAMPLE_RATE: each capture has its own, rate_hz in batch.jsonl. */"
     return f"#define {macro}_SAMPLE_RATE {sample_rate:.10g} /* Hz */"
+
+
+def _nonfinite(program: Program, facts: HeaderFacts) -> list[str]:
+    """What becomes of NaN and infinity, as the end of a comment."""
+    if facts.contract.nonfinite == "zero":
+        return _comment("NaN and infinity in `in` are taken as 0.")
+    reach = receptive_field(program.graph)
+    until = f"of {reach} samples at most" if reach else f"from there on: an LSTM keeps it until {facts.name}_init"
+    text = "NaN and infinity in `in` are calculated with like any number, and what they reach may be NaN: the output"
+    return _comment(f"{text} {until}. Code compiled with `--nonfinite zero` takes them as 0.")
 
 
 _SWAP = """

@@ -52,8 +52,8 @@ class Interpreter:
     ) -> None:
         require_usual_mode()
         check_weights(graph, weights)
-        self.graph = graph
-        self.arithmetic: Arithmetic = Float64() if precision == "float64" else Float32(contract or Contract())
+        self.graph, self.contract = graph, contract or Contract()
+        self.arithmetic: Arithmetic = Float64() if precision == "float64" else Float32(self.contract)
         dtype = self.arithmetic.dtype
         self.weights: dict[str, dict[str, Array]] = {
             node: {name: array.astype(dtype) for name, array in table.items()} for node, table in weights.items()
@@ -127,7 +127,8 @@ class Interpreter:
 
     def _evaluate_all(self, inputs: list[Array], wanted: Set[str], constant: Mapping[str, Array]) -> dict[str, Array]:
         """The ``wanted`` streams by name, those among them that are ``constant`` ([channels, 1]) taken as known."""
-        values: dict[str, Array] = dict(zip((node.name for node in self.graph.inputs), inputs, strict=True))
+        entering = zip(self.graph.inputs, inputs, strict=True)
+        values: dict[str, Array] = {node.name: self._entering(node, x) for node, x in entering}
         samples = inputs[0].shape[1]
         with np.errstate(all="ignore"):
             for node in self.graph:
@@ -137,6 +138,11 @@ class Interpreter:
                 elif node.name in wanted and not isinstance(node.op, Input | Output):
                     values[node.name] = self._evaluate(node, [values[name] for name in node.operands])
         return values
+
+    def _entering(self, node: Node, x: Array) -> Array:
+        """Samples from the caller; what an earlier stage hands over has come in there."""
+        handed_over = isinstance(node.op, Input) and node.op.handoff
+        return x if self.contract.nonfinite == "keep" or handed_over else np.where(np.isfinite(x), x, x.dtype.type(0))
 
     def _evaluate(self, node: Node, operands: list[Array]) -> Array:
         ops = self.arithmetic

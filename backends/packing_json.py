@@ -23,7 +23,7 @@ from schedc.frontend.fields import Fields, Value
 from schedc.frontend.limits import MAX_SIZE
 from schedc.frontend.wording import quoted
 from schedc.ir.architecture import Architecture
-from schedc.ir.contract import Contract, Mac, Math, Subnormals
+from schedc.ir.contract import Contract, Mac, Math, Nonfinite, Subnormals
 from schedc.ir.graph import Graph
 
 REMEDY = "compile again with this version"
@@ -121,10 +121,12 @@ def _check_order(at: Value, start: Sequence[SilenceField], total: Value, end: in
 
 
 def _contract(fields: Fields) -> Contract:
+    nonfinite = fields.get("nonfinite")  # not stated before there was that choice
     return Contract(
         cast(Mac, _one_of(fields.require("mac"), Mac)),
         cast(Subnormals, _one_of(fields.require("subnormals"), Subnormals)),
         cast(Math, _one_of(fields.require("math"), Math)),
+        "keep" if nonfinite is None else cast(Nonfinite, _one_of(nonfinite, Nonfinite)),
     )
 
 

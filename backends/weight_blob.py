@@ -53,6 +53,7 @@ class BlobLayout:
     silence: Mapping[tuple[int, str], SilenceField]  # by stage number and name
     total_bytes: int
     digest: bytes  # 16 bytes
+    contract: Contract
 
 
 def plan_blob(program: Program, contract: Contract) -> BlobLayout:
@@ -70,7 +71,7 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
             silence[number, name] = replace(field, offset=at)
             at += 4 * field.floats
     total = pad(at, BLOB_ALIGN)
-    return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total))
+    return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total), contract)
 
 
 def cells_of(lstm: str) -> str:
@@ -103,7 +104,8 @@ def _digest(
     silence: Mapping[tuple[int, str], SilenceField],
     total: int,
 ) -> bytes:
-    parts = [program.graph.digest(), str(contract), str(total)]
+    words = str(contract).removesuffix(" nonfinite=keep")  # as it was before there was that choice
+    parts = [program.graph.digest(), words, str(total)]
     parts += [f"{k.name} {k.stage} {k.segment} {k.shape}" for k in kernels]
     parts += [str(item) for item in silence.items()]
     return hashlib.sha256("\n".join(parts).encode()).digest()[:16]

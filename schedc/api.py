@@ -20,6 +20,7 @@ from schedc.identifiers import c_identifier, checked_name
 from schedc.options import AnyTarget, Choices, CodeOptions, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
+from schedc.remarks import core_remarks, tell
 from schedc.reports.report import make_report
 from schedc.version import VERSION
 
@@ -42,7 +43,10 @@ def compile_capture(
     and the classes it extends.
     Raises UserError for anything the caller can mend.
     """
-    return compile_chosen(path, choose(target, given), name, observers, with_texts)
+    choices = choose(target, given)
+    artifact = compile_chosen(path, choices, name, observers, with_texts)
+    tell([*artifact.report["warnings"], *core_remarks(choices.options)])
+    return artifact
 
 
 def compile_chosen(

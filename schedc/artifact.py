@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from schedc.backends.c_pipeline_header import RUNTIME_NAME
 from schedc.backends.object_format import ObjectFormat, Visibility
 from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
 from schedc.errors import SchedcWarning, UserError, one_line
+from schedc.options import AnyPath, path_text
 from schedc.output_files import check_kind, check_separate
 from schedc.output_folder import Origin, check_replaced
 from schedc.partial_files import put_files, sweep
+from schedc.reports.schema import Report
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Artifact:
     """The results of :func:`schedc.compile`.
 
     ``code``: the object, a file of ``object_format``; ``weights``: the blob of the capture; ``header``: C99;
-    ``report``: JSON-ready facts; ``extras``: further texts by file ending (".ll", ".s", ...);
-    ``shared``: texts by whole file name, the same for every capture.  ``visibility``: of the symbols.
+    ``report``: JSON-ready facts (:mod:`schedc.reports.schema`); ``extras``: further texts by file ending (".ll", ".s",
+    ...); ``shared``: texts by whole file name, the same for every capture.  ``visibility``: of the symbols.
     ``sources``: the files that were read for all this; ``named``: its name was asked for, not derived from theirs.
     """
 
@@ -33,7 +34,7 @@ class Artifact:
     code: bytes
     weights: bytes
     header: str
-    report: Mapping[str, object]
+    report: Report
     extras: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
     object_format: ObjectFormat = ObjectFormat.ELF
@@ -46,6 +47,10 @@ class Artifact:
         """The captures' files, as the report states them."""
         report: Any = self.report
         return [Origin(**one) for one in report["captures"]]
+
+    def __repr__(self) -> str:
+        sizes = f"object of {len(self.code):,} bytes ({self.object_format}), weights of {len(self.weights):,} bytes"
+        return f"<Artifact {self.name}: {sizes}, for {self.report.get('target')}>"
 
     def files(self) -> dict[str, bytes]:
         """File name -> content of everything ``write`` writes."""
@@ -63,15 +68,16 @@ class Artifact:
             **{name: text.encode() for name, text in texts.items()},
         }
 
-    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def write(self, folder: AnyPath) -> list[Path]:
         """Write all files into ``folder`` (made if missing); all of them or none.
 
         Raises UserError if the folder cannot be written, or if files of another capture would be lost there, and
         warns of what is replaced where the name was asked for.
         """
-        for warning in check_replaced(Path(folder), self.name, self.origins, self.named):
+        place = Path(path_text("folder", folder))
+        for warning in check_replaced(place, self.name, self.origins, self.named):
             warnings.warn(warning, SchedcWarning, stacklevel=2)
-        return write_files(Path(folder), self.files(), self.sources)
+        return write_files(place, self.files(), self.sources)
 
 
 def file_names(name: str, object_format: ObjectFormat, stages: int, with_texts: bool) -> list[str]:
@@ -98,5 +104,5 @@ def write_files(
             sweep(folder)
         put_files(folder, files)
     except OSError as error:
-        raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another -o") from error
+        raise UserError(str(folder), f"cannot be written: {error.strerror or error}", "choose another place") from error
     return outputs

@@ -102,13 +102,13 @@ def _opened(path: Path, file: BinaryIO) -> soundfile.SoundFile:
     return soundfile.SoundFile(file.fileno(), closefd=False)
 
 
-def read_chunks(info: SoundInfo, frames: int = CHUNK_FRAMES) -> Iterator[FloatArray]:
-    """The samples [channels, up to ``frames``] in order; UserError for a value that is not finite."""
+def read_chunks(info: SoundInfo, frames: int = CHUNK_FRAMES, finite_only: bool = True) -> Iterator[FloatArray]:
+    """The samples [channels, up to ``frames``] in order; ``finite_only``: UserError for NaN or infinity."""
     name, done = one_line(str(info.path)), 0
     with open_input(info.path, _GIVE) as file:
         for block in _blocks(info, file, frames):
             finite = np.isfinite(block).all(axis=1)
-            if not finite.all():
+            if finite_only and not finite.all():
                 where = done + int(np.argmin(finite))
                 raise UserError(name, f"sample {where} is not a finite number", "mend the file")
             done += len(block)

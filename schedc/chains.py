@@ -7,15 +7,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from schedc.errors import InternalError, UserError
-from schedc.frontend.wording import one_line
+from schedc.errors import InternalError, OptionError, UserError
+from schedc.frontend.wording import one_line, shown
 from schedc.ir.graph import Graph, GraphBuilder, is_recurrent
 from schedc.ir.ops import Input, Output, history
 from schedc.ir.weights import FloatArray
-from schedc.options import Reading
-from schedc.planning import Capture, ModelPath, read_capture
+from schedc.options import AnyPath, Reading, path_text
+from schedc.planning import Capture, read_capture
 
-ModelPaths = ModelPath | Sequence[ModelPath]
+ModelPaths = AnyPath | Sequence[AnyPath]
+
+
+def path_list(source: ModelPaths) -> tuple[str, ...]:
+    """The paths of one capture or of several in a row; OptionError for what is neither."""
+    if isinstance(source, str | bytes | os.PathLike):
+        return (path_text("path", source),)
+    if not isinstance(source, Sequence):
+        raise OptionError("path", f"{shown(source)} is neither a path nor a list of paths")
+    if not source:
+        raise OptionError("path", "there are no captures", "give at least one")
+    return tuple(path_text("path", path) for path in source)
 
 
 def read_source(source: ModelPaths, reading: Reading | None = None) -> Capture:
@@ -25,11 +36,7 @@ def read_source(source: ModelPaths, reading: Reading | None = None) -> Capture:
     gives (UserError).  Its silence is silence at its input: a later capture starts from its answer to
     what the earlier ones make of silence.
     """
-    if isinstance(source, str | os.PathLike):
-        return read_capture(source, reading)
-    if not source:
-        raise UserError("chain", "there are no captures", "give at least one")
-    captures = [read_capture(path, reading) for path in source]
+    captures = [read_capture(path, reading) for path in path_list(source)]
     if len(captures) == 1:
         return captures[0]
     _check_rates(captures)
@@ -66,14 +73,12 @@ def _prewarm_samples(captures: Sequence[Capture]) -> int:
 
 def chain_name(source: ModelPaths) -> str:
     """What files and symbols of a capture or chain are called before it is made an identifier."""
-    if isinstance(source, str | os.PathLike):
-        return Path(source).stem
-    return "_".join(Path(path).stem for path in source)
+    return "_".join(Path(path).stem for path in path_list(source))
 
 
 def model_files(source: ModelPaths) -> tuple[Path, ...]:
     """The files of a capture or a chain."""
-    return (Path(source),) if isinstance(source, str | os.PathLike) else tuple(map(Path, source))
+    return tuple(map(Path, path_list(source)))
 
 
 def shown_name(paths: Sequence[Path]) -> str:

@@ -88,16 +88,17 @@ def _run(given: list[str]) -> int:
 
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
-    """Print what Python's users get as warnings as the commands print their own."""
+    """Print what Python's users get as warnings as the commands print their own, each once."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", SchedcWarning)
-        show = warnings.showwarning
+        show, said = warnings.showwarning, set[str]()
 
         def print_ours(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, SchedcWarning):
-                print(f"schedc: warning: {one_line(str(message))}", file=sys.stderr)
-            else:
+            if not issubclass(category, SchedcWarning):
                 show(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"schedc: warning: {one_line(str(message))}", file=sys.stderr)
 
         warnings.showwarning = print_ours
         yield

@@ -41,7 +41,7 @@ def compile_command(
 
 
 @compiling.command("run")
-@takes("block", "cores", *READING, "math", "prewarm", block=64)
+@takes("block", "cores", *READING, "math", "nonfinite", "prewarm", block=64, nonfinite="zero")
 def run_command(
     model: Models,
     source: Annotated[Path, typer.Argument(metavar="IN.wav", help="Or FLAC, AIFF, CAF, Ogg, MP3, ...")],

@@ -16,7 +16,7 @@ measuring = typer.Typer(rich_markup_mode=None)
 
 
 @measuring.command("bench")
-@takes("target", *READING, "mac", "math", "fp_mode", target="host")
+@takes("target", *READING, "mac", "math", "nonfinite", "fp_mode", target="host")
 def bench_command(
     model: Models,
     choices: Choices,

@@ -68,6 +68,7 @@ _FLAGS = (
     Flag("slim", "--slim", float, "V", "Size of a container or slimmable capture, 0 (smallest) to 1 (full)."),
     Flag("mac", "--mac", str, "fused|unfused", "Roundings per multiply-accumulate: one, or two.", "the target's"),
     Flag("math", "--math", str, "exact|fast", "tanh and sigmoid within 2 ulp, or quicker within 6e-7.", "exact"),
+    Flag("nonfinite", "--nonfinite", str, "keep|zero", "NaN and infinite samples: like any number, or as 0.", "keep"),
     Flag("split", "--split", str, "K,...", "Kernels that begin stages 1, 2, ...", "balanced", _whole_numbers),
     Flag(
         "core_speeds", "--core-speed", str, "S,...", "Relative speeds of the cores to balance for.", "equal", _numbers
@@ -83,7 +84,7 @@ FLAGS = {flag.name: flag for flag in _FLAGS}
 # How captures are read: of every command that takes some.
 READING = ("slim", "core_0_5_5_layer1x1_post_film")
 # What code depends on: of every command that compiles for any target.
-CODE = ("target", "cores", "block", *READING, "mac", "math", "split", "core_speeds", "schedule")
+CODE = ("target", "cores", "block", *READING, "mac", "math", "nonfinite", "split", "core_speeds", "schedule")
 
 
 def spelled(option: str) -> str:

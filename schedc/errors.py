@@ -3,9 +3,13 @@
 ``UserError`` is something the person at the keyboard can mend (a broken file, an unknown
 target, an unwritable folder): one line that says where, what and what to do; the command
 line prints it and exits with 2, never with a traceback.  ``InternalError`` is our bug.
+
+All of them travel by pickle, as errors of worker processes do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 LONGEST_PART = 300  # characters of where, what or remedy: whatever a file holds, messages stay short
 
@@ -43,6 +47,9 @@ class UserError(SchedcError):
         line = f"{self.where}: {self.what}" if where else self.what
         super().__init__(f"{line}; {self.remedy}" if remedy else line)
 
+    def __reduce__(self) -> tuple[Callable[..., UserError], tuple[str, str, str]]:
+        return type(self), (self.where, self.what, self.remedy)
+
 
 class OptionError(UserError):
     """An option that cannot be; ``where`` is its name in Python, for which the command line shows its own."""
@@ -60,12 +67,19 @@ class UnsupportedError(UserError):
     """A legal request that cannot be honoured, with the reason."""
 
 
+class ProcessorInUse(UserError):
+    """A processor was called while another call of it was under way: it has one state, so one caller at a time."""
+
+
 class InternalError(SchedcError):
     """A bug of schedc: an invariant that the verifier or a lowering found broken; ``what`` says which."""
 
     def __init__(self, message: str) -> None:
         self.what = message
         super().__init__(f"internal error (please report this as a bug of schedc): {message}")
+
+    def __reduce__(self) -> tuple[Callable[..., InternalError], tuple[str]]:
+        return type(self), (self.what,)
 
 
 class SchedcWarning(UserWarning):

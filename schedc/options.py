@@ -13,7 +13,9 @@ import inspect
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path as FilePath
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
@@ -24,36 +26,48 @@ from schedc.errors import OptionError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.limits import MAX_SIZE
 from schedc.frontend.wording import shown
-from schedc.ir.contract import MACS, MATHS, Contract, Mac, Math, Subnormals
+from schedc.ir.contract import MACS, MATHS, NONFINITES, Contract, Mac, Math, Nonfinite, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
 from schedc.targets.base import Target, is_target_file, load_target, read_target
-from schedc.targets.keys import MAX_BLOCK
+from schedc.targets.keys import MAX_BLOCK, TargetName
 
 MAX_CORES = 8
-Path = str | os.PathLike[str]
-AnyTarget = str | os.PathLike[str]  # a name that ``schedc targets`` lists, "host", or a file of one's own
+AnyPath = str | bytes | os.PathLike[str]
+TargetSource = str | os.PathLike[str]  # a name that ``schedc targets`` lists, "host", or a file of one's own
+# The same as type checkers see it: of the names, only those that there are.
+AnyTarget = TargetName | Literal["host"] | os.PathLike[str]
 ObjectName = Literal["elf", "coff", "macho"]
 FpModeName = Literal["own", "caller"]
 VisibilityName = Literal["hidden", "default"]
 
 
-class ReadingOptions(TypedDict, total=False):
-    """How a capture is read.
+class PackOptions(TypedDict, total=False):
+    """How a capture is read for code that was compiled before.
 
     ``slim``: size of a container or slimmable capture, 0 (smallest) to 1 (full).  ``prewarm``: start from the silence
-    state, else from zero.  ``core_0_5_5_layer1x1_post_film``: leave out what the C++ engine up to 0.5.5 forgets.
+    state, else from zero.
     """
 
     slim: float | None
     prewarm: bool
+
+
+class ReadingOptions(PackOptions, total=False):
+    """How a capture is read.  ``core_0_5_5_layer1x1_post_film``: leave out what the C++ engine up to 0.5.5 forgets."""
+
     core_0_5_5_layer1x1_post_film: bool
 
 
 class ContractOptions(TypedDict, total=False):
-    """What decides bits.  ``math``: tanh and sigmoid within 2 ulp, or quicker within 6e-7."""
+    """What decides bits.
+
+    ``math``: tanh and sigmoid within 2 ulp, or quicker within 6e-7.  ``nonfinite``: NaN and infinity in the input are
+    calculated with like any number, which an LSTM never forgets, or taken as 0.
+    """
 
     math: Math
+    nonfinite: Nonfinite
 
 
 class InterpretOptions(ReadingOptions, ContractOptions, total=False):
@@ -84,7 +98,7 @@ class CodeOptions(LoadOptions, total=False):
     mac: Mac | None
     split: Sequence[int]
     core_speeds: Sequence[float]
-    schedule: Path | None
+    schedule: AnyPath | None
     object_format: ObjectName
     fp_mode: FpModeName
     visibility: VisibilityName
@@ -149,19 +163,22 @@ class Option:
     check: Check
 
 
-def _count(one: str, most: int) -> Check:
+def whole_number(name: str, value: Any, unit: str, least: int, most: int) -> int:
+    """``value`` as an int between ``least`` and ``most``; OptionError for anything else."""
+    if isinstance(value, bool):
+        raise OptionError(name, f"{value} is not a number", f"give {least} to {most}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise OptionError(name, f"{shown(value)} is not a whole number", f"give {least} to {most}") from None
+    if not least <= number <= most:
+        raise OptionError(name, f"{shown(number)} {unit}", f"give {least} to {most}")
+    return number
+
+
+def _count(unit: str, most: int) -> Check:
     def check(name: str, value: Any) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, bool):
-            raise OptionError(name, f"{value} is not a number", f"give 1 to {most}")
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise OptionError(name, f"{shown(value)} is not a whole number", f"give 1 to {most}") from None
-        if not 1 <= number <= most:
-            raise OptionError(name, f"{shown(number)} {one}", f"give 1 to {most}")
-        return number
+        return None if value is None else whole_number(name, value, unit, 1, most)
 
     return check
 
@@ -170,7 +187,7 @@ def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
     def check(name: str, value: Any) -> str | None:
         if value is None and may_be_none:
             return None
-        if value not in words:
+        if not isinstance(value, str) or value not in words:
             raise OptionError(name, f"{shown(value)} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
         return str(value)
 
@@ -183,23 +200,15 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(name, f"{shown(value)} is not a number")
-    return _as_float(name, value)
+def _number(name: str, value: Any, remedy: str = "") -> float:
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            return float(value)
+    raise OptionError(name, f"{shown(value)} is not a number", remedy)
 
 
 def _size(name: str, value: Any) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise OptionError(name, f"{shown(value)} is not a number", "give a size from 0 (smallest) to 1 (full)")
-    return None if value is None else _as_float(name, value)
-
-
-def _as_float(name: str, value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise OptionError(name, f"{shown(value)} is too large") from None
+    return None if value is None else _number(name, value, "give a size from 0 (smallest) to 1 (full)")
 
 
 def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
@@ -229,10 +238,16 @@ def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
         raise OptionError(name, f"{shown(value)} is not a list of {what}") from None
 
 
-def _file(name: str, value: Any) -> Path | None:
-    if value is not None and not isinstance(value, str | os.PathLike):
-        raise OptionError(name, f"{shown(value)} is not a path")
-    return value
+def path_text(name: str, value: object) -> str:
+    """A path in any of the forms that ``open`` takes, but for numbers of open files; else OptionError."""
+    if isinstance(value, str | bytes | os.PathLike):
+        with suppress(TypeError):  # an object may give something else for its path
+            return os.fsdecode(value)
+    raise OptionError(name, f"{shown(value)} is not a path")
+
+
+def _file(name: str, value: Any) -> str | None:
+    return None if value is None else path_text(name, value)
 
 
 OPTIONS: dict[str, Option] = {
@@ -240,6 +255,7 @@ OPTIONS: dict[str, Option] = {
     "prewarm": Option(True, _flag),
     "core_0_5_5_layer1x1_post_film": Option(False, _flag),
     "math": Option("exact", _word("a kind of tanh and sigmoid", *MATHS)),
+    "nonfinite": Option("keep", _word("a way to take NaN and infinity", *NONFINITES)),
     "block": Option(None, _count("frames", MAX_BLOCK)),
     "cores": Option(None, _count("cores", MAX_CORES)),
     "mac": Option(None, _word("a kind of multiply-accumulate", *MACS, may_be_none=True)),
@@ -252,7 +268,7 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def choose(target: AnyTarget = "host", given: Mapping[str, object] | None = None) -> Choices:
+def choose(target: TargetSource = "host", given: Mapping[str, object] | None = None) -> Choices:
     """What was given, checked and completed; OptionError (a UserError) for what cannot be."""
     value = _completed(given or {})
     description = find_target(target)
@@ -262,7 +278,10 @@ def choose(target: AnyTarget = "host", given: Mapping[str, object] | None = None
         value["cores"] or (len(split) + 1 if split else max(1, len(speeds))),
         value["block"],
         Contract(
-            value["mac"] or cast(Mac, description.mac[0]), cast(Subnormals, description.subnormals[0]), value["math"]
+            value["mac"] or cast(Mac, description.mac[0]),
+            cast(Subnormals, description.subnormals[0]),
+            value["math"],
+            value["nonfinite"],
         ),
         split,
         speeds,
@@ -272,9 +291,14 @@ def choose(target: AnyTarget = "host", given: Mapping[str, object] | None = None
         visibility=Visibility(value["visibility"]),
     )
     check_options(options)
-    build = BuildOptions(value["core_0_5_5_layer1x1_post_film"])
     files = () if value["schedule"] is None else (FilePath(value["schedule"]),)
-    return Choices(options, Reading(value["slim"], build, value["prewarm"]), files)
+    return Choices(options, choose_reading(value), files)
+
+
+def choose_reading(given: Mapping[str, object]) -> Reading:
+    """Of :func:`choose` what concerns the capture."""
+    value = _completed(given)
+    return Reading(value["slim"], BuildOptions(value["core_0_5_5_layer1x1_post_film"]), value["prewarm"])
 
 
 def _completed(given: Mapping[str, object]) -> dict[str, Any]:
@@ -282,7 +306,7 @@ def _completed(given: Mapping[str, object]) -> dict[str, Any]:
 
 
 def make_options(
-    target: AnyTarget = "host", cores: int | None = None, block: int | None = None, **given: object
+    target: TargetSource = "host", cores: int | None = None, block: int | None = None, **given: object
 ) -> Options:
     """Of :func:`choose` what concerns code."""
     return choose(target, {"cores": cores, "block": block, **given}).options
@@ -302,7 +326,7 @@ def check_options(options: Options) -> None:
     _ = options.convention
 
 
-def find_target(target: AnyTarget) -> Target:
+def find_target(target: TargetSource) -> Target:
     """The target of a name, of this machine ("host") or of a file; OptionError or UserError if it cannot be."""
     if not isinstance(target, str | os.PathLike) or not isinstance(os.fspath(target), str):
         raise OptionError("target", f"{target!r} is neither a name nor a file", "see schedc targets")

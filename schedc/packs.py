@@ -8,28 +8,29 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from schedc.artifact import Artifact
 from schedc.backends.packing import PackingList
 from schedc.backends.packing_json import REMEDY, architecture_from_json, packing_from_json
 from schedc.chains import ModelPaths, read_source
-from schedc.errors import ArchitectureMismatch, ModelFileError, UserError
+from schedc.errors import ArchitectureMismatch, ModelFileError, OptionError, UserError
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.fields import Reading as Document
 from schedc.frontend.fields import Value
 from schedc.frontend.json_document import parse_json
-from schedc.frontend.wording import one_line
+from schedc.frontend.wording import one_line, shown
 from schedc.host.start_state import pack_from_silence
 from schedc.input_files import read_input
 from schedc.ir.architecture import Architecture, describe_architecture, first_difference
 from schedc.ir.graph import Graph
-from schedc.options import Reading
+from schedc.options import AnyPath, PackOptions, Reading, choose_reading, path_text, taking
 from schedc.planning import Capture, core_graph
+from schedc.remarks import rate_remarks, tell
 
 _MOST_REPORT_BYTES = 2**26
 _GIVE = "give the .json of a compilation"
-Compiled = str | os.PathLike[str] | Mapping[str, object] | Artifact
+Compiled = AnyPath | Mapping[str, object] | Artifact
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class CompiledCode:
     sample_rate: float | None  # Hz, of the capture it was compiled with
 
 
-def pack(path: ModelPaths, compiled: Compiled, *, slim: float | None = None, prewarm: bool = True) -> bytes:
+@taking(PackOptions)
+def pack(path: ModelPaths, compiled: Compiled, **given: Unpack[PackOptions]) -> bytes:
     """The weight blob of a capture (a list of them for a chain) for code that was compiled before, perhaps elsewhere.
 
     ``compiled``: the report (``NAME.json``) beside the code, its content, or an :class:`Artifact`.
@@ -56,7 +58,15 @@ def pack(path: ModelPaths, compiled: Compiled, *, slim: float | None = None, pre
     a file or report that cannot be used.
     """
     code = read_compiled(compiled)
-    return pack_capture(read_for(path, code, slim, prewarm), code)
+    wanted = choose_reading(given)
+    capture = read_for(path, code, wanted.slim, wanted.prewarm)
+    tell([*capture.warnings, *remarks_on(capture, code)])
+    return pack_capture(capture, code)
+
+
+def remarks_on(capture: Capture, code: CompiledCode) -> list[str]:
+    """What does not hinder packing."""
+    return rate_remarks(capture, code.sample_rate, "the code was compiled for one")
 
 
 def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None, prewarm: bool = True) -> Capture:
@@ -87,8 +97,11 @@ def read_compiled(compiled: Compiled) -> CompiledCode:
         return _compiled(compiled.report, compiled.name)
     if isinstance(compiled, Mapping):
         return _compiled(compiled, "the report")
-    where = one_line(os.fspath(compiled))
-    return _compiled(_members(read_input(compiled, _MOST_REPORT_BYTES, "a report", _GIVE), where), where)
+    if not isinstance(compiled, str | bytes | os.PathLike):
+        raise OptionError("compiled", f"{shown(compiled)} is neither a report, nor its path, nor an Artifact")
+    path = path_text("compiled", compiled)
+    where = one_line(path)
+    return _compiled(_members(read_input(path, _MOST_REPORT_BYTES, "a report", _GIVE), where), where)
 
 
 def _members(data: bytes, where: str) -> dict[str, object]:

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Unpack, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.interpreter import Interpreter, Precision
-from schedc.errors import UserError
+from schedc.chains import ModelPaths, read_source
+from schedc.errors import OptionError
+from schedc.frontend.wording import shown
 from schedc.ir.contract import Contract
 from schedc.options import InterpretOptions, choose, taking
-from schedc.planning import ModelPath, core_graph, core_weights, read_capture
+from schedc.planning import core_graph, core_weights
+from schedc.remarks import tell
+from schedc.samples import samples
 
 
 @taking(InterpretOptions)
 def interpret(
-    path: ModelPath,
+    path: ModelPaths,
     x: npt.ArrayLike,
     precision: Precision = "float64",
     *,
     contract: Contract | None = None,
     **given: Unpack[InterpretOptions],
 ) -> npt.NDArray[Any]:
-    """The capture's answer to ``x`` ([n] or [channels, n]) by the reference interpreter.
+    """The answer of a capture, or of a list of captures in a row, to ``x`` by the reference interpreter.
 
-    ``float64`` evaluates the graph as built with the true functions; ``float32`` gives the bits of the
-    machine code under ``contract``, or without one under this machine's with ``math``.  The other options:
-    :class:`schedc.options.InterpretOptions`.
+    ``x``: floats, [n] (one channel) or [channels, n]; the answer has the same form.  ``float64`` evaluates the graph
+    as built with the true functions; ``float32`` gives the bits of the machine code under ``contract``, or without
+    one under this machine's with ``math``.  The other options: :class:`schedc.options.InterpretOptions`.
     """
     choices = choose("host", given)
-    capture = read_capture(path, choices.reading)
+    if precision not in get_args(Precision):
+        raise OptionError("precision", f"{shown(precision)} is none", f"use {' or '.join(get_args(Precision))}")
+    if not isinstance(contract, Contract | None):
+        raise OptionError("contract", f"{shown(contract)} is not a Contract")
+    capture = read_source(path, choices.reading)
+    tell(capture.warnings)
     graph, weights = capture.graph, capture.weights
     if precision == "float32":
         graph = core_graph(graph)
         weights = core_weights(graph, weights)
+    rows, flat = samples("interpret", x, sum(node.channels for node in graph.inputs), np.dtype(precision))
     interpreter = Interpreter(graph, weights, precision, contract or choices.options.contract)
     interpreter.prewarm(capture.prewarm_samples)
-    given_x = np.asarray(x)
-    rows = np.atleast_2d(given_x)
-    channels = sum(node.channels for node in graph.inputs)
-    if given_x.ndim > 2 or rows.shape[0] != channels:
-        raise UserError(
-            "interpret", f"input of shape {given_x.shape}", f"give [n] or [channels, n] with {channels} rows"
-        )
     y = interpreter.process(rows)
-    return y[0] if given_x.ndim == 1 and len(y) == 1 else y
+    return y[0] if flat and len(y) == 1 else y

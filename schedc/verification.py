@@ -119,8 +119,11 @@ class Verification:
         return not any(run.fault for run in self.runs)
 
 
-def probe_signal(channels: int, samples: int) -> FloatArray:
-    """[channels, samples]: silence, impulses, noise from -60 to +12 dB and among the subnormals, silence."""
+def probe_signal(channels: int, samples: int, nonfinite: bool = False) -> FloatArray:
+    """[channels, samples]: silence, impulses, noise from -60 to +12 dB and among the subnormals, silence.
+
+    ``nonfinite``: here and there NaN or infinity.
+    """
     rng = np.random.default_rng(20240601)
     x = rng.uniform(-1.0, 1.0, (channels, samples))
     levels = [0.0, 0.0, 1e-3, 0.1, 1.0, 4.0, 1e-39, 0.3, 0.0]
@@ -129,6 +132,9 @@ def probe_signal(channels: int, samples: int) -> FloatArray:
         x[:, begin:end] *= level
     for sign, at in enumerate(range(edges[1], edges[2], 97)):
         x[:, at] = -1.0 if sign % 2 else 1.0
+    if nonfinite:
+        for turn, value in enumerate((np.nan, np.inf, -np.inf)):
+            x[:, turn * 71 :: 213] = value
     return x.astype(np.float32)
 
 
@@ -231,7 +237,8 @@ def verify_compilation(compilation: Compilation, capture: Capture, samples: int)
     target, graph = compilation.options.target, compilation.program.graph
     here = can_run_here(target)
     machine: Memory = HostMachine(compilation) if here else Emulator(compilation.code.elf, Machine(target.emulator))
-    x = probe_signal(sum(node.channels for node in graph.inputs), samples)
+    door = compilation.options.contract.nonfinite == "zero"
+    x = probe_signal(sum(node.channels for node in graph.inputs), samples, nonfinite=door)
     wanted = interpret(compilation, capture, x)
     blob = pack_from_silence(compilation.packing, graph, capture)
     runs = tuple(_compare(machine, compilation, blob, route, x, wanted) for route in _routes(compilation))

@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
 from helpers.graph_strategy import signal
 from helpers.machines import assert_same_bits
+from helpers.siblings import write_sibling
 
 import schedc
 from schedc.compiler import compile_graph
@@ -64,19 +64,9 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     assert [name for name in one if one[name] != two[name]] == []
 
 
-def other_capture(path: Path, folder: Path) -> Path:
-    """The same architecture with other numbers."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    weights = np.random.default_rng(8).normal(0.0, 0.3, len(document["weights"]))
-    document["weights"] = [float(v) for v in weights.astype(np.float32)]
-    other = folder / "other.nam"
-    other.write_text(json.dumps(document), encoding="utf-8")
-    return other
-
-
 @pytest.mark.parametrize("path", [CAPTURE, LSTM], ids=lambda path: path.stem)
 def test_captures_of_one_architecture_share_graph_and_code(path: Path, tmp_path: Path) -> None:
-    ours, theirs = read_capture(path), read_capture(other_capture(path, tmp_path))
+    ours, theirs = read_capture(path), read_capture(write_sibling(path, tmp_path / "other.nam", seed=8))
     assert ours.graph == theirs.graph and ours.graph.digest() == theirs.graph.digest()
     for target in ("m33", "avx2", "aarch64"):
         one, two = (compile_graph(capture.graph, make_options(target)) for capture in (ours, theirs))
@@ -87,7 +77,7 @@ def test_captures_of_one_architecture_share_graph_and_code(path: Path, tmp_path:
 @pytest.mark.parametrize("path", [CAPTURE, LSTM], ids=lambda path: path.stem)
 def test_swapped_weights_are_a_fresh_load(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEDC_CACHE", str(tmp_path / "cache"))
-    other = other_capture(path, tmp_path)
+    other = write_sibling(path, tmp_path / "other.nam", seed=8)
     x = signal(1, 300, 0)
     with schedc.load(path) as swapped, schedc.load(other) as fresh:
         swapped.process(x)

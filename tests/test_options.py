@@ -41,6 +41,23 @@ def test_the_command_line_spells_every_option() -> None:
         ({"split": 3}, "split: 3 is not a list of whole numbers"),
         ({"split": "3"}, "split: '3' is not a list of whole numbers"),
         ({"core_speeds": (1, "x")}, "core_speeds: (1, 'x') is not a list of numbers"),
+        (
+            {"core_speeds": [10**400]},
+            "core_speeds: [100000000000000000...0000000000000000000] is not a list of numbers",
+        ),
+        ({"split": b"3"}, "split: b'3' is not a list of whole numbers"),
+        (
+            {"slim": 10**400},
+            "slim: 100000000000000000...0000000000000000000 is not a number; give a size from 0 (smallest) to 1 (full)",
+        ),
+        ({"block": 10**400}, "block: 100000000000000000...0000000000000000000 frames; give 1 to 8192"),
+        ({"block": list(range(10**5))}, "block: [0, 1, 2, 3, 4, 5, ...] is not a whole number; give 1 to 8192"),
+        (
+            {"math": np.array(["fast", "x"])},
+            "math: array(['fast', 'x'], dtype='<U4') is not a kind of tanh and sigmoid; use exact or fast",
+        ),
+        ({"nonfinite": "clip"}, "nonfinite: 'clip' is not a way to take NaN and infinity; use keep or zero"),
+        ({"nonfinite": None}, "nonfinite: None is not a way to take NaN and infinity; use keep or zero"),
         ({"schedule": 3}, "schedule: 3 is not a path"),
         ({"object_format": "exe"}, "object_format: 'exe' is not an object format; use elf, coff or macho"),
         ({"fp_mode": "mine"}, "fp_mode: 'mine' is not a way to set the floating-point mode; use own or caller"),
@@ -54,13 +71,23 @@ def test_what_an_option_may_not_be(given: dict[str, Any], message: str) -> None:
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    choices = choose("m33", {"block": np.int64(32), "slim": np.float64(0.5), "split": [np.int32(3)]})
+    choices = choose("m33", {"block": np.int64(32), "slim": np.float32(0.5), "split": [np.int32(3)]})
     assert (choices.options.block, choices.reading.slim, choices.options.split) == (32, 0.5, (3,))
 
 
 def test_signatures_list_the_options() -> None:
     parameters = inspect.signature(schedc.load).parameters
-    assert list(parameters) == ["path", "slim", "prewarm", "core_0_5_5_layer1x1_post_film", "math", "block", "cores"]
+    assert list(parameters) == [
+        "path",
+        "slim",
+        "prewarm",
+        "core_0_5_5_layer1x1_post_film",
+        "math",
+        "nonfinite",
+        "block",
+        "cores",
+    ]
+    assert list(inspect.signature(schedc.pack).parameters) == ["path", "compiled", "slim", "prewarm"]
     assert (parameters["block"].default, inspect.signature(schedc.compile).parameters["block"].default) == (64, None)
 
 

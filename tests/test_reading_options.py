@@ -117,7 +117,7 @@ def test_every_function_minds_them(option: str, place: Path) -> None:
     graph = read_source([path, path], choose("host", given).reading).graph
     assert graph.digest() != read_source([path, path]).graph.digest()
     made = schedc.compile(path, target="m33", **given)
-    assert made.report[option] == value
+    assert dict(made.report)[option] == value
     assert schedc.pack(path, made.report) == schedc.pack(path, made) == made.weights
     assert schedc.pack(sibling, made) != made.weights
     plain = schedc.compile(path, target="m33")

@@ -1,10 +1,12 @@
-"""Support functions of a module: rewinding rings, filling them with silence, copying blocks.
+"""Support functions of a module: rewinding rings, filling them with silence, copying blocks, taking samples in.
 
 They are emitted once per module and called by the stage functions.  Copies of single floats go
 through integers, so that no scalar floating-point unit is touched.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from llvmlite import ir
 
@@ -15,6 +17,9 @@ from schedc.backends.llvm.builder import F32, I32, PTR, VOID, Builder, Value, in
 # fill(row, channels, row_bytes, count, source): in each row write the channel's float of ``source``
 # ``count`` times, a whole number of chunks.
 # copy(target, target_row_bytes, source, source_row_bytes, channels, count): copy ``count`` floats a row.
+# copy_finite: the same arguments; what is NaN or infinite becomes 0.
+
+_EXPONENT = 0x7F800000  # all ones in NaN and infinity
 
 
 class SupportFunctions:
@@ -90,26 +95,43 @@ class SupportFunctions:
 
     @property
     def copy(self) -> ir.Function:
-        if "copy" in self._made:
-            return self._made["copy"]
+        return self._copying("copy", self._chunk, lambda b, bits: bits)
+
+    @property
+    def copy_finite(self) -> ir.Function:
+        frames = 4 if self._lanes == 1 else self.chunk_frames  # more would need more registers than there are
+        return self._copying("copy_finite", ir.VectorType(I32, frames), self._finite)
+
+    @staticmethod
+    def _finite(b: Builder, bits: Value) -> Value:
+        """By comparison of integers, because NaN is equal to nothing."""
+        kind = bits.type
+        exponents = ir.Constant(kind, [_EXPONENT] * kind.count if isinstance(kind, ir.VectorType) else _EXPONENT)
+        zero = ir.Constant(kind, None)
+        return b.ir.select(b.ir.icmp_signed("==", b.ir.and_(bits, exponents), exponents), zero, bits)
+
+    def _copying(self, name: str, chunk: ir.VectorType, passed: Callable[[Builder, Value], Value]) -> ir.Function:
+        """``passed``: a chunk, or the bits of a float, to what is stored."""
+        if name in self._made:
+            return self._made[name]
         n = self._native
         function, b, (target, target_row_bytes, source, source_row_bytes, channels, count) = self._new(
-            "copy", [PTR, n, PTR, n, n, n]
+            name, [PTR, n, PTR, n, n, n]
         )
-        whole = b.ir.and_(count, b.number(-self.chunk_frames))
+        whole = b.ir.and_(count, b.number(-chunk.count))
 
         def channel(_: Value, carried: list[Value]) -> list[Value]:
             to, origin = carried
 
             def vector(frame: Value) -> None:
                 offset = b.mul(frame, 4)
-                b.store(b.load(b.at(origin, offset), self._chunk), b.at(to, offset))
+                b.store(passed(b, b.load(b.at(origin, offset), chunk)), b.at(to, offset))
 
             def single(frame: Value) -> None:
                 offset = b.mul(frame, 4)
-                b.store(b.load(b.at(origin, offset), I32), b.at(to, offset))
+                b.store(passed(b, b.load(b.at(origin, offset), I32)), b.at(to, offset))
 
-            b.maybe_loop(whole, vector, step=self.chunk_frames)
+            b.maybe_loop(whole, vector, step=chunk.count)
             b.maybe_loop(count, single, begin=whole)
             return [b.at(to, target_row_bytes), b.at(origin, source_row_bytes)]
 

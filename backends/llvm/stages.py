@@ -144,7 +144,7 @@ class StageEmitter:
             target = self.address(home, node.name)
             if not node.op.handoff:
                 row_bytes = self.b.mul(self.frames, 4)
-                self._copy(target, home, self.source, row_bytes, node)
+                self._copy(target, home, self.source, row_bytes, node, self.parts.layout.contract.nonfinite == "zero")
             elif home.base == "state":
                 place = self.arena.received[node.name]
                 self._copy(target, home, self.address(place, node.name), 4 * place.row_frames, node)
@@ -152,9 +152,13 @@ class StageEmitter:
                 place = self.arena.sent[node.name]
                 self._copy(self.address(place, node.name), place, target, 4 * home.row_frames, node)
 
-    def _copy(self, target: Value, place: Placement, source: Value, source_row_bytes: Number, node: Node) -> None:
-        arguments = [target, 4 * place.row_frames, source, source_row_bytes, node.channels, self.frames]
-        self._call_support(self.parts.support.copy, arguments)
+    def _copy(
+        self, target: Value, place: Placement, source: Value, row_bytes: Number, node: Node, finite: bool = False
+    ) -> None:
+        """``row_bytes``: of the source.  ``finite``: samples that are not become 0."""
+        arguments = [target, 4 * place.row_frames, source, row_bytes, node.channels, self.frames]
+        support = self.parts.support
+        self._call_support(support.copy_finite if finite else support.copy, arguments)
 
     def _send(self) -> None:
         """The caller's output; handoffs were written by the kernels."""

@@ -6,21 +6,40 @@ that is set for the target and no other thread can set it for another.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import llvmlite.binding as llvm
 
-from schedc.errors import InternalError
+from schedc.errors import InternalError, UserError
 from schedc.targets.base import Target
 
 _initialized: list[bool] = []
 _process = threading.RLock()  # around all that belongs to the process: what LLVM was told, its context, who sets it up
+_cut_off = False  # another thread's work in LLVM, by a fork
+
+
+def _after_fork() -> None:
+    """In the new process another thread's work is never finished, and LLVM never unlocked."""
+    global _process, _cut_off
+    _cut_off = _cut_off or not _process.acquire(blocking=False)
+    _process = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def initialize_llvm() -> None:
-    """Make every back end of the llvmlite wheel available; once per process."""
+    """Make every back end of the llvmlite wheel available; once per process.
+
+    UserError in a process that was forked while another thread was using LLVM.
+    """
+    if _cut_off:
+        what = "this process was forked while another thread was compiling"
+        raise UserError("compile", what, "fork before that, or start processes by spawn")
     with _process:
         if not _initialized:
             # Keep the order the lowering emits. LLVM's default for in-order Arm linearises a tile chain by

@@ -14,10 +14,11 @@ from schedc.commands.console import bytes_text, clock_text, count, percent, say,
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
 from schedc.errors import UserError, one_line
-from schedc.options import Choices, Options
+from schedc.options import Choices
 from schedc.output_files import check_kind, check_separate
 from schedc.output_folder import Origin, check_replaced
 from schedc.pipeline import PassDumps
+from schedc.remarks import core_remarks
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def compile_to_files(request: CompileRequest) -> None:
     replaced = check_replaced(request.folder, artifact.name, artifact.origins, artifact.named)
     written = _write(request, artifact, dumps)
     report: Any = artifact.report
-    warn([*report["warnings"], *core_warnings(request.choices.options), *replaced])
+    warn([*report["warnings"], *core_remarks(request.choices.options, "--cores"), *replaced])
     summarise(artifact, written, request.dump_folder, len(dumps))
 
 
@@ -139,13 +140,6 @@ def latency_text(report: Any) -> str:
     pipeline = report["pipeline_latency_samples"]
     single = count(report["latency_samples"], "sample")
     return f"{single}; {pipeline} with the stages running at the same time" if pipeline else single
-
-
-def core_warnings(options: Options) -> list[str]:
-    """A remark when the machine has fewer cores than stages."""
-    target, cores = options.target, options.cores
-    known = int(target.facts["cores"].value) if "cores" in target.facts else cores
-    return [f"--cores: {cores} stages, but {target.name} states {count(known, 'core')}"] if cores > known else []
 
 
 def load_text(report: Any) -> str:

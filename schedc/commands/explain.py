@@ -13,7 +13,7 @@ from schedc.artifact import write_files
 from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
-from schedc.commands.compile import contract_text, core_warnings, heading, latency_text
+from schedc.commands.compile import contract_text, heading, latency_text
 from schedc.commands.console import bytes_text, clock_text, count, percent, say, tell, warn
 from schedc.commands.explain_details import print_details
 from schedc.commands.progress import working
@@ -23,6 +23,7 @@ from schedc.identifiers import c_identifier
 from schedc.options import Choices
 from schedc.output_files import check_output, check_separate
 from schedc.planning import Capture
+from schedc.remarks import core_remarks
 from schedc.reports.balance import Balance, balance_of
 from schedc.reports.changes import Change, changes
 from schedc.reports.explain import Fit, facts_by_shape, fit, other_contracts, total_cycles
@@ -63,7 +64,7 @@ def explain(request: ExplainRequest) -> None:
         place = check_output(request.write_schedule, folder_is_made=True)
         decided = decisions(compilation.program, options.schedule.boundaries)
         write_files(place.parent, {place.name: schedule_text(decided).encode()}, request.inputs)
-    warn([*capture.warnings, *core_warnings(options)])
+    warn([*capture.warnings, *core_remarks(options, "--cores")])
     if request.as_json:
         say(json.dumps(report, indent=2))
         return

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from schedc.artifact import write_files
 from schedc.commands.console import bytes_text, columns, say, shown_name, warn
-from schedc.frontend.wording import one_line
 from schedc.output_files import check_output, check_separate
-from schedc.packs import pack_capture, read_compiled, read_for
+from schedc.packs import pack_capture, read_compiled, read_for, remarks_on
 
 
 def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float | None, prewarm: bool) -> None:
@@ -19,10 +18,7 @@ def pack_to_file(models: Sequence[Path], report: Path, output: Path, slim: float
     place = check_output(output, folder_is_made=True)
     code = read_compiled(report)
     capture = read_for(models, code, slim, prewarm)
-    warn(capture.warnings)
-    if code.sample_rate is not None and code.sample_rate != capture.rate:
-        rates = f"{capture.rate:.10g} Hz, the code was compiled for one at {code.sample_rate:.10g} Hz"
-        warn([f"{one_line(str(capture.path))} is a capture at {rates}: play it at its own rate"])
+    warn([*capture.warnings, *remarks_on(capture, code)])
     blob = pack_capture(capture, code)
     write_files(place.parent, {place.name: blob}, inputs)
     size = bytes_text(len(blob))

@@ -60,7 +60,7 @@ def run(request: RunRequest) -> None:
     form = _checked_form(request)
     info = read_info(request.source)
     subtype = "FLOAT" if request.as_float else samples_for(form, info.subtype)
-    read = _Counter()
+    read = Door(request.choices.options.contract.nonfinite == "zero")
     sweep(check_output(request.output).parent)
     with ExitStack() as stack:
         voices = [stack.enter_context(voice) for voice in load_voices(request, info)]
@@ -73,6 +73,9 @@ def run(request: RunRequest) -> None:
         seconds = time.perf_counter() - begin
     if read.frames < info.frames:  # compressed files may hold less than their header says
         info = info.cut_to(read.frames)
+    if read.zeroed:
+        what = "are NaN or infinite" if read.zeroed > 1 else "is NaN or infinite"
+        warn([f"{one_line(str(request.source))}: {count(read.zeroed, 'sample')} {what}, taken as 0"])
     warn(info.warnings)
     _report(request, info, voices, writer, seconds)
     if not request.as_float and not keeps(subtype, info.subtype):
@@ -94,15 +97,23 @@ def _checked_form(request: RunRequest) -> str:
     return form
 
 
-class _Counter:
-    """``frames``: how many have been read."""
+@dataclass
+class Door:
+    """Where a file's samples come in, before any conversion of their rate.
 
-    frames = 0
+    ``frames``: how many were read; ``zeroed``: how many samples were not finite.
+    """
 
-    def count(self, chunks: Iterable[FloatArray]) -> Iterator[FloatArray]:
-        for chunk in chunks:
+    to_zero: bool  # what is not finite; else a file that holds such is refused
+    frames: int = 0
+    zeroed: int = 0
+
+    def chunks(self, info: SoundInfo) -> Iterator[FloatArray]:
+        for chunk in read_chunks(info, finite_only=not self.to_zero):
+            finite = np.isfinite(chunk)
+            self.zeroed += finite.size - int(np.count_nonzero(finite))
             self.frames += chunk.shape[1]
-            yield chunk
+            yield np.where(finite, chunk, np.float32(0))
 
 
 def load_voices(request: RunRequest, info: SoundInfo) -> list[Processor]:
@@ -128,10 +139,10 @@ def load_voices(request: RunRequest, info: SoundInfo) -> list[Processor]:
     return [first, *(first.clone() for _ in range(info.channels // takes - 1))]
 
 
-def rendered(info: SoundInfo, voices: list[Processor], read: _Counter) -> Iterator[FloatArray]:
+def rendered(info: SoundInfo, voices: list[Processor], read: Door) -> Iterator[FloatArray]:
     """The output [channels, n] in pieces, exactly as many frames as the file has."""
     voice = voices[0]
-    chunks: Iterable[FloatArray] = _with_progress(read.count(read_chunks(info)), info)
+    chunks: Iterable[FloatArray] = _with_progress(read.chunks(info), info)
     if info.rate != voice.sample_rate:
         chunks = resampled(chunks, Resampler(info.rate, voice.sample_rate, info.channels))
     played = played_through(chunks, voices, info.channels)
@@ -166,9 +177,7 @@ def resampled(chunks: Iterable[FloatArray], resampler: Resampler) -> Iterator[Fl
         yield resampler.process(held, last=True)
 
 
-def exactly(
-    chunks: Iterable[FloatArray], frames: int, channels: int, read: _Counter | None = None
-) -> Iterator[FloatArray]:
+def exactly(chunks: Iterable[FloatArray], frames: int, channels: int, read: Door | None = None) -> Iterator[FloatArray]:
     """Cut or fill up with zeros to ``frames``, or as many as were ``read``: two conversions of the rate may round the
     length.
     """

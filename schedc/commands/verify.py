@@ -18,6 +18,7 @@ from schedc.compiler import Compilation
 from schedc.errors import OptionError
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
 from schedc.identifiers import c_identifier
+from schedc.ir.contract import Contract
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
 from schedc.options import Choices
@@ -36,7 +37,7 @@ def verify(models: Sequence[Path], choices: Choices, samples: int | None) -> int
     warn(capture.warnings)
     with working("comparing"):
         result = verify_compilation(compilation, capture, samples or default_samples(compilation))
-        accuracy = accuracy_text(capture, result)
+        accuracy = accuracy_text(capture, result, options.contract)
     where = "emulated" if result.emulated else "on this machine"
     cores = count(options.cores, "core")
     tell(f"{compilation.name}: {capture.architecture} for {options.target.full_name}, {cores}, {where}")
@@ -99,17 +100,17 @@ class Accuracy:
         )
 
 
-def accuracy_text(capture: Capture, result: Verification) -> str:
+def accuracy_text(capture: Capture, result: Verification, contract: Contract) -> str:
     """How far float32 is from float64, or why that says nothing."""
     overflowing = int(np.count_nonzero(~np.isfinite(result.wanted)))
     if overflowing:
         return f"not measured: {overflowing:,} of {result.wanted.size:,} values overflow on the loud part of the signal"
-    return str(measure_accuracy(capture, result.signal, result.wanted))
+    return str(measure_accuracy(capture, result.signal, result.wanted, contract))
 
 
-def measure_accuracy(capture: Capture, x: FloatArray, y: FloatArray) -> Accuracy:
+def measure_accuracy(capture: Capture, x: FloatArray, y: FloatArray, contract: Contract | None = None) -> Accuracy:
     """How far the float32 answer ``y`` to ``x`` is from the model in double precision."""
-    interpreter = Interpreter(capture.graph, capture.weights, "float64")
+    interpreter = Interpreter(capture.graph, capture.weights, "float64", contract)
     interpreter.prewarm(capture.prewarm_samples)
     exact = interpreter.process(x)
     with np.errstate(all="ignore"):

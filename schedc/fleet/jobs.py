@@ -144,7 +144,9 @@ def _render(tools: _Tools, capture: Capture, blob: bytes, rate: int, x: FloatArr
     if tools.loaded is not None:
         voice = Voice(tools.loaded, Weights(blob, None))
     else:
-        program = host_program(capture.graph, make_options("host", block=64, math=tools.options.code.contract.math))
+        contract = tools.options.code.contract
+        here = make_options("host", block=64, math=contract.math, nonfinite=contract.nonfinite)
+        program = host_program(capture.graph, here)
         voice = Voice(program.code, program.pack(capture))
     shape = voice.code.shape
     if len(x) != shape.in_channels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 
 from schedc.errors import one_line as one_line
 
@@ -25,15 +26,6 @@ def quoted(raw: object) -> str:
     return digits if len(digits) <= LONGEST_QUOTE else digits[:LONGEST_QUOTE] + "..."
 
 
-def shown(value: object) -> str:
-    """A value that Python was given, as a message shows it: short, on one line."""
-    try:
-        text = repr(value)
-    except ValueError:  # of a number with thousands of digits
-        text = f"a {type(value).__name__} with thousands of digits"
-    return one_line(text if len(text) <= 2 * LONGEST_QUOTE else text[: 2 * LONGEST_QUOTE] + "...")
-
-
 def step(path: str, key: str) -> str:
     """The JSON path of ``key`` inside ``path`` (the root is the empty path)."""
     if not (key.isidentifier() and len(key) <= LONGEST_QUOTE):
@@ -44,3 +36,16 @@ def step(path: str, key: str) -> str:
 def place(name: str, path: str) -> str:
     """``FILE:json.path``, or the file alone for the root."""
     return f"{one_line(name)}:{path}" if path else one_line(name)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = LONGEST_QUOTE
+
+
+def shown(value: object) -> str:
+    """Any Python value as a message shows it: short, on one line."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # of a number with thousands of digits
+        text = f"a {type(value).__name__} with thousands of digits"
+    return one_line(" ".join(text.split()))

@@ -7,6 +7,7 @@ processors use it.
 from __future__ import annotations
 
 import json
+import os
 import struct
 import threading
 import weakref
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from schedc.analysis.receptive_field import receptive_field
 from schedc.backends.blob_reader import check_blob
 from schedc.backends.object_format import ObjectFormat
 from schedc.backends.packing import PackingList
@@ -43,6 +45,16 @@ _programs: weakref.WeakValueDictionary[str, HostProgram] = weakref.WeakValueDict
 _lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    """Another thread may have held the lock; this process does not have it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class HostProgram:
     """An architecture's code, loaded, with what packing captures for it takes."""
 
@@ -61,6 +73,15 @@ class HostProgram:
                 where = one_line(str(capture.path))
                 raise ArchitectureMismatch(where, f"another architecture: {difference}", "load it instead")
         return Weights(pack_from_silence(self.packing, self.core, capture), capture.rate)
+
+    @property
+    def nonfinite_remark(self) -> str:
+        """What becomes of NaN and infinity in the input."""
+        if self.packing.contract.nonfinite == "zero":
+            return "process: NaN or infinity in the input is taken as 0"
+        reach = receptive_field(self.core)
+        heard = f"the output of {reach} samples" if reach else "all output until reset()"
+        return f"process: NaN or infinity in the input: {heard} may be NaN; nonfinite=zero takes it as 0"
 
     def accepts(self, weights: Weights) -> bool:
         """Whether weights were packed for this code."""

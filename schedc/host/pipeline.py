@@ -100,6 +100,11 @@ class HostPipeline:
         """Stop the threads and wait for their end.  Also done at garbage collection and at exit."""
         self._close()
 
+    def after_fork(self) -> None:
+        """In the new process: closed, if it had threads, which are not there, nor may they have finished a block."""
+        if self._shared.threads:
+            self._close.detach()
+
     def process(self, rows: FloatArray) -> FloatArray:
         """float32 [in_channels, n], C order -> [out_channels, n], ``latency_samples`` late."""
         if self.closed:

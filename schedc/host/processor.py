@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import NamedTuple, NoReturn, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from schedc.chains import ModelPaths, read_source
-from schedc.errors import UserError
+from schedc.chains import ModelPaths, path_list, read_source
+from schedc.errors import InternalError, ProcessorInUse, UserError
 from schedc.frontend.wording import one_line
 from schedc.host.code import HostProgram, host_program
 from schedc.host.jobs import FloatArray
@@ -29,8 +30,11 @@ from schedc.host.pipeline import StageWaits
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.input_files import read_input
-from schedc.options import LoadOptions, Reading, choose, taking
-from schedc.planning import ModelPath
+from schedc.options import AnyPath, LoadOptions, Reading, choose, taking, whole_number
+from schedc.remarks import rate_remarks, tell
+from schedc.samples import all_finite, apart, place, samples
+
+_MOST_FADE = 1 << 22  # samples
 
 _MOST_BLOB_BYTES = 2**30
 
@@ -70,11 +74,14 @@ class Processor:
         shape = program.code.shape
         self.block, self.in_channels, self.out_channels = shape.block, shape.in_channels, shape.out_channels
         self._closed = False
+        self._watching = True  # for samples that are not finite
+        self._turn = threading.Lock()  # of whoever is in process; nobody waits for it
         self._control = threading.Lock()  # among those who publish; never taken by process
         self._published = self._taking = self._playing = _Cue(Voice(program.code, weights), _NO_GAINS)
         self._voices = [self._published.voice]
         self._fading: Voice | None = None  # the old voice of a change under way,
         self._faded = 0  # and how many samples of it are done
+        _processors.add(self)
 
     @property
     def latency_samples(self) -> int:
@@ -104,49 +111,74 @@ class Processor:
     # -- the processing thread -------------------------------------------------------------
 
     def process(self, x: npt.ArrayLike, out: FloatArray | None = None) -> FloatArray:
-        """float32 samples [n] (one channel) or [in_channels, n], any n; returns the same form.
+        """Samples [n] (one channel) or [in_channels, n], any n, 0 too; returns float32 of the same form.
 
-        ``out``: where to put the result (float32, C order, of its shape; ``x`` itself will do); with it a
-        mono capture's samples are neither copied nor allocated.  The output lags by ``latency_samples``,
-        which begin with zeros: y[k] = y_single[k - latency].
-        Raises UserError for another number of channels, or after ``close``.
+        ``x``: floats of any size, full scale 1.0, in arrays of any strides or in lists.  float32 in C order is not
+        copied.  ``out``: where to put the result (writable float32, C order, of its shape); it may be ``x`` itself.
+        With it a mono capture's samples are neither copied nor allocated.  The output lags by
+        ``latency_samples``, which begin with zeros: y[k] = y_single[k - latency].
+        Where the input is NaN or infinite, a SchedcWarning says once for this processor what becomes of it.
+        Raises UserError, before anything is written, for other input (integers: divide them by their full scale) or
+        another ``out``, and after ``close``; ProcessorInUse while another call is under way.
         """
-        given = np.asarray(x, np.float32)
-        rows = np.ascontiguousarray(given if given.ndim > 1 else given[None])
-        if given.ndim > 2 or rows.shape[0] != self.in_channels:
-            wanted = f"give [n] or [channels, n] with {self.in_channels} channel(s)"
-            raise UserError("process", f"input of shape {given.shape}", wanted)
-        if self._closed:
-            raise UserError("process", "the processor is closed", "load the capture again")
-        flat = given.ndim == 1 and self.out_channels == 1
-        result = self._result(rows.shape[1], flat, out)
-        done = 0
-        while done < rows.shape[1]:
-            self._follow()
-            rest = rows[:, done:], result[:, done:]
-            done += self._change(*rest) if self._fading else self._playing.voice.process(*rest)
-        return result[0] if flat else result
+        turn = self._turn
+        if not turn.acquire(blocking=False):
+            what = "another call of this processor is under way"
+            raise ProcessorInUse("process", what, "one processor, one caller at a time: clone() it")
+        try:
+            return self._process(x, out)
+        finally:
+            turn.release()
 
-    def _result(self, frames: int, flat: bool, out: FloatArray | None) -> FloatArray:
+    def _process(self, x: npt.ArrayLike, out: FloatArray | None) -> FloatArray:
+        rows, flat = samples("process", x, self.in_channels)
+        frames: int = rows.shape[1]
+        flat = flat and self.out_channels == 1
         shape = (self.out_channels, frames)
         if out is None:
-            return np.empty(shape, np.float32)
-        if out.shape != (shape[1:] if flat else shape) or out.dtype != np.float32 or not out.flags.c_contiguous:
-            wanted = f"give C-order float32 of shape {shape[1:] if flat else shape}"
-            raise UserError("process", f"out is {out.dtype} of shape {out.shape}", wanted)
-        return out.reshape(shape)
+            result = np.empty(shape, np.float32)
+        else:
+            result = place("process", out, shape[1:] if flat else shape).reshape(shape)
+            if out is not x:
+                rows = apart(rows, result)
+        self._refuse_if_closed("process")
+        if self._watching and not all_finite(rows):
+            self._watching = False
+            tell([self._program.nonfinite_remark])
+        done = 0
+        while done < frames:
+            done += self._play(rows[:, done:], result[:, done:])
+        return result[0] if flat else result
+
+    def _play(self, rows: FloatArray, out: FloatArray) -> int:
+        """Some samples; returns how many."""
+        self._follow()
+        voice = self._playing.voice
+        try:
+            if self._closed:
+                self._refuse_if_closed("process", "was closed during the call")
+            if voice.broken:
+                raise UserError("process", "an earlier call was cut short, or this process forked since", "reset() it")
+            return self._change(rows, out) if self._fading else voice.process(rows, out)
+        except InternalError:  # threads were stopped under our hands
+            self._refuse_if_closed("process", "was closed during the call")
+            raise
+
+    def _refuse_if_closed(self, where: str, words: str = "is closed") -> None:
+        if self._closed:
+            raise UserError(where, f"the processor {words}", "load the capture again")
 
     def _follow(self) -> None:
         """Take up what is published, unless a change is under way."""
         self._playing.voice.listen()
-        if self._fading:
+        if self._fading and not (self._fading.broken or self._playing.voice.broken):
             return
         while self._taking is not self._published:  # announced first, so that nobody frees it under our hands
             self._taking = self._published
         if self._taking is not self._playing:
             old, self._faded = self._playing.voice, 0
             # In this order, so that the old voice is named by one of the two at every moment.
-            self._fading = old if self._change_samples(self._taking) else None
+            self._fading = old if self._change_samples(self._taking) and not old.broken else None
             self._playing = self._taking
 
     def _change_samples(self, cue: _Cue) -> int:
@@ -184,10 +216,12 @@ class Processor:
         Raises ArchitectureMismatch, naming the first difference, for another architecture.  A path that
         ends in ``.bin`` is read as a weight blob (UserError if it is damaged).
         """
-        if isinstance(path, str | os.PathLike) and Path(path).suffix == ".bin":
-            blob = read_input(path, _MOST_BLOB_BYTES, "a weight blob")
-            return self._program.check(blob, one_line(os.fspath(path)))
-        return self._program.pack(read_source(path, self._reading))
+        paths = path_list(path)
+        if len(paths) == 1 and Path(paths[0]).suffix == ".bin":
+            return self._program.check(read_input(paths[0], _MOST_BLOB_BYTES, "a weight blob"), one_line(paths[0]))
+        capture = read_source(paths, self._reading)
+        tell([*capture.warnings, *rate_remarks(capture, self.sample_rate, "the processor plays one")])
+        return self._program.pack(capture)
 
     def set_weights(self, source: ModelPaths | Weights, *, crossfade: int = 0) -> None:
         """Another capture of the same architecture, from the next block on: no compilation.
@@ -200,17 +234,18 @@ class Processor:
         (or every 65536 samples), and the old capture's last ``latency_samples`` are still played.
         Raises as :meth:`pack`.
         """
-        weights = source if isinstance(source, Weights) else self.pack(source)
-        self._publish(weights, fade_gains(crossfade) if crossfade else _NO_GAINS)
+        gains = fade_gains(whole_number("crossfade", crossfade, "samples", 0, _MOST_FADE))
+        self._publish("set_weights", source if isinstance(source, Weights) else self.pack(source), gains)
 
     def reset(self) -> None:
         """Back to the silence state (or the zero state, if loaded with ``prewarm=False``)."""
-        self._publish(self.weights, _NO_GAINS, abrupt=True)
+        self._publish("reset", self.weights, _NO_GAINS, abrupt=True)
 
-    def _publish(self, weights: Weights, gains: FloatArray, abrupt: bool = False) -> None:
+    def _publish(self, where: str, weights: Weights, gains: FloatArray, abrupt: bool = False) -> None:
         if not self._program.accepts(weights):
-            raise UserError("set_weights", "weights of other code", "pack them with this processor's pack")
+            raise UserError(where, "weights of other code", "pack them with this processor's pack")
         with self._control:
+            self._refuse_if_closed(where)
             self._published = _Cue(self._reclaim(weights), gains, abrupt)
             self._playing.voice.interrupt()
 
@@ -231,11 +266,32 @@ class Processor:
         return Processor(self._program, self.weights, self._reading)
 
     def close(self) -> None:
-        """End the threads of a pipeline.  Done by ``with``, at garbage collection and at exit, too."""
+        """End the threads of a pipeline.  Done by ``with``, at garbage collection and at exit, too.
+
+        May be called while another thread processes: its call ends with a UserError.
+        """
         self._closed = True
         with self._control:
             for voice in self._voices:
+                voice.interrupt()
                 voice.close()
+
+    def __repr__(self) -> str:
+        cores = f", {len(self._program.code.stages)} cores" if self.latency_samples else ""
+        channels = f"{self.in_channels} to {self.out_channels} channels"
+        closed = ", closed" if self._closed else ""
+        return f"<Processor: {channels}, blocks of up to {self.block}{cores}, {self.sample_rate:.10g} Hz{closed}>"
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        remedy = "clone() makes another instance; in another process, load the capture"
+        raise UserError("Processor", "cannot be copied or pickled", remedy)
+
+    def _after_fork(self) -> None:
+        """In the new process, which has no thread but its own: what others had under way will never end."""
+        in_use = self._turn.locked()
+        self._turn, self._control = threading.Lock(), threading.Lock()
+        for voice in self._voices:
+            voice.after_fork(in_use)
 
     def __enter__(self) -> Processor:
         return self
@@ -244,35 +300,42 @@ class Processor:
         self.close()
 
 
-def fade_gains(samples: int) -> FloatArray:
-    """Equal power: cos and sin of a quarter turn, [2, samples]."""
-    if samples < 0:
-        raise UserError("set_weights", f"a crossfade of {samples} samples", "give 0 or more")
-    angle = np.pi / 2 * np.arange(1, samples + 1) / (samples + 1)
+def fade_gains(count: int) -> FloatArray:
+    """Equal power: cos and sin of a quarter turn, [2, count]."""
+    angle = np.pi / 2 * np.arange(1, count + 1) / (count + 1)
     return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
 
 _NO_GAINS = fade_gains(0)
+_processors: weakref.WeakSet[Processor] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for processor in list(_processors):
+        processor._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @taking(LoadOptions, block=64)
-def load(path: ModelPath, **given: Unpack[LoadOptions]) -> Processor:
+def load(path: ModelPaths, **given: Unpack[LoadOptions]) -> Processor:
     """Make a capture ready to process audio on this machine; its architecture is compiled if it is new.
 
+    A list of captures: pedal, amp, ... in a row as one program.  The samples pass from one capture to the next inside
+    a block, and ``cores`` cuts the whole.  Silence is silence at the chain's input.
     Options: :class:`schedc.options.LoadOptions` and the classes it extends.
-    Raises UserError (with ``ModelFileError`` for the file's faults).
+    Raises UserError (with ``ModelFileError`` for the file's faults); of a chain also if rates or channels do not fit.
     """
-    return chain([path], **given)
+    choices = choose("host", given)
+    capture = read_source(path, choices.reading)
+    tell(capture.warnings)
+    program = host_program(capture.graph, choices.options)
+    return Processor(program, program.pack(capture), choices.reading)
 
 
 @taking(LoadOptions, block=64)
-def chain(paths: Sequence[ModelPath], **given: Unpack[LoadOptions]) -> Processor:
-    """Several captures in a row (pedal, amp, ...) as one program; otherwise as :func:`load`.
-
-    The samples pass from one capture to the next inside a block, and ``cores`` cuts the whole.  Silence is
-    silence at the chain's input.  UserError if rates or channels do not fit.
-    """
-    choices = choose("host", given)
-    capture = read_source(paths, choices.reading)
-    program = host_program(capture.graph, choices.options)
-    return Processor(program, program.pack(capture), choices.reading)
+def chain(paths: Sequence[AnyPath], **given: Unpack[LoadOptions]) -> Processor:
+    """As :func:`load` of a list of captures."""
+    return load(paths, **given)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def quick_interpreter(graph: Graph, weights: WeightTable, contract: Contract) ->
 def cell_code(contract: Contract) -> CellCode | None:
     """The code for this machine: from memory, from the cache on disk, or compiled now.  None: no such machine."""
     try:
-        return CellCode(host_target(), contract)
+        return CellCode(host_target(), replace(contract, nonfinite="keep"))  # which is no cell's concern
     except UnsupportedError:
         return None
 

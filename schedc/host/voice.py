@@ -33,6 +33,7 @@ class Voice:
     def restart(self, weights: Weights) -> None:
         """From silence with these weights; only for a voice that nobody plays."""
         self.close()
+        self._torn = False
         self.weights = weights
         result = self.code.init(self._state_address, weights.address)
         if result:
@@ -49,6 +50,17 @@ class Voice:
         """End the threads, if there are any."""
         if self.pipeline:
             self.pipeline.close()
+
+    @property
+    def broken(self) -> bool:
+        """Whether nobody can tell how far it has got: only :meth:`restart` helps."""
+        return self._torn or (self.pipeline is not None and self.pipeline.closed)
+
+    def after_fork(self, in_use: bool) -> None:
+        """In the new process; ``in_use``: another thread was processing, which this process does not have."""
+        self._torn = in_use
+        if self.pipeline:
+            self.pipeline.after_fork()
 
     @property
     def waits(self) -> list[StageWaits]:
@@ -78,9 +90,11 @@ class Voice:
         if count > block:
             stretch = min(count // block, _STRETCH_BLOCKS) * block
             return self._blocks(rows[:, :stretch], out[:, :stretch])
-        x, y = to_blocks(rows, count), _target(out, count)
+        x = np.ascontiguousarray(rows)
+        y = out if out.flags.c_contiguous else np.empty(out.shape, np.float32)
         self.code.process(self._state_address, self.weights.address, x.ctypes.data, y.ctypes.data, count)
-        _deliver(y, out)
+        if y is not out:
+            out[:] = y
         return count
 
     def _blocks(self, rows: FloatArray, out: FloatArray) -> int:

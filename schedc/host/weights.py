@@ -28,3 +28,11 @@ class Weights:
 
     def __len__(self) -> int:
         return self.data.size
+
+    def __repr__(self) -> str:
+        rate = "" if self.sample_rate is None else f", {self.sample_rate:.10g} Hz"
+        return f"<Weights: {len(self):,} bytes for code {self.digest.hex()[:8]}{rate}>"
+
+    def __reduce__(self) -> tuple[type[Weights], tuple[bytes, float | None]]:
+        """Copies, and those in other processes, have memory of their own."""
+        return Weights, (self.data.tobytes(), self.sample_rate)

@@ -6,14 +6,16 @@ It stands in the report, the header and the weight blob.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 Mac = Literal["fused", "unfused"]
 Subnormals = Literal["keep", "flush"]
 Math = Literal["exact", "fast"]
+Nonfinite = Literal["keep", "zero"]
 MACS: tuple[Mac, ...] = ("fused", "unfused")
 MATHS: tuple[Math, ...] = ("exact", "fast")
+NONFINITES: tuple[Nonfinite, ...] = ("keep", "zero")
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,14 @@ class Contract:
     """``mac``: one rounding or two per multiply-accumulate.  ``subnormals``: IEEE, or operands and
     results of arithmetic flushed to zero (NEON on ARMv7, which has no divide instruction either: see
     ``divides``).  ``math``: tanh and sigmoid as :mod:`schedc.ir.functions` or as
-    :mod:`schedc.ir.fast_functions` define them; all else is the same.
+    :mod:`schedc.ir.fast_functions` define them; all else is the same.  ``nonfinite``: NaN and infinity in
+    the input are calculated with like any number, or taken as 0 where they enter.
     """
 
     mac: Mac = "fused"
     subnormals: Subnormals = "keep"
     math: Math = "exact"
+    nonfinite: Nonfinite = "keep"
 
     @property
     def divides(self) -> bool:
@@ -36,4 +40,9 @@ class Contract:
         return self.subnormals == "keep"
 
     def __str__(self) -> str:
-        return f"mac={self.mac} subnormals={self.subnormals} math={self.math}"
+        return " ".join(f"{name}={value}" for name, value in asdict(self).items())
+
+    def __repr__(self) -> str:
+        """As it was before there was ``nonfinite``, where that is "keep": blobs' digests are made of it."""
+        given = {name: value for name, value in asdict(self).items() if (name, value) != ("nonfinite", "keep")}
+        return f"Contract({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -20,6 +21,7 @@ from schedc.ir.program import Kernel, Program
 from schedc.options import Options
 from schedc.planning import Capture
 from schedc.reports.balance import balance_of
+from schedc.reports.schema import ContractReport, KernelReport, Report
 from schedc.schedule import ScheduleOverrides
 from schedc.version import VERSION
 
@@ -139,7 +141,12 @@ def loaded_bytes(elf: bytes) -> int:
     return sum(int(section["sh_size"]) for section in sections if section["sh_flags"] & SH_FLAGS.SHF_ALLOC)
 
 
-def make_report(compilation: Compilation, capture: Capture, shared: bool = False) -> dict[str, object]:
+def _unless(shared: bool, value: float) -> float:
+    """Null in the report of a library's code, which :class:`Report` leaves out of account."""
+    return cast(float, None if shared else value)
+
+
+def make_report(compilation: Compilation, capture: Capture, shared: bool = False) -> Report:
     """JSON-ready; the same input gives the same report.
 
     ``shared``: for any capture of the architecture, so what depends on the rate is null, and nothing is warned of.
@@ -161,9 +168,9 @@ def make_report(compilation: Compilation, capture: Capture, shared: bool = False
         "object_format": options.object_format.value,
         "object_file": compilation.name + options.object_format.ending,
         "visibility": options.visibility.value,
-        "contract": asdict(options.contract),
+        "contract": cast(ContractReport, asdict(options.contract)),
         "fp_mode": options.fp_mode.value,
-        "sample_rate_hz": None if shared else capture.rate,
+        "sample_rate_hz": _unless(shared, capture.rate),
         "max_block_frames": options.frames,
         "cores": options.cores,
         "schedule": schedule_source(options),
@@ -182,19 +189,20 @@ def make_report(compilation: Compilation, capture: Capture, shared: bool = False
             "is_a_prediction": True,
             "cycles_per_sample": round(balance.single_core_cycles, 1),
             "cycles_per_sample_of_stages": [round(stage.cycles, 1) for stage in balance.stages],
-            "load_of_slowest_core": None if shared else round(balance.slowest_cycles * capture.rate / clock, 4),
+            "load_of_slowest_core": _unless(shared, round(balance.slowest_cycles * capture.rate / clock, 4)),
             "clock_hz": clock,
         },
         "balance": {
-            "split": balance.cuts,
+            "split": list(balance.cuts),
             "core_speeds": [stage.core_speed for stage in balance.stages],
             "speed_up": round(balance.speed_up, 3),
-            "pipeline_latency_ms": None if shared else round(balance.latency_ms, 4),
+            "pipeline_latency_ms": _unless(shared, round(balance.latency_ms, 4)),
             "runners_up": [
-                {"split": cut.cuts, "cycles_per_sample": round(cut.cycles_per_sample, 1)} for cut in balance.runners_up
+                {"split": list(cut.cuts), "cycles_per_sample": round(cut.cycles_per_sample, 1)}
+                for cut in balance.runners_up
             ],
         },
-        "kernels": [asdict(f) for f in facts],
+        "kernels": [cast(KernelReport, asdict(f)) for f in facts],
         "slim": capture.reading.slim,
         "core_0_5_5_layer1x1_post_film": capture.reading.build.core_0_5_5_layer1x1_post_film,
         "packing": packing_to_json(compilation.packing),

@@ -13,8 +13,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from helpers.captures import EXAMPLES
 
-import schedc
+from schedc.api import compile_chosen
 from schedc.artifact import Artifact
+from schedc.options import choose
 
 CAPTURE = {path.stem: path for path in EXAMPLES}["a1_nano"]
 C99 = ("gcc", "-std=c99", "-x", "c")
@@ -36,7 +37,7 @@ int main(void) {
 
 @pytest.fixture(scope="module", params=[1, 2, 3], ids="{} cores".format)
 def artifact(request: pytest.FixtureRequest) -> Artifact:
-    return schedc.compile(CAPTURE, target="m33", cores=request.param, name="amp")
+    return compile_chosen(CAPTURE, choose("m33", {"cores": request.param}), "amp")  # says nothing of too many cores
 
 
 @pytest.mark.parametrize("compiler", [C99, CPP], ids=["C99", "C++11"])

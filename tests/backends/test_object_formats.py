@@ -36,6 +36,7 @@ from schedc.ir.ops import Conv, LstmCell
 from schedc.options import make_options
 from schedc.planning import read_capture
 from schedc.reference import interpret
+from schedc.targets.keys import TargetName
 
 CAPTURES = {path.stem: path for path in EXAMPLES}
 X86, AARCH64 = ("avx2", "avx512", "zen4"), ("aarch64", "a72", "a53")
@@ -240,7 +241,7 @@ def test_arm_code_runs_in_the_emulator(capture: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["avx2", "aarch64"])
-def test_only_the_object_differs(target: str) -> None:
+def test_only_the_object_differs(target: TargetName) -> None:
     """One weights.bin and one header serve all formats."""
     made = {
         form: schedc.compile(

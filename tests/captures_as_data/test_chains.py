@@ -148,5 +148,5 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, slow: Path) -> None:
     with pytest.raises(UserError) as rates:
         schedc.chain([AMP, slow])
     assert str(rates.value) == f"{slow}: runs at 44100 Hz, {AMP} at 48000 Hz; chain captures of one rate"
-    with pytest.raises(UserError, match="chain: there are no captures; give at least one"):
+    with pytest.raises(UserError, match="path: there are no captures; give at least one"):
         schedc.chain([])

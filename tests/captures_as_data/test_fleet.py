@@ -20,6 +20,7 @@ from schedc.backends.llvm import module
 from schedc.cli import main
 from schedc.fleet import jobs
 from schedc.fleet.workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
+from schedc.targets.keys import TargetName
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 LITE, CONVNET = BY_NAME["a2_lite"], BY_NAME["convnet"]
@@ -177,7 +178,7 @@ def test_a_wrong_bit_fails_the_capture(
 
 
 @pytest.mark.parametrize("target", ["m33", "a8", "host"])
-def test_silence_through_an_lstm_is_the_interpreters(tmp_path: Path, target: str) -> None:
+def test_silence_through_an_lstm_is_the_interpreters(tmp_path: Path, target: TargetName) -> None:
     """It is run by machine code of the same contract, where there is such for this machine."""
     path = write_sibling(BY_NAME["lstm_1x16"], tmp_path / "lstm.nam", seed=1)
     document = json.loads(path.read_text(encoding="utf-8"))

@@ -246,8 +246,8 @@ def refused(p: Processor, act: str) -> None:
     [
         ("another architecture", "another architecture: it has"),
         ("other code's weights", "set_weights: weights of other code; pack them with this processor's pack"),
-        ("a negative fade", "set_weights: a crossfade of -1 samples; give 0 or more"),
-        ("a wrong out", r"process: out is float32 of shape \(5,\); give C-order float32 of shape \(4,\)"),
+        ("a negative fade", "crossfade: -1 samples; give 0 to 4194304"),
+        ("a wrong out", r"process: out is float32 of shape \(5,\); give writable, C-order float32 of shape \(4,\)"),
         ("after close", "process: the processor is closed; load the capture again"),
     ],
 )

@@ -23,9 +23,11 @@ from helpers.captures import EXAMPLES
 from helpers.mutations import altered, damaged
 
 import schedc
+from schedc.api import compile_chosen
 from schedc.artifact import Artifact
 from schedc.chains import read_source
 from schedc.errors import ArchitectureMismatch, UserError
+from schedc.options import choose
 from schedc.packs import packing_for, read_compiled
 from schedc.planning import core_graph, core_weights
 
@@ -213,7 +215,8 @@ MADE_FOR = {"a2_lite": ("m33", 2), "lstm_1x16": ("avx512", 1), "convnet": ("a8",
 def test_an_altered_report_packs_or_is_refused(name: str, tmp_path: Path) -> None:
     """In its values, and in its bytes; whatever it says, the blob is no larger than the architecture needs."""
     target, cores = MADE_FOR[name]
-    report = json.loads(json.dumps(schedc.compile(BY_NAME[name], target=target, cores=cores, prewarm=False).report))
+    choices = choose(target, {"cores": cores, "prewarm": False})
+    report = json.loads(json.dumps(compile_chosen(BY_NAME[name], choices).report))
     text, path, packed = json.dumps(report).encode(), tmp_path / "amp.json", 0
     capture = read_source(BY_NAME[name])
     graph = core_graph(capture.graph)

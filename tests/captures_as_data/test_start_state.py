@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from schedc.targets.base import Target
 BY_NAME = {path.stem: path for path in EXAMPLES}
 SAMPLES = 1050
 CONTRACTS = [Contract(), Contract("unfused", "flush"), Contract("unfused", math="fast")]
-TARGETS = ("host", "m33", "a8")
+TARGETS: tuple[Literal["host", "m33", "a8"], ...] = ("host", "m33", "a8")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,9 @@ def no_steps_by_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_steps_by_the_interpreter")
 @pytest.mark.parametrize("target", TARGETS)
-def test_no_command_has_the_interpreter_run_silence(unsettled: Path, chain: Path, tmp_path: Path, target: str) -> None:
+def test_no_command_has_the_interpreter_run_silence(
+    unsettled: Path, chain: Path, tmp_path: Path, target: Literal["host", "m33", "a8"]
+) -> None:
     """It takes a millisecond a sample and layer: minutes, for captures that trainers make."""
     for models in ([unsettled], [unsettled, chain], [chain, unsettled]):
         artifact = schedc.compile(models, target=target, name="lstm")

@@ -29,7 +29,7 @@ def test_compile_writes_what_it_lists(run: Run, wavenet: Path, tmp_path: Path) -
         (line,) = [line for line in lines if line.split()[:1] and line.startswith(f"{path} ")]
         assert line.endswith(f" {path.stat().st_size:,}")
     assert "latency    0 samples; 48 with the stages running at the same time" in lines
-    assert "contract   mac=fused subnormals=keep math=exact" in lines
+    assert "contract   mac=fused subnormals=keep math=exact nonfinite=keep" in lines
     assert outcome.lines[-1].startswith("predicted  ") and "(not measured)" in outcome.lines[-1]
     assert outcome.out.isascii()
 

@@ -20,8 +20,8 @@ NANO = Path(__file__).parents[2] / "examples" / "captures" / "a1_nano.nam"
 def test_the_contract_stands_in_report_header_and_blob(run: Run, wavenet: Path, tmp_path: Path) -> None:
     outcome = run("compile", wavenet, "-t", "m33", "--math", "fast", "-o", tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
-    assert "contract   mac=fused subnormals=keep math=fast" in outcome.out.splitlines()
-    assert "mac=fused subnormals=keep math=fast" in (tmp_path / "small_amp.h").read_text()
+    assert "contract   mac=fused subnormals=keep math=fast nonfinite=keep" in outcome.out.splitlines()
+    assert "mac=fused subnormals=keep math=fast nonfinite=keep" in (tmp_path / "small_amp.h").read_text()
     report = json.loads((tmp_path / "small_amp.json").read_text())
     assert report["contract"]["math"] == report["packing"]["contract"]["math"] == "fast"
     exact, fast = (schedc.compile(wavenet, target="m33", math=math) for math in ("exact", "fast"))

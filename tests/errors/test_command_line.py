@@ -154,10 +154,11 @@ def test_inputs_of_run(run: Run, linear: Path, wav: Wav, tmp_path: Path) -> None
     other = wav(np.zeros(9), rate=44100, name="other.wav")
     cases[other] = f"{other}: is at 44100 Hz, the model runs at 48000 Hz; convert the file, or add --resample"
     broken = wav([0.0, 0.5, np.nan], subtype="FLOAT", name="nan.wav")
-    cases[broken] = f"{broken}: sample 2 is not a finite number; mend the file"
     before = files(tmp_path)
     for source, message in cases.items():
         assert refused(run, "run", linear, source, out) == message
+    message = f"{broken}: sample 2 is not a finite number; mend the file"
+    assert refused(run, "run", linear, broken, out, "--nonfinite", "keep") == message
     assert files(tmp_path) == before
 
 

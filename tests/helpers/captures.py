@@ -79,10 +79,11 @@ def compile_for(
     mac: str | None = None,
     split: Sequence[int] = (),
     math: str = "exact",
+    nonfinite: str = "keep",
     schedule: ScheduleOverrides | None = None,
     fp_mode: str = "own",
 ) -> Compilation:
-    options = make_options(target, cores, block, mac=mac, split=split, math=math, fp_mode=fp_mode)
+    options = make_options(target, cores, block, mac=mac, split=split, math=math, nonfinite=nonfinite, fp_mode=fp_mode)
     return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
 
 

@@ -18,7 +18,7 @@ def write_sibling(path: Path, target: Path, seed: int) -> Path:
 
 
 def _change(part: Any, rng: np.random.Generator) -> None:
-    """Every list called ``weights``, at any depth."""
+    """Every list called ``weights``, at any depth; a head scale, which a WaveNet states twice, in both places."""
     if isinstance(part, dict):
         for key, value in part.items():
             if key == "weights" and isinstance(value, list):
@@ -26,6 +26,8 @@ def _change(part: Any, rng: np.random.Generator) -> None:
                 part[key] = (values * rng.normal(1, 0.05, values.shape)).astype(np.float32).tolist()
             else:
                 _change(value, rng)
+        if isinstance(part.get("config"), dict) and "head_scale" in part["config"]:
+            part["config"]["head_scale"] = part["weights"][-1]
     elif isinstance(part, list):
         for item in part:
             _change(item, rng)

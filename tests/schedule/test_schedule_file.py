@@ -12,6 +12,7 @@ from schedc.errors import UserError
 from schedc.options import make_options
 from schedc.planning import read_capture
 from schedc.schedule_file import decisions, read_schedule, schedule_text
+from schedc.targets.keys import TargetName
 
 CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_lite.nam"
 
@@ -61,7 +62,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_schedule_that_cannot_be_lowered_is_refused(target: str, text: str, words: str, tmp_path: Path) -> None:
+def test_a_schedule_that_cannot_be_lowered_is_refused(
+    target: TargetName, text: str, words: str, tmp_path: Path
+) -> None:
     file = tmp_path / "schedule.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=words):

@@ -1,0 +1,1 @@
+"""Tests of the functions; what they share is in ``conftest``."""
