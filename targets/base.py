@@ -9,14 +9,14 @@ from __future__ import annotations
 import difflib
 import math
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from schedc.errors import InternalError, OptionError, UserError
+from schedc.errors import InternalError, OptionError
+from schedc.input_files import read_input
 from schedc.safe_yaml import read_yaml
 from schedc.targets.checks import check_keys, merged
 from schedc.targets.keys import ENDINGS
@@ -148,24 +148,9 @@ def is_target_file(name: str | os.PathLike[str]) -> bool:
 def read_target(path: str | os.PathLike[str]) -> Target:
     """The target that a file describes.  UserError, naming file and key, for what it may not say."""
     where = os.fspath(path)
-    own = check_keys(_read(where), where)
+    text = read_input(path, _MOST_BYTES, "a target", "check the name of the target's file")
+    own = check_keys(read_yaml(text, where), where)
     return _target(Path(where).name, _over_base(own, where), where)
-
-
-def _read(where: str) -> object:
-    """What is in a regular file; a pipe is not waited for, and a device is not read."""
-    remedy = "check the name of the target's file"
-    try:
-        if not stat.S_ISREG(os.stat(where).st_mode):
-            raise UserError(where, "is not a regular file", remedy)
-        with open(where, "rb") as file:
-            text = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or error
-        raise UserError(where, f"cannot be read: {problem}", remedy) from error
-    if len(text) > _MOST_BYTES:
-        raise UserError(where, f"more than {_MOST_BYTES:,} bytes are too much for a target")
-    return read_yaml(text, where)
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from schedc.analysis import instructions as k
 from schedc.analysis.instructions import Instruction
-from schedc.analysis.pipeline_model import BlockTiming, PipelineTable, State, Step
+from schedc.analysis.pipeline_model import BlockTiming, PipelineTable, State, Step, row_of
 
 BOUNDS = ("decode", "vector", "load", "store", "integer", "chain")
 
@@ -53,7 +53,7 @@ class OutOfOrder:
         }
 
     def _work(self, instruction: Instruction) -> tuple[str, float]:
-        issue, _ = self._rows[instruction.kind]
+        issue, _ = row_of(self._rows, instruction)
         if instruction.access is not None:
             pieces = max(1, -(-instruction.access.size // 16))
             return ("store" if instruction.access.is_store else "load"), issue * pieces
@@ -72,7 +72,7 @@ class OutOfOrder:
                 if is_fma and forwards and unit in instruction.chained:
                     cycle -= self._rows[k.FMA][1] - chained
                 start = max(start, cycle)
-            _, latency = self._rows[instruction.kind]
+            _, latency = row_of(self._rows, instruction)
             for unit in instruction.writes:
                 base = instruction.access is not None and unit == instruction.access.base
                 ready[unit] = (start + (1 if base else latency), is_fma)

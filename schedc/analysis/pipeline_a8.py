@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from schedc.analysis import instructions as k
 from schedc.analysis.instructions import Instruction
-from schedc.analysis.pipeline_model import BlockTiming, PipelineTable, State, Step
+from schedc.analysis.pipeline_model import BlockTiming, PipelineTable, State, Step, row_of
 
 _LOAD_PIPE = frozenset({k.FLOAT_LOAD, k.FLOAT_STORE, k.PERMUTE, k.TRANSFER})
 _SCALAR = {k.ADD: "scalar_add", k.MUL: "scalar_mul", k.FMA: "scalar_fma"}
@@ -54,7 +54,7 @@ class DualIssueNeon:
         return BlockTiming(tuple(steps), clock.now, _save(clock, ready))
 
     def _core(self, instruction: Instruction, clock: _Clock, ready: dict[str, tuple[int, str]], taken: bool) -> Step:
-        issue, latency = self._rows[instruction.kind]
+        issue, latency = row_of(self._rows, instruction)
         before = clock.now
         needed, cause = _latest(instruction.reads, ready)
         memory = instruction.access is not None
@@ -118,7 +118,7 @@ class DualIssueNeon:
         kind = instruction.kind
         if instruction.lanes == 1 and kind in _SCALAR:
             return self._rows[_SCALAR[kind]]
-        issue, latency = self._rows[kind]
+        issue, latency = row_of(self._rows, instruction)
         if kind in (k.FLOAT_LOAD, k.FLOAT_STORE):
             doubles = max(1, (instruction.access.size if instruction.access else 8) // 8)
             single = instruction.mnemonic.startswith(("vldr", "vstr"))

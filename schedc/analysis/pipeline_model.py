@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from schedc.analysis import instructions as k
 from schedc.analysis.instructions import Instruction
+from schedc.errors import UserError
 
 
 class TimingRow(Protocol):
@@ -82,6 +83,21 @@ class Pipeline(Protocol):
     def run(self, block: Sequence[Instruction], taken: bool, state: State) -> BlockTiming: ...
 
 
+Row = TypeVar("Row")
+
+
+def row_of(rows: Mapping[str, Row], instruction: Instruction) -> Row:
+    """The timing of an instruction's kind.  UserError if the core has none such, as in code made for another."""
+    try:
+        return rows[instruction.kind]
+    except KeyError:
+        raise UserError(
+            "--target",
+            f"its core is not known to have {instruction.text!r} (at {instruction.address:#x}: {instruction.kind})",
+            "name the target that the code was made for",
+        ) from None
+
+
 @dataclass
 class SingleIssue:
     """Cortex-M33: one instruction a cycle; 16-bit pairs with IT, NOP and branches (see targets/m33.yaml)."""
@@ -109,8 +125,9 @@ class SingleIssue:
             issue, previous = self._issue(instruction, previous, goes)
             steps.append(Step(instruction, start - now, cause, issue))
             self._results(instruction, ready, start)
-            if instruction.kind == k.FMA or self._rows[instruction.kind][2]:
-                free = start + self._rows[instruction.kind][0] + self._rows[instruction.kind][2]
+            timing, _, blocks = row_of(self._rows, instruction)
+            if instruction.kind == k.FMA or blocks:
+                free = start + timing + blocks
             now = start + issue
         after = tuple(sorted((u, c - now, kind) for u, (c, kind) in ready.items() if c > now))
         busy = (("fpu", free - now),) if free > now else ()
@@ -142,7 +159,7 @@ class SingleIssue:
         narrow = instruction.size == 2
         paired = narrow and previous != ""
         words = instruction.access.words if instruction.access else 0
-        issue = max(words, self._rows[instruction.kind][0])
+        issue = max(words, row_of(self._rows, instruction)[0])
         if taken:
             if words:  # POP {.., pc}
                 return words + self._taken - 1, ""
@@ -154,7 +171,7 @@ class SingleIssue:
         return issue, "narrow flags" if "nzcv" in instruction.writes else "narrow"
 
     def _results(self, instruction: Instruction, ready: dict[str, tuple[int, str]], start: int) -> None:
-        issue, latency, _ = self._rows[instruction.kind]
+        issue, latency, _ = row_of(self._rows, instruction)
         transfers = 0
         for unit in instruction.writes:
             base = instruction.access is not None and unit == instruction.access.base

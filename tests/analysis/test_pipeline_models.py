@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from helpers.machine_sequences import NEON, assemble
 
+from schedc.analysis import instructions as k
+from schedc.analysis.bounds import OutOfOrder
 from schedc.analysis.pipeline_a8 import DualIssueNeon
 from schedc.analysis.pipeline_model import SingleIssue, State
+from schedc.analyze import pipeline_for
+from schedc.errors import UserError
 from schedc.targets.base import Pipeline, load_target
 
 
@@ -100,3 +106,22 @@ def test_a8_quad_operations_take_two_cycles_and_hide_integer_work() -> None:
 def test_a8_scalar_arithmetic_is_not_pipelined() -> None:
     timing = DualIssueNeon(table("a8")).run(assemble(["vmul.f32 s0, s1, s2"] * 3, NEON), False, State())
     assert timing.steps[0].issue == 12
+
+
+@pytest.mark.parametrize(
+    ("target", "unknown"), [("m33", {k.VECTOR_COMPARE, k.PERMUTE}), ("a8", set()), ("aarch64", {k.IT})]
+)
+def test_an_instruction_that_a_core_is_not_known_to_have_is_said(target: str, unknown: set[str]) -> None:
+    """Damaged code, or code for another core: each kind is timed or refused, never an error of ours."""
+    model, (instruction,) = pipeline_for(load_target(target)), assemble([INT])
+    refused = set()
+    for kind in sorted({value for name, value in vars(k).items() if name.isupper() and isinstance(value, str)}):
+        code = (replace(instruction, kind=kind),)
+        try:
+            model.run(code, False, State())
+            if isinstance(model, OutOfOrder):
+                model.bounds(code)
+        except UserError as error:
+            refused.add(kind)
+            assert f"its core is not known to have '{instruction.text}' (at 0x0: {kind})" in str(error)
+    assert refused == unknown
