@@ -1,4 +1,4 @@
-"""Tests use a code cache of their own, never the user's; property tests try the same examples each run."""
+"""Tests use a code cache of their own, never the user's, and no terminal's width; property tests try the same examples."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ settings.load_profile("schedc")
 def own_code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCHEDC_CACHE", str(tmp_path_factory.mktemp("code_cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_terminal() -> Iterator[None]:
+    """Whoever exports the width of a terminal, or wants colours, sees the same tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+            patch.delenv(name, raising=False)
         yield
 
 

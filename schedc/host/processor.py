@@ -217,7 +217,7 @@ class Processor:
         ends in ``.bin`` is read as a weight blob (UserError if it is damaged).
         """
         paths = path_list(path)
-        if len(paths) == 1 and Path(paths[0]).suffix == ".bin":
+        if len(paths) == 1 and Path(paths[0]).suffix.lower() == ".bin":
             return self._program.check(read_input(paths[0], _MOST_BLOB_BYTES, "a weight blob"), one_line(paths[0]))
         capture = read_source(paths, self._reading)
         tell([*capture.warnings, *rate_remarks(capture, self.sample_rate, "the processor plays one")])

@@ -278,7 +278,7 @@ def test_the_written_file_reproduces_the_code(target: str) -> None:
 
 def test_explain_names_the_axis(capsys: pytest.CaptureFixture[str]) -> None:
     for block, found in (("1", True), ("64", False)):
-        assert main(["explain", str(CAPTURES / "a2_lite.nam"), "--target", "avx2", "--block", block]) == 0
+        assert main(["explain", str(CAPTURES / "a2_lite.nam"), "--target", "avx2", "--block", block, "--details"]) == 0
         text = capsys.readouterr().out
-        assert ("1x4 channels" in text) is found
+        assert ("  1x4x4  " in text) is found
         assert ("tiles of frames x lanes, with channels across the lanes" in text) is found
