@@ -1,4 +1,4 @@
-"""Tests use a code cache of their own, never the user's, and no terminal's width; property tests try the same examples."""
+"""Tests use a code cache of their own, never the user's, and no terminal's width; property tests do not change."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from schedc.errors import ArchitectureMismatch, UserError
 
 
 class BlobFault(IntEnum):
-    """What ``NAME_check_weights`` returns; the first two faults are those of ``NAME_init``."""
+    """What ``NAME_check_weights`` returns."""
 
     OK = 0
     NOT_A_BLOB = 1  # no blob of this format version

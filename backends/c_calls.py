@@ -36,6 +36,7 @@ def process_any(name: str, inputs: int, outputs: int, block: int) -> list[str]:
     head = (
         f"static inline void {name}_process_any(void *state, const void *weights, const float *in, float *out, int n)"
     )
+    check = _CHECK_ANY.format(name=name, macro=macro).splitlines()
     if inputs == outputs == 1:
         return [
             "",
@@ -43,6 +44,7 @@ def process_any(name: str, inputs: int, outputs: int, block: int) -> list[str]:
             f"#define {macro}_ANY_STACK_BYTES 0 /* no samples are copied */",
             head,
             "{",
+            *check,
             "    for (int m; n > 0; n -= m, in += m, out += m) {",
             f"        m = n < {macro}_MAX_BLOCK ? n : {macro}_MAX_BLOCK;",
             f"        {name}_process(state, weights, in, out, m);",
@@ -59,7 +61,9 @@ def process_any(name: str, inputs: int, outputs: int, block: int) -> list[str]:
         head,
         "{",
         f"    float rows[{rows * frames}];",
-        "    size_t row = n > 0 ? (size_t)n : 0, begin, c, i, m;",
+        "    size_t row, begin, c, i, m;",
+        *check,
+        "    row = n > 0 ? (size_t)n : 0;",
         "    for (begin = 0; begin < row; begin += m) {",
         f"        m = row - begin < {frames} ? row - begin : {frames};",
         f"        for (c = 0; c < {macro}_IN_CHANNELS; c++)",
@@ -74,6 +78,19 @@ def process_any(name: str, inputs: int, outputs: int, block: int) -> list[str]:
     ]
 
 
+# The calls of process that it makes are right by themselves, whatever the whole is.
+_CHECK_ANY = """\
+#ifdef SCHEDC_CHECK_CALLS
+    if (n > 0) {{
+        const char *fault = {name}_call_fault(
+            state, weights, in, 4 * {macro}_IN_CHANNELS * (size_t)n, out, 4 * {macro}_OUT_CHANNELS * (size_t)n, 1, 1);
+        if (fault) {{
+            SCHEDC_CALL_FAULT("{name}_process_any", fault);
+            n = 0;
+        }}
+    }}
+#endif"""
+
 CHECK_INCLUDES = """\
 #if defined(SCHEDC_CHECK_CALLS) && !defined(SCHEDC_CALL_FAULT)
 #include <stdio.h>
@@ -83,9 +100,9 @@ CHECK_INCLUDES = """\
 
 _CHECKS = """
 /* Debugging: where SCHEDC_CHECK_CALLS is defined before this header is included, {names} check
- * their arguments. A wrong call (a null pointer; an address that is not a multiple of 4; n not in 1 .. MAX_BLOCK; input
- * and output that overlap, but for out == in of process) does nothing but SCHEDC_CALL_FAULT(function, fault), two
- * strings: by default it prints them and aborts; define another. */
+ * their arguments. A wrong call (a null pointer; an address that is not a multiple of 4; n not in 1 .. MAX_BLOCK;
+ * input and output that overlap, but for out == in of process and process_any) does nothing but
+ * SCHEDC_CALL_FAULT(function, fault), two strings: by default it prints them and aborts; define another. */
 #ifdef SCHEDC_CHECK_CALLS
 static inline const char *{name}_call_fault(
     const void *state, const void *weights, const void *in, size_t in_bytes, const void *out, size_t out_bytes, int n,
@@ -120,7 +137,7 @@ static inline void {symbol}_checked(void *state, const void *weights, {source}, 
 
 def checked_calls(name: str, functions: list[Function]) -> list[str]:
     """The checks, and functions of the same names that make them, as lines of C."""
-    names = "process and the stages" if len(functions) > 1 else "calls of process"
+    names = "process, process_any" + (" and the stages" if len(functions) > 1 else "")
     lines = _CHECKS.format(name=name, macro=name.upper(), names=names).splitlines()
     for function in functions:
         text = _CHECKED.format(

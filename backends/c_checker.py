@@ -58,7 +58,7 @@ static inline int {name}_check_weights(const void *blob, size_t size)
 
 
 def checker_macros(macro: str) -> list[str]:
-    """The results that the checker has beyond those of the init functions."""
+    """The results by name."""
     return [f"#define {macro}_{fault.name} {int(fault)} /* {text} */" for fault, text in _COMMENTS.items()]
 
 

@@ -79,7 +79,8 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
         f"/* The capture's blob, where {name}_weights.c or {name}_weights.S is linked; others come from elsewhere. */",
         f"extern const unsigned char {name}_weights[{macro}_WEIGHTS_BYTES];",
         "",
-        "/* Fill the state with the response to silence. state: STATE_BYTES of memory, any content. Returns OK, or why",
+        "/* Fill the state with the blob's start: the response to silence, or zeros if packed with --no-prewarm.",
+        " * state: STATE_BYTES of memory, any content. Returns OK, or why",
         " * nothing was written: MISALIGNED (state or weights), NOT_A_BLOB, WRONG_ARCHITECTURE, TRUNCATED (another",
         " * size is stated) or DAMAGED (of the header's last 32 bytes). That is what the blob's first 64 bytes tell;",
         f" * only {name}_check_weights looks at the weights themselves, and at how many bytes there really are. */",
@@ -129,7 +130,7 @@ _SWAP = """
  *   audio thread     before each block load `next` (acquire), process with that pair, then store the same address
  *                    to `playing` (release);
  *   control thread   the old pair may be freed or used again once `playing` (acquire) is the new one.
- * Every block is then the work of one capture alone; the new one starts from silence. To fade over N samples,
+ * Every block is then the work of one capture alone; the new one starts from its blob's start. To fade over N samples,
  * process both pairs and mix cos(a) * old + sin(a) * new, a = pi / 2 * (i + 1) / (N + 1). With stages on several
  * cores the pair travels with its block: every stage switches at the same one. */""".splitlines()
 

@@ -15,12 +15,13 @@ from schedc.cache.compile_cache import compile_cached
 from schedc.cache.tuned import with_tuned
 from schedc.chains import ModelPaths, chain_name, model_files, read_source
 from schedc.compiler import Compilation, compile_graph
+from schedc.errors import tell
 from schedc.host.start_state import pack_from_silence
 from schedc.identifiers import c_identifier, checked_name
 from schedc.options import AnyTarget, Choices, CodeOptions, choose, taking
 from schedc.pipeline import Observer
 from schedc.planning import Capture
-from schedc.remarks import core_remarks, tell
+from schedc.remarks import core_remarks
 from schedc.reports.report import make_report
 from schedc.version import VERSION
 

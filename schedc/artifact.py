@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from schedc.backends.c_pipeline_header import RUNTIME_NAME
 from schedc.backends.object_format import ObjectFormat, Visibility
 from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
-from schedc.errors import SchedcWarning, UserError, one_line
+from schedc.errors import UserError, one_line, tell
 from schedc.options import AnyPath, path_text
 from schedc.output_files import check_kind, check_separate
 from schedc.output_folder import Origin, check_replaced
@@ -75,8 +74,7 @@ class Artifact:
         warns of what is replaced where the name was asked for.
         """
         place = Path(path_text("folder", folder))
-        for warning in check_replaced(place, self.name, self.origins, self.named):
-            warnings.warn(warning, SchedcWarning, stacklevel=2)
+        tell(check_replaced(place, self.name, self.origins, self.named))
         return write_files(place, self.files(), self.sources)
 
 

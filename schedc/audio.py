@@ -110,7 +110,11 @@ def read_chunks(info: SoundInfo, frames: int = CHUNK_FRAMES, finite_only: bool =
             finite = np.isfinite(block).all(axis=1)
             if finite_only and not finite.all():
                 where = done + int(np.argmin(finite))
-                raise UserError(name, f"sample {where} is not a finite number", "mend the file")
+                raise UserError(
+                    name,
+                    f"sample {where} is not a finite number",
+                    "mend the file, or take such samples as 0: --nonfinite zero",
+                )
             done += len(block)
             yield np.ascontiguousarray(block.T)
 

@@ -2,8 +2,9 @@
 
 What the commands do is in :mod:`schedc.commands`.
 
-Exit codes: 0 done; 1 ``verify`` found a difference; 2 something the user can mend, one line on standard
-error; 70 a bug of schedc, one line (and a traceback with ``SCHEDC_DEBUG=1``); 130 interrupted; 143 terminated.
+Exit codes: 0 done; 1 ``verify`` found a difference, or ``batch`` a capture that fails; 2 something the user can mend,
+one line on standard error; 70 a bug of schedc, one line (and a traceback with ``SCHEDC_DEBUG=1``); 129 hung up,
+130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations

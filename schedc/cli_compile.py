@@ -46,7 +46,8 @@ def run_command(
     model: Models,
     source: Annotated[Path, typer.Argument(metavar="IN.wav", help="Or FLAC, AIFF, CAF, Ogg, MP3, ...")],
     output: Annotated[
-        Path, typer.Argument(metavar="OUT.wav", help="Or .flac, .aiff, .caf, .w64, .au; samples and rate as IN.wav.")
+        Path,
+        typer.Argument(metavar="OUT.wav", help="Or .flac, .aiff, .caf, .w64, .rf64, .au; samples as IN.wav."),
     ],
     choices: Choices,
     resample: Annotated[

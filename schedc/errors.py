@@ -9,7 +9,10 @@ All of them travel by pickle, as errors of worker processes do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from types import FrameType
 
 LONGEST_PART = 300  # characters of where, what or remedy: whatever a file holds, messages stay short
 
@@ -84,3 +87,16 @@ class InternalError(SchedcError):
 
 class SchedcWarning(UserWarning):
     """What schedc says in Python where the command line prints a warning."""
+
+
+def tell(remarks: Iterable[str]) -> None:
+    """Warn of each, at the line outside schedc that has called a function of it."""
+    for remark in remarks:
+        warnings.warn(one_line(remark), SchedcWarning, stacklevel=2 + _frames_of_ours(sys._getframe(1)))
+
+
+def _frames_of_ours(frame: FrameType | None) -> int:
+    count = 0
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "schedc":
+        count, frame = count + 1, frame.f_back
+    return count

@@ -291,8 +291,9 @@ def choose(target: TargetSource = "host", given: Mapping[str, object] | None = N
         visibility=Visibility(value["visibility"]),
     )
     check_options(options)
-    files = () if value["schedule"] is None else (FilePath(value["schedule"]),)
-    return Choices(options, choose_reading(value), files)
+    files = [value["schedule"]] if value["schedule"] is not None else []
+    files += [target] if is_target_file(target) else []
+    return Choices(options, choose_reading(value), tuple(map(FilePath, files)))
 
 
 def choose_reading(given: Mapping[str, object]) -> Reading:
@@ -345,7 +346,6 @@ def _known_target(name: str) -> Target:
     return load_target(name)
 
 
-@functools.cache
 def host_target() -> Target:
     """The description that fits this machine.  Raises UnsupportedError if none does."""
     return _known_target(host_target_name())

@@ -14,7 +14,7 @@ from schedc.artifact import Artifact
 from schedc.backends.packing import PackingList
 from schedc.backends.packing_json import REMEDY, architecture_from_json, packing_from_json
 from schedc.chains import ModelPaths, read_source
-from schedc.errors import ArchitectureMismatch, ModelFileError, OptionError, UserError
+from schedc.errors import ArchitectureMismatch, ModelFileError, OptionError, UserError, tell
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.fields import Reading as Document
 from schedc.frontend.fields import Value
@@ -26,7 +26,7 @@ from schedc.ir.architecture import Architecture, describe_architecture, first_di
 from schedc.ir.graph import Graph
 from schedc.options import AnyPath, PackOptions, Reading, choose_reading, path_text, taking
 from schedc.planning import Capture, core_graph
-from schedc.remarks import rate_remarks, tell
+from schedc.remarks import rate_remarks
 
 _MOST_REPORT_BYTES = 2**26
 _GIVE = "give the .json of a compilation"

@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from schedc.backends.interpreter import Interpreter, Precision
 from schedc.chains import ModelPaths, read_source
-from schedc.errors import OptionError
+from schedc.errors import OptionError, tell
 from schedc.frontend.wording import shown
 from schedc.ir.contract import Contract
 from schedc.options import InterpretOptions, choose, taking
 from schedc.planning import core_graph, core_weights
-from schedc.remarks import tell
 from schedc.samples import samples
 
 
@@ -31,13 +30,17 @@ def interpret(
 
     ``x``: floats, [n] (one channel) or [channels, n]; the answer has the same form.  ``float64`` evaluates the graph
     as built with the true functions; ``float32`` gives the bits of the machine code under ``contract``, or without
-    one under this machine's with ``math``.  The other options: :class:`schedc.options.InterpretOptions`.
+    one under this machine's with ``math`` and ``nonfinite``, which cannot stand beside a contract.
+    The other options: :class:`schedc.options.InterpretOptions`.
     """
     choices = choose("host", given)
     if precision not in get_args(Precision):
         raise OptionError("precision", f"{shown(precision)} is none", f"use {' or '.join(get_args(Precision))}")
     if not isinstance(contract, Contract | None):
         raise OptionError("contract", f"{shown(contract)} is not a Contract")
+    for name in ("math", "nonfinite"):
+        if contract is not None and name in given:
+            raise OptionError(name, "is part of the contract, which is given, too", "leave one of them out")
     capture = read_source(path, choices.reading)
     tell(capture.warnings)
     graph, weights = capture.graph, capture.weights

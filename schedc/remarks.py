@@ -1,29 +1,10 @@
-"""What is said beside a result: the command line prints it, in Python it is a :class:`~schedc.errors.SchedcWarning`."""
+"""Remarks on options and captures, said beside a result: printed, or warned of by :func:`schedc.errors.tell`."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterable
-from types import FrameType
-
-from schedc.errors import SchedcWarning
 from schedc.frontend.wording import one_line
 from schedc.options import Options
 from schedc.planning import Capture
-
-
-def tell(remarks: Iterable[str]) -> None:
-    """Warn of each, at the line outside schedc that has called a function of it."""
-    for remark in remarks:
-        warnings.warn(one_line(remark), SchedcWarning, stacklevel=2 + _frames_of_ours(sys._getframe(1)))
-
-
-def _frames_of_ours(frame: FrameType | None) -> int:
-    count = 0
-    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "schedc":
-        count, frame = count + 1, frame.f_back
-    return count
 
 
 def core_remarks(options: Options, name: str = "cores") -> list[str]:

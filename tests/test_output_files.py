@@ -81,6 +81,7 @@ def place(tmp_path: Path, compiled: Path) -> Path:
     shutil.copy(NANO, tmp_path / "amp.json")
     shutil.copy(compiled / "amp.json", tmp_path / "report.json")
     (tmp_path / "s.yaml").write_text("{}")
+    (tmp_path / "t.yaml").write_text("based_on: m33\nfull_name: a board\n")
     soundfile.write(tmp_path / "in.wav", np.zeros(100), 48000)
     return tmp_path
 
@@ -99,6 +100,11 @@ COMMANDS = {
         ["explain", "amp.nam", "-t", "m33", "--schedule", "s.yaml", "--write-schedule", "OUT"],
         "s.yaml",
     ),
+    "explain, a picture for its target": (
+        ["explain", "amp.nam", "-t", "t.yaml", "--cores", "2", "--gantt", "OUT"],
+        "t.yaml",
+    ),
+    "explain, a schedule for its target": (["explain", "amp.nam", "-t", "t.yaml", "--write-schedule", "OUT"], "t.yaml"),
 }
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from schedc.cache.private_folder import FileFacts, PrivateFolder, UnsafeFolder
-from schedc.errors import InternalError, SchedcWarning
+from schedc.errors import InternalError, tell
 
 ENVIRONMENT = "SCHEDC_CACHE"
 MOST_BYTES = 256 * 2**20
@@ -159,4 +158,4 @@ def _digest(key: str, content: bytes) -> bytes:
 def _warn_once(message: str) -> None:
     if message not in _said:
         _said.add(message)
-        warnings.warn(f"{message}; {ENVIRONMENT} moves it, or turns it off", SchedcWarning, stacklevel=2)
+        tell([f"{message}; {ENVIRONMENT} moves it, or turns it off"])

@@ -65,11 +65,13 @@ def explain(request: ExplainRequest) -> None:
         decided = decisions(compilation.program, options.schedule.boundaries)
         write_files(place.parent, {place.name: schedule_text(decided).encode()}, request.inputs)
     warn([*capture.warnings, *core_remarks(options, "--cores")])
+    balance = balance_of(compilation.program, options, capture.rate)
+    if request.gantt is not None:
+        write_gantt(request.gantt, balance, heading(report), request.inputs)
     if request.as_json:
         say(json.dumps(report, indent=2))
         return
     facts = kernel_facts(compilation)
-    balance = balance_of(compilation.program, options, capture.rate)
     print_verdict(compilation, capture, balance, report)
     say()
     _shapes(facts)
@@ -81,8 +83,6 @@ def explain(request: ExplainRequest) -> None:
     else:
         say()
         say("--details adds every kernel, each stage's memory and what the words mean.")
-    if request.gantt is not None:
-        write_gantt(request.gantt, balance, heading(report), request.inputs)
 
 
 def print_verdict(compilation: Compilation, capture: Capture, balance: Balance, report: Any) -> None:

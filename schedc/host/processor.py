@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.chains import ModelPaths, path_list, read_source
-from schedc.errors import InternalError, ProcessorInUse, UserError
+from schedc.errors import InternalError, ProcessorInUse, UserError, tell
 from schedc.frontend.wording import one_line
 from schedc.host.code import HostProgram, host_program
 from schedc.host.jobs import FloatArray
@@ -31,7 +31,7 @@ from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.input_files import read_input
 from schedc.options import AnyPath, LoadOptions, Reading, choose, taking, whole_number
-from schedc.remarks import rate_remarks, tell
+from schedc.remarks import rate_remarks
 from schedc.samples import all_finite, apart, place, samples
 
 _MOST_FADE = 1 << 22  # samples
@@ -41,8 +41,9 @@ _MOST_BLOB_BYTES = 2**30
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes.  ``code`` and ``weights`` are shared with clones, ``state`` is this processor's own (it
-    doubles with the first swap or reset, and grows no more)."""
+    """Bytes.  ``code`` and ``weights`` are shared with clones, ``state`` is this processor's own: twice
+    as much after the first swap or reset, up to four times while crossfades wait for each other; the next swap or reset
+    lets go of what is idle."""
 
     code: int
     weights: int

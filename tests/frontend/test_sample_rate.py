@@ -14,7 +14,7 @@ from helpers.namb import namb
 import schedc
 from schedc.chains import read_source
 from schedc.cli import main
-from schedc.errors import ModelFileError
+from schedc.errors import ModelFileError, SchedcWarning
 from schedc.planning import read_capture
 
 LSTM: dict[str, Any] = {
@@ -92,7 +92,8 @@ def test_commands_say_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path = write(tmp_path / "a.nam", {**LSTM, "sample_rate": -1})
     assert main(["compile", str(path), "-t", "m33", "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().err == f"schedc: warning: {path}: does not state its sample rate; 48000 Hz is taken\n"
-    assert schedc.pack(path, tmp_path / "a.json") == (tmp_path / "a_weights.bin").read_bytes()
+    with pytest.warns(SchedcWarning, match="a.nam: does not state its sample rate; 48000 Hz is taken$"):
+        assert schedc.pack(path, tmp_path / "a.json") == (tmp_path / "a_weights.bin").read_bytes()
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="no files beside the checkout")

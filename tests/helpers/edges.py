@@ -55,6 +55,7 @@ NO_SIZES = {
     "schedc.backends.llvm.lstm_cell.OUTPUT": "the number of a gate",
     "schedc.backends.llvm.lstm_cell.GATES": "the numbers of the gates",
     "schedc.backends.llvm.recurrent._HELD": "h, c and a sum for each gate",
+    "schedc.backends.llvm.rings._EXPONENT": "bits of a number",
     "schedc.backends.llvm.builder.I8": "a type",
     "schedc.backends.llvm.builder.I32": "a type",
     "schedc.backends.llvm.builder.F32": "a type",

@@ -25,6 +25,15 @@ const char *fault_of_process(void *state, const void *weights, const float *in, 
     return last_fault ? last_fault : "";
 }
 
+const char *fault_of_process_any(void *state, const void *weights, const float *in, float *out, int n);
+
+const char *fault_of_process_any(void *state, const void *weights, const float *in, float *out, int n)
+{
+    last_function = last_fault = 0;
+    capture_process_any(state, weights, in, out, n);
+    return last_fault ? last_fault : "";
+}
+
 #if CAPTURE_STAGES == 3
 int start_stage(int stage, void *state, const void *weights);
 int start_stage(int stage, void *state, const void *weights)

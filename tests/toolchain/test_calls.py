@@ -134,6 +134,32 @@ def test_checked_calls_find_what_is_wrong(tmp_path: Path, compiler: tuple[str, .
         assert fault([*pointers[:3], pointers[2]], BLOCK) == ("" if name == "process" else "in and out overlap")
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (2, 2), (1, 3), (3, 1)])
+def test_checked_calls_of_any_length_are_checked_whole(tmp_path: Path, inputs: int, outputs: int) -> None:
+    """Not their pieces alone, which may lie apart where the whole does not."""
+    library, n, most = Library(channels(inputs, outputs), tmp_path), 5 * BLOCK + 3, max(inputs, outputs)
+    before, rows = library.state.copy(), np.ones((2 * most + 1) * n, np.float32)
+    x = rows.ctypes.data
+    pointers = [library.state.ctypes.data, library.weights.ctypes.data, x, x + 4 * most * n]
+
+    def fault(pointers: list[int], n: int) -> str:
+        return library.fault("fault_of_process_any", *pointers, n)
+
+    for at in range(4):
+        others = pointers[:at], pointers[at + 1 :]
+        assert fault([*others[0], 0, *others[1]], n) == "a null pointer"
+        odd = [*others[0], pointers[at] + 2, *others[1]]
+        assert fault(odd, n) == "an address that is not a multiple of 4"
+        assert fault([*others[0], 0, *others[1]], 0) == fault(odd, -1) == ""  # nothing is done
+    for ahead in (1, BLOCK, inputs * n - 1):
+        assert fault([*pointers[:2], x, x + 4 * ahead], n) == "in and out overlap"
+    for behind in (1, BLOCK, outputs * n - 1):
+        assert fault([*pointers[:2], x + 4 * behind, x], n) == "in and out overlap"
+    assert (library.state == before).all() and (rows == 1).all()
+    for right in ([x, x], [x, x + 4 * inputs * n], [x + 4 * outputs * n, x]):
+        assert fault([*pointers[:2], *right], n) == ""
+
+
 def test_by_default_a_wrong_call_is_printed_and_ends_the_program(tmp_path: Path) -> None:
     Library(channels(1, 1), tmp_path)
     (tmp_path / "main.c").write_text(

@@ -14,6 +14,7 @@ from cli.conftest import write_capture
 from helpers.toolchains import need
 
 import schedc
+from schedc.errors import SchedcWarning
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUBS = Path(__file__).with_name("stubs")
@@ -65,7 +66,8 @@ def test_the_time_that_pico2_has_for_a_block(tmp_path: Path, block: int) -> None
     """As a program of this machine, against the stubs and a clock that ends it."""
     need("gcc")
     capture = write_capture(tmp_path / "capture.nam", "Linear", {"receptive_field": 1, "bias": False}, [1.0])
-    schedc.compile(capture, target="host", block=block, name="capture").write(tmp_path)
+    with pytest.warns(SchedcWarning, match="48000 Hz is taken"):
+        schedc.compile(capture, target="host", block=block, name="capture").write(tmp_path)
     (tmp_path / "board.c").write_text(
         "#include <stdbool.h>\n#include <stdint.h>\n#include <stdlib.h>\n"
         "bool stdio_init_all(void) { return true; }\n"
