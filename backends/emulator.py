@@ -75,6 +75,11 @@ class Emulator:
 
     # -- memory ---------------------------------------------------------------------------------
 
+    @property
+    def word_bits(self) -> int:
+        """Of a general register."""
+        return 8 * self._convention.word
+
     def alloc(self, size: int, align: int = 64) -> int:
         """Return the address of ``size`` zeroed bytes, aligned to ``align`` (a power of two up to 4096).
 

@@ -65,7 +65,8 @@ def compile_chosen(
     else:
         compilation = compile_cached(capture.graph, options, chosen)
     made = make_artifact(compilation, capture, with_texts)
-    return replace(made, sources=(*model_files(path), *choices.files), named=name is not None)
+    sources = tuple(file.absolute() for file in (*model_files(path), *choices.files))
+    return replace(made, sources=sources, named=name is not None)
 
 
 def chosen_name(path: ModelPaths, name: str | None) -> str:

@@ -74,8 +74,13 @@ class Artifact:
         warns of what is replaced where the name was asked for.
         """
         place = Path(path_text("folder", folder))
-        tell(check_replaced(place, self.name, self.origins, self.named))
-        return write_files(place, self.files(), self.sources)
+        files = self.files()
+        try:
+            tell(check_replaced(place, self.name, files, self.origins, self.named))
+            return write_files(place, files, self.sources)
+        except (OSError, ValueError) as error:  # ValueError: a NUL, or what has no encoding
+            reason = one_line(getattr(error, "strerror", None) or str(error))
+            raise UserError(one_line(str(place)), f"cannot be written: {reason}", "choose another place") from error
 
 
 def file_names(name: str, object_format: ObjectFormat, stages: int, with_texts: bool) -> list[str]:

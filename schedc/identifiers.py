@@ -44,8 +44,15 @@ _DEVICES = frozenset(
 )
 # Name -> the function that it would define a second time.
 _TAKEN = {
-    **{f"pthread_{kind}": f"pthread_{kind}_init" for kind in ("attr", "barrier", "cond", "mutex", "rwlock", "spin")},
-    **{name: f"{name}_init" for name in ("cnd", "mtx", "res", "sem")},
+    **{
+        f"pthread_{kind}{attributes}": f"pthread_{kind}{attributes}_init"
+        for kind in ("barrier", "cond", "mutex", "rwlock", "spin")
+        for attributes in ("", "attr")
+    },
+    **{
+        name: f"{name}_init"
+        for name in ("cnd", "mtx", "posix_spawn_file_actions", "posix_spawnattr", "pthread_attr", "res", "sem")
+    },
 }
 # Not chosen here, but given to who asks for them: further headers of systems, and what stands before _OK in macros of
 # theirs, of board packages and of zlib.

@@ -208,11 +208,15 @@ def _number(name: str, value: Any, remedy: str = "") -> float:
 
 
 def _size(name: str, value: Any) -> float | None:
-    return None if value is None else _number(name, value, "give a size from 0 (smallest) to 1 (full)")
+    remedy = "give a size from 0 (smallest) to 1 (full)"
+    size = None if value is None else _number(name, value, remedy)
+    if size is not None and not 0 <= size <= 1:
+        raise OptionError(name, f"{shown(value)} is no size", remedy)
+    return size
 
 
 def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
-    return tuple(_each(name, value, "whole numbers", functools.partial(_whole_number, name)))
+    return tuple(_each(name, value, "whole numbers", functools.partial(_whole_number, name), MAX_CORES - 1))
 
 
 def _whole_number(name: str, value: Any) -> int:
@@ -223,15 +227,17 @@ def _whole_number(name: str, value: Any) -> int:
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:
-    return tuple(_each(name, value, "numbers", functools.partial(_number, name)))
+    return tuple(_each(name, value, "numbers", functools.partial(_number, name), MAX_CORES))
 
 
 T = TypeVar("T")
 
 
-def _each(name: str, value: Any, what: str, one: Callable[[Any], T]) -> list[T]:
+def _each(name: str, value: Any, what: str, one: Callable[[Any], T], most: int) -> list[T]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise OptionError(name, f"{shown(value)} is not a list of {what}")
+    if len(value) > most:
+        raise OptionError(name, f"{len(value)} {what}", f"give at most {most}")
     try:
         return [one(item) for item in value]
     except (TypeError, OptionError):
@@ -330,7 +336,7 @@ def check_options(options: Options) -> None:
 def find_target(target: TargetSource) -> Target:
     """The target of a name, of this machine ("host") or of a file; OptionError or UserError if it cannot be."""
     if not isinstance(target, str | os.PathLike) or not isinstance(os.fspath(target), str):
-        raise OptionError("target", f"{target!r} is neither a name nor a file", "see schedc targets")
+        raise OptionError("target", f"{shown(target)} is neither a name nor a file", "see schedc targets")
     if not is_target_file(target):
         return host_target() if target == "host" else _known_target(str(target))
     from schedc.backends.codegen_check import check_codegen

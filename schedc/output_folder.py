@@ -7,10 +7,11 @@ lost for it.  A name that was asked for is the user's business: what it replaces
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from schedc.backends.c_pipeline_header import RUNTIME_NAME
 from schedc.errors import UserError, one_line
 from schedc.input_files import read_input
 from schedc.version import MADE_BY
@@ -26,16 +27,22 @@ class Origin(NamedTuple):
     sha256: str
 
 
-def check_replaced(folder: Path, name: str, origins: Sequence[Origin], was_asked_for: bool) -> list[str]:
-    """Warnings about what is replaced when the capture of ``origins`` is written there as ``name``.
+def check_replaced(
+    folder: Path, name: str, files: Iterable[str], origins: Sequence[Origin], was_asked_for: bool
+) -> list[str]:
+    """Warnings about what is replaced when the capture of ``origins`` is written there as ``name``, in ``files``.
 
     UserError if that is not schedc's, or another capture's whose ``name`` was not asked for.  An origin whose digest
-    is not known yet (``""``) is the one of that name.
+    is not known yet (``""``) is the one of that name.  Objects and weights do not say who made them; the report does.
     """
     header, report = folder / f"{name}.h", folder / f"{name}.json"
     if header.exists() and MADE_BY.encode() not in _read(header).partition(b"\n")[0]:
         raise UserError(one_line(str(header)), "is not schedc's, and would be overwritten", _ANOTHER)
     if not report.exists():
+        unknown = f"has no {one_line(report.name)} beside it that tells of schedc, and would be overwritten"
+        for path in (folder / file for file in files):
+            if path.exists() and path not in (header, folder / RUNTIME_NAME):
+                raise UserError(one_line(str(path)), unknown, _ANOTHER)
         return []
     before, where = _origins(report), one_line(str(report))
     if [origin.file for origin in before] != [origin.file for origin in origins] and before:

@@ -66,7 +66,7 @@ def pack(path: ModelPaths, compiled: Compiled, **given: Unpack[PackOptions]) -> 
 
 def remarks_on(capture: Capture, code: CompiledCode) -> list[str]:
     """What does not hinder packing."""
-    return rate_remarks(capture, code.sample_rate, "the code was compiled for one")
+    return rate_remarks(one_line(str(capture.path)), capture.rate, "the code was compiled for one", code.sample_rate)
 
 
 def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None, prewarm: bool = True) -> Capture:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from schedc.frontend.wording import one_line
 from schedc.options import Options
-from schedc.planning import Capture
 
 
 def core_remarks(options: Options, name: str = "cores") -> list[str]:
@@ -15,9 +13,8 @@ def core_remarks(options: Options, name: str = "cores") -> list[str]:
     return [f"{name}: {cores} stages, but {target.name} states {stated}"] if cores > known else []
 
 
-def rate_remarks(capture: Capture, other: float | None, whose: str) -> list[str]:
-    """That a capture runs at another rate than the one before it, whose ``other`` Hz is; None if not known."""
-    if other is None or other == capture.rate:
+def rate_remarks(what: str, rate: float | None, whose: str, other: float | None) -> list[str]:
+    """That a capture's ``rate`` is not the ``other`` one, of the capture before it; Hz, None if not known."""
+    if rate is None or other is None or rate == other:
         return []
-    rates = f"{capture.rate:.10g} Hz, {whose} at {other:.10g} Hz"
-    return [f"{one_line(str(capture.path))} is a capture at {rates}: play it at its own rate"]
+    return [f"{what} is a capture at {rate:.10g} Hz, {whose} at {other:.10g} Hz: play it at its own rate"]

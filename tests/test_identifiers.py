@@ -97,6 +97,8 @@ def test_any_name_becomes_a_legal_one(text: str) -> None:
         ("Math", "'Math' is taken: math.h is a header of the system's"),
         ("NUL", "'NUL' is a device on Windows"),
         ("sem", "'sem' is taken: sem_init is a library's"),
+        ("pthread_mutexattr", "'pthread_mutexattr' is taken: pthread_mutexattr_init is a library's"),
+        ("posix_spawnattr", "'posix_spawnattr' is taken: posix_spawnattr_init is a library's"),
         ("Pthread_mutex", "'Pthread_mutex' is taken: pthread_mutex_init is a library's"),
         ("schedc_rings", "'schedc_rings' is taken: schedc's own names begin like that"),
         ("amp_Stage12", "'amp_Stage12' is taken: names in _stage12 are another capture's"),

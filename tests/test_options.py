@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,22 @@ from schedc.errors import OptionError
 from schedc.options import OPTIONS, choose
 
 LITE = Path(__file__).parents[1] / "examples" / "captures" / "a2_lite.nam"
+
+
+@pytest.mark.parametrize("name", ["mac", "subnormals", "math", "nonfinite"])
+def test_a_contract_is_made_of_known_words(name: str) -> None:
+    """Another word would silently be one of the others."""
+    for wrong in ("Fused", "", None, 1):
+        words: dict[str, Any] = {name: wrong}
+        with pytest.raises(OptionError, match=f"^{name}: {wrong!r} is none; use "):
+            schedc.Contract(**words)
+
+
+def test_a_contract_stands_alone() -> None:
+    for given in ({"math": "fast"}, {"nonfinite": "zero"}):
+        words: dict[str, Any] = given
+        with pytest.raises(OptionError, match="is part of the contract, which is given, too; leave one of them out"):
+            schedc.interpret(LITE, [0.0], "float32", contract=schedc.Contract(), **words)
 
 
 def test_the_command_line_spells_every_option() -> None:
@@ -34,6 +51,11 @@ def test_the_command_line_spells_every_option() -> None:
         ({"block": True}, "block: True is not a number; give 1 to 8192"),
         ({"cores": 9}, "cores: 9 cores; give 1 to 8"),
         ({"cores": "2"}, "cores: '2' is not a whole number; give 1 to 8"),
+        ({"slim": -0.01}, "slim: -0.01 is no size; give a size from 0 (smallest) to 1 (full)"),
+        ({"slim": 1.01}, "slim: 1.01 is no size; give a size from 0 (smallest) to 1 (full)"),
+        ({"slim": math.nan}, "slim: nan is no size; give a size from 0 (smallest) to 1 (full)"),
+        ({"split": [1] * 8}, "split: 8 whole numbers; give at most 7"),
+        ({"core_speeds": [1.0] * 9}, "core_speeds: 9 numbers; give at most 8"),
         ({"slim": "small"}, "slim: 'small' is not a number; give a size from 0 (smallest) to 1 (full)"),
         ({"prewarm": 1}, "prewarm: 1 is neither True nor False"),
         ({"math": "quick"}, "math: 'quick' is not a kind of tanh and sigmoid; use exact or fast"),

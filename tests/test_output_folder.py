@@ -114,6 +114,46 @@ def test_what_is_not_ours_stays(
     assert contents(build) == {file: content}
 
 
+@pytest.mark.parametrize("ending", [".o", "_weights.bin", "_weights.c", "_weights.S", ".ll", ".s"])
+def test_what_no_report_tells_of_stays(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An object of the user's own ``amp.c``, for example."""
+    build, model = tmp_path / "build", capture(tmp_path / "amp.nam", 1.0)
+    build.mkdir()
+    (build / f"amp{ending}").write_bytes(b"mine")
+    assert compiled(model, "-t", "m33", "--emit-texts", "-o", build) == 2
+    words = f"{build}/amp{ending}: has no amp.json beside it that tells of schedc, and would be overwritten; {REMEDY}"
+    assert capsys.readouterr().err == f"schedc: {words}\n"
+    assert contents(build) == {f"amp{ending}": b"mine"}
+    made = schedc.compile(model, target="m33", with_texts=True)
+    with pytest.raises(UserError) as refusal:
+        made.write(build)
+    assert str(refusal.value) == words
+
+
+def test_inputs_stay_what_they_are_when_the_working_folder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert compiled(capture(tmp_path / "a.nam", 1.0), "-t", "m33", "-o", ".", "--name", "amp") == 0
+    content = capture(Path("amp_weights.bin"), 1.0).read_bytes()
+    made = schedc.compile("amp_weights.bin", target="m33", name="amp")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir("folder")
+    with pytest.warns(SchedcWarning), pytest.raises(UserError, match="would overwrite an input"):
+        made.write("..")
+    assert (tmp_path / "amp_weights.bin").read_bytes() == content
+
+
+@pytest.mark.parametrize("folder", ["a\0b", "\ud800", "x" * 300, "amp.nam/b"])
+def test_a_folder_that_cannot_be_is_the_users_error(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = schedc.compile(capture(tmp_path / "amp.nam", 1.0), target="m33")
+    with pytest.raises(UserError, match="cannot be written: "):
+        made.write(folder)
+
+
 def test_reports_of_versions_that_did_not_say_are_replaced(tmp_path: Path) -> None:
     build, model = tmp_path / "build", capture(tmp_path / "amp.nam", 1.0)
     assert compiled(model, "-t", "m33", "-o", build) == 0

@@ -36,7 +36,7 @@ _STEP = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | _FL
 
 
 class UnsafeFolder(Exception):
-    """Somebody else could write to the folder; says how, and what to do about it."""
+    """The folder is none, or somebody else could write to it; says how, and what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,10 @@ class PrivateFolder:
 
     def __enter__(self) -> PrivateFolder:
         if _CAN_CHECK:
-            self._fd = _open_checked(self._path, self._make)
+            try:
+                self._fd = _open_checked(self._path, self._make)
+            except NotADirectoryError:
+                raise UnsafeFolder("it is no folder, or below what is none") from None
         elif self._make:
             self._path.mkdir(parents=True, exist_ok=True)
         return self

@@ -147,7 +147,12 @@ def _argument(emulator: TracingEmulator, text: str) -> int:
         number = int(value if kind == "buffer" else text, 0)
     except ValueError:
         raise UserError("--arg", f"{text!r} is no argument", "use buffer:BYTES, file:PATH or a number") from None
-    return _buffer(emulator, text, number) if kind == "buffer" else number
+    if kind == "buffer":
+        return _buffer(emulator, text, number)
+    bits = emulator.word_bits
+    if not -(1 << (bits - 1)) <= number < 1 << bits:
+        raise UserError("--arg", f"{text!r} is no number of {bits} bits", "give one that fits a register")
+    return number
 
 
 def _buffer(emulator: TracingEmulator, text: str, size: int, data: bytes = b"") -> int:

@@ -40,7 +40,7 @@ def compile_to_files(request: CompileRequest) -> None:
         check_folder(request.dump_folder, "--dump-passes")
     _check_files(request)
     artifact, dumps = _compile(request)
-    replaced = check_replaced(request.folder, artifact.name, artifact.origins, artifact.named)
+    replaced = check_replaced(request.folder, artifact.name, artifact.files(), artifact.origins, artifact.named)
     written = _write(request, artifact, dumps)
     report: Any = artifact.report
     warn([*report["warnings"], *core_remarks(request.choices.options, "--cores"), *replaced])
@@ -55,7 +55,8 @@ def _check_files(request: CompileRequest) -> None:
     check_separate(outputs, [*request.models, *request.choices.files])
     for path in outputs:
         check_kind(path, one_line(str(path)))
-    check_replaced(request.folder, name, [Origin(path.name, "") for path in request.models], request.name is not None)
+    origins = [Origin(path.name, "") for path in request.models]
+    check_replaced(request.folder, name, files, origins, request.name is not None)
 
 
 def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:

@@ -94,7 +94,9 @@ def _unique_names(files: dict[Path, PurePosixPath], remarks: list[str]) -> dict[
         result[path] = next(c for c in _candidates(name) if holders.setdefault(_folded(c), path) == path)
         if result[path] != name.with_suffix(""):
             other = holders[_folded(name.with_suffix(""))]
-            remarks.append(f"{one_line(str(path))} is called {one_line(str(result[path]))}, not to meet {other.name}")
+            remarks.append(
+                f"{one_line(str(path))} is called {one_line(str(result[path]))}, not to meet {one_line(str(other))}"
+            )
     return result
 
 

@@ -18,5 +18,5 @@ MAX_WEIGHTS = 2**24  # NAM_FORMAT 7.4
 MAX_HISTORY_FLOATS = 2**26  # NAM_FORMAT 7.4
 MAX_CHANNELS = 2**16
 MAX_SIZE = 2**31 - 1  # any other integer (kernels, dilations, a receptive field)
-MAX_SAMPLE_RATE = 1e7  # Hz
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1.0, 1e7  # Hz
 MAX_WARNINGS = 50

@@ -9,7 +9,7 @@ from functools import partial
 from schedc.frontend.document_parts import DocumentParts
 from schedc.frontend.fields import Fields, Value
 from schedc.frontend.history import history_floats
-from schedc.frontend.limits import MAX_DOCUMENT_DEPTH, MAX_LAYERS, MAX_SAMPLE_RATE
+from schedc.frontend.limits import MAX_DOCUMENT_DEPTH, MAX_LAYERS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from schedc.frontend.model import ContainerModel, ConvNetModel, Model, ModelDocument, PlainModel, Submodel
 from schedc.frontend.read_small_models import check_batchnorm, read_convnet, read_linear, read_lstm
 from schedc.frontend.read_wavenet import read_wavenet
@@ -89,8 +89,8 @@ def _read_sample_rate(document: Fields) -> float | None:
     sample_rate = value.number()
     if sample_rate == _UNKNOWN_RATE:
         return None
-    if not 0 < sample_rate <= MAX_SAMPLE_RATE:
-        value.expected(f"a rate above 0 and up to {MAX_SAMPLE_RATE:.0f} Hz")
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
+        value.expected(f"a rate of {MIN_SAMPLE_RATE:.0f} to {MAX_SAMPLE_RATE:.0f} Hz")
     return sample_rate
 
 

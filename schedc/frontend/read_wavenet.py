@@ -105,7 +105,7 @@ def _warn_about_film(config: Value, arrays: tuple[LayerArray, ...]) -> None:
         plain = any(layer.gating is not Gating.BLENDED for layer in array.layers)
         if plain and FilmSite.LAYER1X1_POST in array.films:
             what = (
-                "applied in every layer unless --core-0-5-5-film is given; "
-                "the C++ engine up to 0.5.5 does so in blended layers only"
+                "the C++ engine up to 0.5.5 applies it in blended layers only; "
+                "schedc does so with --core-0-5-5-film (core_0_5_5_layer1x1_post_film), else in every layer"
             )
             config.child(f"layers[{i}].{FilmSite.LAYER1X1_POST}").warn(what)

@@ -221,7 +221,7 @@ class Processor:
         if len(paths) == 1 and Path(paths[0]).suffix.lower() == ".bin":
             return self._program.check(read_input(paths[0], _MOST_BLOB_BYTES, "a weight blob"), one_line(paths[0]))
         capture = read_source(paths, self._reading)
-        tell([*capture.warnings, *rate_remarks(capture, self.sample_rate, "the processor plays one")])
+        tell(capture.warnings)
         return self._program.pack(capture)
 
     def set_weights(self, source: ModelPaths | Weights, *, crossfade: int = 0) -> None:
@@ -236,7 +236,10 @@ class Processor:
         Raises as :meth:`pack`.
         """
         gains = fade_gains(whole_number("crossfade", crossfade, "samples", 0, _MOST_FADE))
-        self._publish("set_weights", source if isinstance(source, Weights) else self.pack(source), gains)
+        weights = source if isinstance(source, Weights) else self.pack(source)
+        name = "this" if isinstance(source, Weights) else one_line(" + ".join(path_list(source)))
+        tell(rate_remarks(name, weights.sample_rate, "the processor plays one", self.weights.sample_rate))
+        self._publish("set_weights", weights, gains)
 
     def reset(self) -> None:
         """Back to the silence state (or the zero state, if loaded with ``prewarm=False``)."""

@@ -7,7 +7,9 @@ It stands in the report, the header and the weight blob.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from schedc.errors import OptionError
 
 Mac = Literal["fused", "unfused"]
 Subnormals = Literal["keep", "flush"]
@@ -16,6 +18,7 @@ Nonfinite = Literal["keep", "zero"]
 MACS: tuple[Mac, ...] = ("fused", "unfused")
 MATHS: tuple[Math, ...] = ("exact", "fast")
 NONFINITES: tuple[Nonfinite, ...] = ("keep", "zero")
+_WORDS = {"mac": MACS, "subnormals": get_args(Subnormals), "math": MATHS, "nonfinite": NONFINITES}
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,12 @@ class Contract:
     subnormals: Subnormals = "keep"
     math: Math = "exact"
     nonfinite: Nonfinite = "keep"
+
+    def __post_init__(self) -> None:
+        """Raise OptionError for a word that nothing of this knows: it would be taken for one of the others."""
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                raise OptionError(name, f"{getattr(self, name)!r} is none", f"use {' or '.join(words)}")
 
     @property
     def divides(self) -> bool:

@@ -182,6 +182,8 @@ def test_what_is_wrong_with_an_object_is_said(tmp_path: Path, change: Callable[[
         (0, "buffer:1000000000000", r"--arg: 'buffer:1000000000000' has 1000000000000 bytes; give 1 to 67108864$"),
         (0, "buffer:", r"--arg: 'buffer:' is no argument; use buffer:BYTES, file:PATH or a number$"),
         (0, "bufer:12", r"--arg: 'bufer:12' is no argument; use buffer:BYTES, file:PATH or a number$"),
+        (0, "4294967296", r"--arg: '4294967296' is no number of 32 bits; give one that fits a register$"),
+        (0, "-2147483649", r"--arg: '-2147483649' is no number of 32 bits; give one that fits a register$"),
         (0, "9" * 10_000, r"--arg: '9+ \.\.\. 9+' is no argument; use buffer:BYTES, file:PATH or a number$"),
         (1, "file:no such", r"no such: no such file$"),
     ],

@@ -150,7 +150,8 @@ def test_run_takes_them_as_zero_and_says_so_once(
     assert capsys.readouterr().err.startswith(f"schedc: warning: {source}: 2 samples")
     assert np.isfinite(soundfile.read(out)[0]).all()
     assert main(["run", str(lstm), str(source), str(out), "--resample", "--nonfinite", "keep"]) == 2
-    assert capsys.readouterr().err == f"schedc: {source}: sample 100 is not a finite number; mend the file\n"
+    remedy = "mend the file, or take such samples as 0: --nonfinite zero"
+    assert capsys.readouterr().err == f"schedc: {source}: sample 100 is not a finite number; {remedy}\n"
 
 
 @pytest.mark.parametrize("target", ["host", "m33", "a8", "aarch64"])
@@ -159,3 +160,11 @@ def test_verify_tries_the_door(wavenet: Path, target: str, capsys: pytest.Captur
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "nonfinite=zero" in printed and printed.endswith("PASS\n") and "dB from float64" in printed
+
+
+@pytest.mark.parametrize("value", [np.finfo(np.float32).max, -1e38])
+def test_loud_is_not_infinite(value: float, lstm: Path) -> None:
+    """Sums of large numbers overflow; nothing is said, by NumPy neither."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schedc.load(lstm).process(np.full(9000, value, np.float32))

@@ -124,7 +124,7 @@ def test_other_arguments_of_the_wrong_kind(fir: Path) -> None:
         (lambda: pack_any(fir, artifact, slim="s"), "slim: 's' is not a number"),
         (lambda: pack_any(fir, artifact, prewarm=1), "prewarm: 1 is neither True nor False"),
         (lambda: compile_any(fir, 3), "target: 3 is neither a name nor a file; see schedc targets"),
-        (lambda: compile_any(fir, name=3), "name: 3 is not a C identifier"),
+        (lambda: compile_any(fir, name=3), "name: 3 is not text"),
         (lambda: compile_any(fir, name=""), "name: '' is not a C identifier"),
         (lambda: compile_any(fir, schedule=b"none.yaml"), "none.yaml: "),
         (lambda: interpret_any(fir, X, "half"), "precision: 'half' is none; use float32 or float64"),

@@ -85,9 +85,13 @@ def test_another_rate_is_told(slow: Path, tmp_path: Path, capsys: pytest.Capture
     rates = f"{slow} is a capture at 44100 Hz, the {{}} one at 48000 Hz: play it at its own rate"
     packed, played = rates.format("code was compiled for"), rates.format("processor plays")
     assert said(lambda: schedc.pack(slow, artifact)) == [packed]
-    assert said(lambda: player.pack(slow)) == [played]
+    assert said(lambda: player.pack(slow)) == []  # said when it is to be played
     assert said(lambda: player.set_weights(slow)) == [played]
     assert said(lambda: player.set_weights(slow)) == []  # what plays now is at that rate
+    plain = player.pack(tmp_path / "plain.nam")
+    back = "this is a capture at 48000 Hz, the processor plays one at 44100 Hz: play it at its own rate"
+    assert said(lambda: player.set_weights(plain)) == [back]
+    assert said(lambda: player.set_weights(player.pack(slow))) == [played.replace(str(slow), "this")]
     report, out = tmp_path / "plain.json", tmp_path / "x.bin"
     assert printed(capsys, "pack", slow, "--for", report, "-o", out) == [packed]
 

@@ -81,9 +81,9 @@ def test_what_a_capture_is_called_then(tmp_path: Path) -> None:
         "amp.namb": "amp_namb",
     }
     assert list(found.remarks) == [
-        f"{tmp_path}/amp.nam is called amp_3, not to meet AMP.nam",
-        f"{tmp_path}/amp.NAM is called amp_4, not to meet AMP.nam",
-        f"{tmp_path}/amp.namb is called amp_namb, not to meet AMP.nam",
+        f"{tmp_path}/amp.nam is called amp_3, not to meet {tmp_path}/AMP.nam",
+        f"{tmp_path}/amp.NAM is called amp_4, not to meet {tmp_path}/AMP.nam",
+        f"{tmp_path}/amp.namb is called amp_namb, not to meet {tmp_path}/AMP.nam",
     ]
 
 

@@ -44,7 +44,7 @@ def files(folder: Path) -> set[str]:
         (["--split", ""], "--split: '' is not a list of kernel numbers; write it like 14 or 6,12"),
         (["--split", "1", "--cores", 3], "--split: 1 cut(s) make 2 stages, not 3"),
         (["--mac", "half"], "--mac: 'half' is not a kind of multiply-accumulate; use fused or unfused"),
-        (["--slim", "nan"], "--slim: not a number; give a size from 0 (smallest) to 1 (full)"),
+        (["--slim", "nan"], "--slim: nan is no size; give a size from 0 (smallest) to 1 (full)"),
     ],
 )
 @pytest.mark.parametrize("command", ["compile", "explain", "verify"])
@@ -157,7 +157,7 @@ def test_inputs_of_run(run: Run, linear: Path, wav: Wav, tmp_path: Path) -> None
     before = files(tmp_path)
     for source, message in cases.items():
         assert refused(run, "run", linear, source, out) == message
-    message = f"{broken}: sample 2 is not a finite number; mend the file"
+    message = f"{broken}: sample 2 is not a finite number; mend the file, or take such samples as 0: --nonfinite zero"
     assert refused(run, "run", linear, broken, out, "--nonfinite", "keep") == message
     assert files(tmp_path) == before
 

@@ -172,7 +172,7 @@ def test_the_golden_files_count_as_recorded() -> None:
         ),
         (
             document("WaveNet", 42, layers=[layer_array(layer1x1_post_film={"shift": False})], head_scale=0.5),
-            "config.layers[0].layer1x1_post_film: applied in every layer",
+            "config.layers[0].layer1x1_post_film: the C++ engine up to 0.5.5 applies it in blended layers only",
         ),
         (
             document("WaveNet", 22, layers=[layer_array(layer1x1={"active": False, "groups": 1})], head_scale=0.5),

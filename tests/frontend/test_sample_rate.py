@@ -71,7 +71,7 @@ def test_minus_one_is_as_good_as_nothing(shape: str, stated: float, tmp_path: Pa
 
 @pytest.mark.parametrize("stated", [0, -0.0, -2, -1.5, -44100, 1e8])
 def test_no_other_number_means_unknown(stated: float, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="sample_rate: expected a rate above 0 and up to 10000000 Hz, found"):
+    with pytest.raises(ModelFileError, match="sample_rate: expected a rate of 1 to 10000000 Hz, found"):
         read_capture(write(tmp_path / "a.nam", {**LSTM, "sample_rate": stated}))
 
 
