@@ -1,4 +1,7 @@
-"""Files that are written: regular ones, never one that was read, nor one twice; links are followed."""
+"""Files that are written: regular ones, never one that was read, nor one twice.
+
+Links are followed; only the files of a compilation take the places of links.
+"""
 
 from __future__ import annotations
 

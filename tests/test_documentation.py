@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-DOCUMENTS = ("README.md", "docs/schedules.md")
+DOCUMENTS = ("README.md", "docs/captures.md", "docs/schedules.md")
 
 
 def blocks(language: str) -> list[str]:
@@ -26,8 +26,11 @@ def blocks(language: str) -> list[str]:
 def checkout(folder: Path) -> Path:
     """What the README's commands need, in a folder of their own."""
     shutil.copytree(ROOT / "examples" / "captures", folder / "examples" / "captures")
-    shutil.copy(ROOT / "examples" / "captures" / "a2_lite.nam", folder / "amp.nam")
-    shutil.copy(ROOT / "examples" / "captures" / "a1_nano.nam", folder / "capture.nam")
+    shutil.copytree(ROOT / "examples" / "captures", folder / "amps", ignore=shutil.ignore_patterns("*.wav", "*.md"))
+    for name in ("amp", "a", "b", "other"):
+        shutil.copy(ROOT / "examples" / "captures" / "a2_lite.nam", folder / f"{name}.nam")
+    for name in ("capture", "pedal"):
+        shutil.copy(ROOT / "examples" / "captures" / "a1_nano.nam", folder / f"{name}.nam")
     shutil.copy(ROOT / "examples" / "captures" / "di.wav", folder / "in.wav")
     return folder
 
@@ -85,7 +88,7 @@ def test_the_c_compiles(source: str, tmp_path: Path) -> None:
     subprocess.run(["gcc", *flags], cwd=folder / "build", check=True)
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+@pytest.mark.parametrize("name", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
 def test_documents_name_files_that_exist(name: str) -> None:
     document = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):

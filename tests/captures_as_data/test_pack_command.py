@@ -76,7 +76,8 @@ def test_cache_info_and_clear(
     monkeypatch.setattr(code_here, "_programs", WeakValueDictionary())  # else code loaded before need not be stored
     schedc.load(BY_NAME["a2_lite"])
     assert main(["cache", "info"]) == 0
-    assert capsys.readouterr().out.startswith(f"folder     {tmp_path}\nentries    1 entry, ")
+    said = capsys.readouterr().out
+    assert said.startswith(f"folder     {tmp_path}\nentries    1 entry, ") and "\nat most    268,435,456 bytes" in said
     assert main(["cache", "clear"]) == 0
     assert capsys.readouterr().out == "deleted 1 entry\n"
     monkeypatch.setenv("SCHEDC_CACHE", "off")
