@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +21,12 @@ import soundfile
 
 from schedc.errors import UnsupportedError, UserError
 from schedc.frontend.wording import one_line
-from schedc.input_files import open_input
+from schedc.input_files import open_input, readable
+from schedc.ogg_pages import ends_early
 from schedc.output_files import check_output, check_separate
 from schedc.partial_files import PartialFile
 from schedc.sound_formats import PCM_BITS, SAMPLE_BYTES, format_of
-from schedc.sound_headers import StatedData, peak_time_at, stated_data
+from schedc.sound_headers import StatedData, peak_time_at, restated, stated_data
 from schedc.sound_levels import Levels
 
 FloatArray = npt.NDArray[np.float32]
@@ -34,14 +35,16 @@ CHUNK_FRAMES = 65536
 _LONGEST_WAV = 0xFFFF_0000  # bytes of samples; beyond it the 32 bits of a header are too few
 _MOST_RATIO = 100  # of rates that are converted: 8 kHz for a model at 768 kHz
 _GIVE = "give a WAV, FLAC, AIFF or other sound file with a header"
+_AGAIN = "copy the file again"
+_EARLY = "is cut off: it ends before its end is marked"
 
 
 @dataclass(frozen=True)
 class SoundInfo:
     """A sound file's header.  ``rate`` in Hz; ``format``, ``subtype`` as libsndfile names them (``WAV``, ``PCM_24``).
 
-    ``lacks``: what the header states and the file does not have, in words.  ``unfinished_at``: where the samples begin
-    of a file whose writer never stated their number, else 0.
+    ``lacks``: that the file ends early or is damaged, in words.  ``unfinished_at``: where the samples begin of a file
+    whose writer never stated their number, else 0.
     """
 
     path: Path
@@ -56,27 +59,35 @@ class SoundInfo:
     @property
     def warnings(self) -> list[str]:
         """What its user should know."""
-        return [f"{one_line(str(self.path))}: is cut off: {self.lacks} are missing"] if self.lacks else []
+        return [f"{one_line(str(self.path))}: {self.lacks}"] if self.lacks else []
 
-    def cut_to(self, frames: int) -> SoundInfo:
-        """Of a file that has no more than so many."""
-        return replace(self, frames=frames, lacks=f"{self.frames - frames:,} of {self.frames:,} samples")
+    @property
+    def not_finite(self) -> str:
+        """What samples are that are no finite number when they have been read."""
+        return "NaN, infinite or too large for 32-bit floats" if self.subtype == "DOUBLE" else "NaN or infinite"
+
+    def cut_to(self, frames: int, what: str = "is cut off or damaged") -> SoundInfo:
+        """Of a file of which no more than so many were read (compressed ones may state more), if they are fewer."""
+        if frames >= self.frames:
+            return self
+        lacks = f"{what}: {self.frames - frames:,} of {self.frames:,} samples are missing"
+        return replace(self, frames=frames, lacks=lacks)
 
 
 def read_info(path: Path) -> SoundInfo:
     """The header of a sound file; UserError for what is none, or is empty."""
     name = one_line(str(path))
-    with open_input(path, _GIVE) as file:
-        stated = stated_data(file)
+    with open_input(path, _GIVE) as file, readable(path, _GIVE):
+        stated, early = stated_data(file), ends_early(file)
         try:
             with _opened(path, file) as sound:
                 info = SoundInfo(path, sound.samplerate, sound.channels, sound.frames, sound.subtype, sound.format)
         except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file that soundfile takes for raw
-            if stated is not None and stated.size is not None and stated.size > stated.present:
-                what = f"is cut off: {stated.present} of {stated.size} bytes of samples are there"
-                raise UserError(name, what, _GIVE) from error
+            lacks = _EARLY if early else "" if stated is None else _lacking(stated)
+            if lacks:
+                raise UserError(name, lacks, _AGAIN) from error
             raise UserError(name, "is no sound file that can be read", _GIVE) from error
-    info = info if stated is None else _completed(info, stated)
+    info = replace(info, lacks=_EARLY if early else "") if stated is None else _completed(info, stated)
     if info.frames <= 0:
         raise UserError(name, "holds no samples")
     return info
@@ -87,15 +98,21 @@ def _completed(info: SoundInfo, stated: StatedData) -> SoundInfo:
     frame_bytes = info.channels * SAMPLE_BYTES.get(info.subtype, 0)
     if stated.size is None and not info.frames and frame_bytes:
         return replace(info, frames=stated.present // frame_bytes, unfinished_at=stated.at)
-    if stated.size is None or stated.size <= stated.present:
-        return info
-    if frame_bytes:
-        return replace(info, frames=stated.size // frame_bytes).cut_to(info.frames)
-    return replace(info, lacks=f"{stated.size - stated.present:,} of {stated.size:,} bytes of samples")
+    if stated.size is not None and stated.missing and frame_bytes:
+        return replace(info, frames=stated.size // frame_bytes).cut_to(info.frames, "is cut off")
+    return replace(info, lacks=_lacking(stated))
+
+
+def _lacking(stated: StatedData) -> str:
+    if not stated.missing:
+        return ""
+    return f"is cut off: {stated.missing:,} of {stated.size:,} bytes of samples are missing"
 
 
 def _opened(path: Path, file: BinaryIO) -> soundfile.SoundFile:
     """The open file, by its number: libsndfile then tells its form by its content and never by its name."""
+    if (mended := restated(file)) is not None:
+        return soundfile.SoundFile(mended)
     if os.name != "posix":  # where numbers of open files are each library's own
         return soundfile.SoundFile(str(path))
     os.lseek(file.fileno(), 0, os.SEEK_SET)
@@ -103,20 +120,25 @@ def _opened(path: Path, file: BinaryIO) -> soundfile.SoundFile:
 
 
 def read_chunks(info: SoundInfo, frames: int = CHUNK_FRAMES, finite_only: bool = True) -> Iterator[FloatArray]:
-    """The samples [channels, up to ``frames``] in order; ``finite_only``: UserError for NaN or infinity."""
+    """The samples [channels, up to ``frames``] in order, up to where the file is cut off or damaged.
+
+    ``finite_only``: UserError for what is NaN or infinite as float32.
+    """
     name, done = one_line(str(info.path)), 0
-    with open_input(info.path, _GIVE) as file:
+    with open_input(info.path, _GIVE) as file, readable(info.path, _GIVE):
         for block in _blocks(info, file, frames):
             finite = np.isfinite(block).all(axis=1)
             if finite_only and not finite.all():
                 where = done + int(np.argmin(finite))
                 raise UserError(
                     name,
-                    f"sample {where} is not a finite number",
+                    f"sample {where} is not a finite number{' in 32 bits' if info.subtype == 'DOUBLE' else ''}",
                     "mend the file, or take such samples as 0: --nonfinite zero",
                 )
             done += len(block)
             yield np.ascontiguousarray(block.T)
+    if not done:
+        raise UserError(name, f"none of its {info.frames:,} samples can be read", _AGAIN)
 
 
 def _blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray]:
@@ -124,15 +146,19 @@ def _blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray
     if info.unfinished_at:
         yield from _unfinished_blocks(info, file, frames)
         return
-    done = 0
+    with suppress(soundfile.LibsndfileError), _opened(info.path, file) as sound:
+        while len(block := _next_block(sound, frames)):
+            yield block
+
+
+def _next_block(sound: soundfile.SoundFile, frames: int) -> FloatArray:
+    """Float32 [up to ``frames``, channels]; what was read before an error counts, as soundfile does not say."""
+    block = np.full((frames, sound.channels), np.nan, np.float32)
     try:
-        with _opened(info.path, file) as sound:
-            while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-                done += len(block)
-                yield block
-    except soundfile.LibsndfileError as error:
-        reason = one_line(error.error_string.strip(". ")) or "damaged or cut off"
-        raise UserError(one_line(str(info.path)), f"cannot be read beyond sample {done} ({reason})") from error
+        return block[: len(sound.read(out=block))]
+    except soundfile.LibsndfileError:
+        read = np.flatnonzero(~np.isnan(block).all(axis=1))
+        return block[: read[-1] + 1 if len(read) else 0]
 
 
 def _unfinished_blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray]:

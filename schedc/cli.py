@@ -127,7 +127,6 @@ def _bug(error: Exception) -> int:
 
 
 def _system_error(error: OSError) -> int:
-    """What the system refused."""
-    if error.filename is None:  # the output: nothing may be left to flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", EXIT_USER)
+    """What the system refused; standard output and error are named like files."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return _complain(f"{where}{error.strerror or error}", EXIT_USER)

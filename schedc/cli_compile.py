@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 compiling = typer.Typer(rich_markup_mode=None)
 
 
+def _no_capture(source: Path) -> Path:
+    """Of ``MODEL... IN.wav OUT.wav``, the last is what is forgotten when a capture is in the sound file's place."""
+    from schedc.frontend.nam_file import has_capture_suffix
+
+    if has_capture_suffix(source.name):
+        raise UserError("", "missing argument 'OUT.wav'", "see schedc run --help")
+    return source
+
+
 @compiling.command("compile")
 @takes(*CODE, "object_format", "fp_mode", "visibility", "prewarm")
 def compile_command(
@@ -44,7 +53,10 @@ def compile_command(
 @takes("block", "cores", *READING, "math", "nonfinite", "prewarm", block=64, nonfinite="zero")
 def run_command(
     model: Models,
-    source: Annotated[Path, typer.Argument(metavar="IN.wav", help="Or FLAC, AIFF, CAF, Ogg, MP3, ...")],
+    source: Annotated[
+        Path,  # looked at before what else is missing
+        typer.Argument(metavar="IN.wav", help="Or FLAC, AIFF, CAF, Ogg, MP3, ...", callback=_no_capture, is_eager=True),
+    ],
     output: Annotated[
         Path,
         typer.Argument(metavar="OUT.wav", help="Or .flac, .aiff, .caf, .w64, .rf64, .au; samples as IN.wav."),

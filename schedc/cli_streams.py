@@ -16,25 +16,34 @@ from typing import Any, TextIO
 
 
 class PatientStream(io.TextIOBase):
-    """A stream whose reader may leave; characters that its encoding lacks are written as escapes."""
+    """A stream whose reader may leave; characters that its encoding lacks are written as escapes.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    An OSError of its own has ``name`` for the file's name, and nothing is left to be flushed at exit.
+    """
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream, self._name = stream, name
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._to_nowhere()
-            return len(text)
+        with self._patience():
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        try:
+        with self._patience():
             self._stream.flush()
+
+    @contextlib.contextmanager
+    def _patience(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError:
             self._to_nowhere()
+        except OSError as error:
+            self._to_nowhere()
+            raise OSError(error.errno, error.strerror, self._name) from error
 
     def _to_nowhere(self) -> None:
         """What is left in the buffer, and all that follows, is dropped."""
@@ -64,9 +73,9 @@ def patient_streams() -> Iterator[None]:
     """Both streams patient, and there: a closed one is written to nowhere."""
     with contextlib.ExitStack() as stack:
         out, error = (
-            stream or stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-            for stream in (sys.stdout, sys.stderr)
+            PatientStream(stream or stack.enter_context(open(os.devnull, "w", encoding="utf-8")), name)
+            for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error"))
         )
-        stack.enter_context(contextlib.redirect_stdout(PatientStream(out)))
-        stack.enter_context(contextlib.redirect_stderr(PatientStream(error)))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(error))
         yield

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from schedc.errors import UserError, one_line
@@ -39,14 +41,20 @@ def open_input(path: Path, remedy: str = "", error: type[UserError] = UserError)
 def read_input(path: Path, most_bytes: int, what: str, remedy: str = "", error: type[UserError] = UserError) -> bytes:
     """The content of a regular file of at most ``most_bytes``; ``what`` it is to be, such as "a capture", in errors."""
     name = one_line(os.fspath(path))
-    with open_input(path, remedy, error) as file:
-        try:
-            size = os.fstat(file.fileno()).st_size
-            data = b"" if size > most_bytes else file.read(most_bytes + 1)  # files of /proc say 0
-        except OSError as problem:
-            raise error(name, _unreadable(problem), remedy) from None
+    with open_input(path, remedy, error) as file, readable(path, remedy, error):
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > most_bytes else file.read(most_bytes + 1)  # files of /proc say 0
     check_size(max(size, len(data)), most_bytes, name, what, remedy, error)
     return data
+
+
+@contextmanager
+def readable(path: Path, remedy: str = "", error: type[UserError] = UserError) -> Iterator[None]:
+    """For who reads an open file: what the system refuses inside is an ``error`` with ``remedy``."""
+    try:
+        yield
+    except OSError as problem:
+        raise error(one_line(os.fspath(path)), _unreadable(problem), remedy) from None
 
 
 def check_size(

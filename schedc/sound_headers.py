@@ -1,7 +1,7 @@
 """What the header of an uncompressed sound file says about its samples: where they begin and how many bytes they take.
 
-libsndfile reads what is there and does not tell what is missing.  The forms whose header states a size: RIFF (WAV;
-RIFX, RF64), AIFF, Wave64, CAF and AU.
+libsndfile reads what is there and does not tell what is missing; cut off CAF files it does not read at all.  The forms
+whose header states a size: RIFF (WAV; RIFX, RF64), AIFF, Wave64, CAF and AU.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ class StatedData:
     size: int | None
     present: int
 
+    @property
+    def missing(self) -> int:
+        """Bytes that are stated and not there."""
+        return 0 if self.size is None else max(0, self.size - self.present)
+
 
 class _Chunk(NamedTuple):
     name: bytes
@@ -45,6 +50,34 @@ def stated_data(file: BinaryIO) -> StatedData | None:
     if found is None or found[0] > end:
         return None
     return StatedData(*found, end - found[0])
+
+
+class RestatedFile:
+    """An open file as libsndfile takes it, with ``other`` bytes than its own at ``at``."""
+
+    def __init__(self, file: BinaryIO, at: int, other: bytes) -> None:
+        self._file, self._at, self._other = file, at, other
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        begin = self.tell()
+        content = bytearray(self._file.read(size))
+        for at, byte in enumerate(self._other, self._at - begin):
+            if 0 <= at < len(content):
+                content[at] = byte
+        return bytes(content)
+
+
+def restated(file: BinaryIO) -> RestatedFile | None:
+    """A CAF file that is cut off, with the size of the samples that are there; None for any other.
+
+    Of ALAC, too: where coded samples are missing, libsndfile would make some up.
+    """
+    stated = stated_data(file)
+    if stated is None or not stated.missing or _at(file, 0, 4) != b"caff" or _at(file, 28, 4) == b"alac":
+        return None
+    file.seek(0)
+    return RestatedFile(file, stated.at - 12, struct.pack(">q", 4 + stated.present))
 
 
 def peak_time_at(file: BinaryIO) -> int | None:

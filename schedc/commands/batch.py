@@ -65,7 +65,6 @@ def _checked_sound(path: Path) -> SoundInfo:
     if info.frames * info.channels > _MOST_SAMPLES:
         what = f"{one_line(str(path))} has {info.frames * info.channels:,} samples"
         raise UserError("--render", what, f"give a file of at most {_MOST_SAMPLES:,}, or use run")
-    warn(info.warnings)
     return info
 
 

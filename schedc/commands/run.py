@@ -71,10 +71,9 @@ def run(request: RunRequest) -> None:
         for rows in rendered(info, voices, read):
             writer.write(rows)
         seconds = time.perf_counter() - begin
-    if read.frames < info.frames:  # compressed files may hold less than their header says
-        info = info.cut_to(read.frames)
+    info = info.cut_to(read.frames)
     if read.zeroed:
-        what = "are NaN or infinite" if read.zeroed > 1 else "is NaN or infinite"
+        what = f"{'are' if read.zeroed > 1 else 'is'} {info.not_finite}"
         warn([f"{one_line(str(request.source))}: {count(read.zeroed, 'sample')} {what}, taken as 0"])
     warn(info.warnings)
     _report(request, info, voices, writer, seconds)

@@ -93,7 +93,10 @@ def run_fleet(
     library: Library, folder: Path, options: FleetOptions, wav: SoundInfo | None, workers: Workers, progress: Progress
 ) -> FleetSummary:
     """Treat every capture that an earlier run has not; a broken one is noted and the rest goes on."""
-    signal = None if wav is None else np.concatenate(list(read_chunks(wav)), axis=1)
+    signal = None
+    if wav is not None:
+        signal = np.concatenate(list(read_chunks(wav)), axis=1)
+        wav = wav.cut_to(signal.shape[1])
     key = options.key(b"" if signal is None or wav is None else signal.tobytes() + str(wav.rate).encode())
     return _Fleet(library, folder, options, wav, signal, workers, progress, key).run()
 
@@ -126,7 +129,7 @@ class _Fleet:
     def run(self) -> FleetSummary:
         check_separate([self.folder / LEDGER], self.inputs)
         self.ledger = Ledger(self.folder / LEDGER, self.key)
-        self.summary.remarks += self.library.remarks
+        self.summary.remarks += [*(self.wav.warnings if self.wav else ()), *self.library.remarks]
         for file, reason in self.library.faults:
             self._fail(file, reason)
         self.workers.share(self.wav.rate if self.wav else 0, self.signal)

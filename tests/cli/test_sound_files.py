@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ import schedc.sound_formats as formats
 from cli.conftest import Run
 from schedc.audio import SoundInfo, SoundWriter, read_chunks, read_info
 from schedc.errors import UserError
+from schedc.sound_headers import stated_data
 
 SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
-CUT_FORMS = ["WAV", "WAVEX", "RIFX", "RF64", "W64", "AIFF", "AU"]
+CUT_FORMS = ["WAV", "WAVEX", "RIFX", "RF64", "W64", "AIFF", "AU", "CAF"]
 
 
 def samples_of(path: Path) -> np.ndarray:
@@ -58,7 +60,7 @@ def test_a_file_that_is_cut_off_says_how_much(form: str, subtype: str, missing: 
 
 def soundfile_bytes(path: Path, form: str, subtype: str) -> bytes:
     """The first frames of a file as they stand in it."""
-    order = ">" if form in ("RIFX", "AIFF", "AU") else "<"
+    order = ">" if form in ("RIFX", "AIFF", "AU", "CAF") else "<"
     steps = soundfile.read(path, frames=8, dtype="int32", always_2d=True)[0].reshape(-1)
     if subtype == "FLOAT":
         values = soundfile.read(path, frames=8, dtype="float32", always_2d=True)[0]
@@ -68,16 +70,26 @@ def soundfile_bytes(path: Path, form: str, subtype: str) -> bytes:
     return bytes(np.ascontiguousarray(raw[:, :: 1 if order == ">" else -1]))
 
 
-def test_a_caf_file_that_is_cut_off(tmp_path: Path) -> None:
-    """libsndfile leaves out a few samples more than are missing, and refuses a file that has next to none."""
-    path = write(tmp_path / "in.caf", noise(1000), "CAF")
+def cut(path: Path, share: float) -> Path:
+    """The beginning of a file, in its place."""
     content = path.read_bytes()
-    path.write_bytes(content[:-1000])
-    (warning,) = read_info(path).warnings
-    assert warning == f"{path}: is cut off: {1000 - read_info(path).frames} of 1,000 samples are missing"
-    path.write_bytes(content[:-1999])
-    with pytest.raises(UserError, match=r"in\.caf: is cut off: 1 of 2000 bytes of samples are there; give a WAV"):
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_coded_caf_files_that_are_cut_off_are_refused(share: float, tmp_path: Path) -> None:
+    """libsndfile would make up what is missing."""
+    path = write(tmp_path / "in.caf", noise(50_000), "CAF", "ALAC_16")
+    with path.open("rb") as file:
+        stated = stated_data(file)
+    assert stated is not None and stated.size == stated.present
+    cut(path, share)
+    lost = stated.at + stated.present - path.stat().st_size
+    with pytest.raises(UserError) as refusal:
         read_info(path)
+    words = f"is cut off: {lost:,} of {stated.present:,} bytes of samples are missing; copy the file again"
+    assert str(refusal.value) == f"{path}: {words}"
 
 
 @pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM", "GSM610"])
@@ -138,17 +150,118 @@ def test_a_compressed_file_that_is_cut_off_is_not_filled_up(run: Run, linear: Pa
     outcome = run("run", linear, path, tmp_path / "out.wav")
     frames = soundfile.info(tmp_path / "out.wav").frames
     assert frames < 30_000
-    assert f"{path}: is cut off: {48_000 - frames:,} of 48,000 samples are missing\n" in outcome.err
+    assert f"{path}: is cut off or damaged: {48_000 - frames:,} of 48,000 samples are missing\n" in outcome.err
 
 
-def test_a_damaged_file_is_refused_where_it_is_damaged(run: Run, linear: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "subtype"), [("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("FLAC", "PCM_S8")])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.999])
+def test_all_of_a_flac_file_that_is_there_is_rendered(
+    run: Run, linear: Path, form: str, subtype: str, channels: int, share: float, tmp_path: Path
+) -> None:
+    """Up to the last whole block of 4096 samples, in whatever pieces it is read."""
+    path, out = write(tmp_path / "in.flac", noise(100_000, channels), form, subtype), tmp_path / "out.wav"
+    whole = samples_of(path)
+    cut(path, share)
+    outcome, found = run("run", linear, path, out), samples_of(out)
+    lost = len(whole) - len(found)
+    words = f"{path}: is cut off or damaged: {lost:,} of 100,000 samples are missing"
+    assert (outcome.code, outcome.err) == (0, f"schedc: warning: {words}\n")
+    assert len(found) % 4096 == 0 and 0 <= share * len(whole) - len(found) < 3 * 4096
+    np.testing.assert_array_equal(found, whole[: len(found)])
+    assert len(read(path)[1]) == len(found)
+
+
+@pytest.mark.parametrize("size", [100, 4000])
+def test_a_file_of_which_nothing_can_be_read(run: Run, linear: Path, size: int, tmp_path: Path) -> None:
     path = write(tmp_path / "in.flac", noise(48_000), "FLAC")
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(path.read_bytes()[:size])
     outcome = run("run", linear, path, tmp_path / "out.wav")
-    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
-    assert outcome.err.startswith(f"schedc: {path}: cannot be read beyond sample ")
+    words = "none of its 48,000 samples can be read; copy the file again"
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", f"schedc: {path}: {words}\n")
     assert not (tmp_path / "out.wav").exists()
+
+
+EARLY = "is cut off: it ends before its end is marked"
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_ogg_file_that_is_cut_off(run: Run, linear: Path, subtype: str, channels: int, tmp_path: Path) -> None:
+    """At any byte: it is rendered or refused, and never as if it were whole."""
+    path = write(tmp_path / "in.ogg", noise(200_000, channels), "OGG", subtype)
+    content = path.read_bytes()
+    assert read_info(path).warnings == []
+    rendered = 0
+    for size in (len(content) - 1, *(len(content) * part // 16 for part in range(1, 16)), 100):
+        path.write_bytes(content[:size])
+        try:
+            assert read_info(path).warnings == [f"{path}: {EARLY}"]
+            rendered += 1
+        except UserError as refusal:
+            assert str(refusal) == f"{path}: {EARLY}; copy the file again"
+    assert rendered
+    path.write_bytes(content[:-1])
+    outcome = run("run", linear, path, tmp_path / "out.wav")
+    assert (outcome.code, outcome.err) == (0, f"schedc: warning: {path}: {EARLY}\n")
+    path.write_bytes(content[: len(content) * 15 // 16] + bytes(200_000))  # as a download that was given up leaves it
+    assert read_info(path).warnings == [f"{path}: {EARLY}"]
+
+
+def test_whole_ogg_files_are_not_warned_of(tmp_path: Path) -> None:
+    """Nor those that go on: in another stream, or with what is no page."""
+    path = write(tmp_path / "in.ogg", noise(5000), "OGG", "VORBIS")
+    other = write(tmp_path / "other.ogg", noise(5000), "OGG", "OPUS").read_bytes()
+    content = path.read_bytes()
+    for more in (b"", b"TAG" + bytes(125), bytes(70_000), bytes(65_535) + other, other):
+        path.write_bytes(content + more)
+        assert read_info(path).warnings == []
+        path.write_bytes(content + more + other[:-1])
+        assert read_info(path).warnings == [f"{path}: {EARLY}"]
+
+
+def test_batch_says_what_was_missing_when_it_was_read(run: Run, linear: Path, tmp_path: Path) -> None:
+    path, out = cut(write(tmp_path / "in.flac", noise(48_000), "FLAC"), 0.5), tmp_path / "out"
+    outcome = run("batch", linear, "-t", "host", "-o", out, "-j", 0, "--render", path)
+    (sound,) = out.rglob("*.wav")
+    lost = 48_000 - soundfile.info(sound).frames
+    words = f"{path}: is cut off or damaged: {lost:,} of 48,000 samples are missing"
+    assert (outcome.code, outcome.err) == (0, f"schedc: warning: {words}\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that is regular and cannot be read")
+def test_what_the_system_does_not_read(run: Run, linear: Path, tmp_path: Path) -> None:
+    give = "give a WAV, FLAC, AIFF or other sound file with a header"
+    line = f"schedc: /proc/self/mem: cannot be read (Input/output error); {give}\n"
+    outcome = run("run", linear, "/proc/self/mem", tmp_path / "out.wav")
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", line)
+    outcome = run("batch", linear, "-t", "host", "-o", tmp_path / "out", "--render", "/proc/self/mem")
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", line)
+
+
+def test_what_the_system_stops_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "in.wav", noise(250), "WAV")
+    state(path, "WAV", 0)
+    info = read_info(path)
+
+    def fail(*_: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("schedc.audio._decoded", fail)
+    with pytest.raises(UserError, match=r"in\.wav: cannot be read \(Input/output error\); give a WAV"):
+        list(read_chunks(info))
+
+
+@pytest.mark.parametrize("form", ["WAV", "AIFF", "CAF"])
+def test_doubles_may_be_too_large(run: Run, linear: Path, form: str, tmp_path: Path) -> None:
+    path, out = tmp_path / "in", tmp_path / "out.wav"
+    soundfile.write(path, np.array([0.5, 1e300, -1e39, 0.25]), 48000, subtype="DOUBLE", format=form)
+    outcome = run("run", linear, path, out)
+    words = "2 samples are NaN, infinite or too large for 32-bit floats, taken as 0"
+    assert (outcome.code, outcome.err) == (0, f"schedc: warning: {path}: {words}\n")
+    outcome = run("run", linear, path, out, "--nonfinite", "keep")
+    words = "sample 1 is not a finite number in 32 bits; mend the file, or take such samples as 0: --nonfinite zero"
+    assert (outcome.code, outcome.err) == (2, f"schedc: {path}: {words}\n")
 
 
 # -- forms

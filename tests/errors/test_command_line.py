@@ -90,6 +90,9 @@ def test_names_and_models(run: Run, wavenet: Path, tmp_path: Path) -> None:
         (["compile", "a.nam"], "missing option '--target' / '-t'"),
         (["compile", "a.nam", "-t", "m33", "--cores", "x"], "invalid value for '--cores': "),
         (["run", "in.wav", "out.wav"], "missing argument 'MODEL...'"),
+        (["run", "a.nam", "in.wav"], "missing argument 'OUT.wav'"),
+        (["run", "a.nam", "b.NAMB", "in.wav", "--float"], "missing argument 'OUT.wav'"),
+        (["run", "a.nam"], "missing argument 'IN.wav'"),
         (["passes", "a"], "got unexpected extra argument"),
     ],
 )
