@@ -6,7 +6,6 @@ is read and written unchanged keeps its bits.  Memory does not depend on the len
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from schedc.errors import UnsupportedError, UserError
+from schedc.errors import UserError
 from schedc.frontend.wording import one_line
 from schedc.input_files import open_input, readable
 from schedc.ogg_pages import ends_early
@@ -33,7 +32,6 @@ FloatArray = npt.NDArray[np.float32]
 
 CHUNK_FRAMES = 65536
 _LONGEST_WAV = 0xFFFF_0000  # bytes of samples; beyond it the 32 bits of a header are too few
-_MOST_RATIO = 100  # of rates that are converted: 8 kHz for a model at 768 kHz
 _GIVE = "give a WAV, FLAC, AIFF or other sound file with a header"
 _AGAIN = "copy the file again"
 _EARLY = "is cut off: it ends before its end is marked"
@@ -89,7 +87,7 @@ def read_info(path: Path) -> SoundInfo:
             raise UserError(name, "is no sound file that can be read", _GIVE) from error
     info = replace(info, lacks=_EARLY if early else "") if stated is None else _completed(info, stated)
     if info.frames <= 0:
-        raise UserError(name, "holds no samples")
+        raise UserError(name, info.lacks or "holds no samples", _AGAIN if info.lacks else "")
     return info
 
 
@@ -147,18 +145,24 @@ def _blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray
         yield from _unfinished_blocks(info, file, frames)
         return
     with suppress(soundfile.LibsndfileError), _opened(info.path, file) as sound:
-        while len(block := _next_block(sound, frames)):
+        whole = True
+        while whole:  # after an error, libsndfile may go on at some later sample
+            block, whole = _next_block(sound, frames)
+            if not len(block):
+                return
             yield block
 
 
-def _next_block(sound: soundfile.SoundFile, frames: int) -> FloatArray:
-    """Float32 [up to ``frames``, channels]; what was read before an error counts, as soundfile does not say."""
+def _next_block(sound: soundfile.SoundFile, frames: int) -> tuple[FloatArray, bool]:
+    """Float32 [up to ``frames``, channels], and whether there was no error; soundfile does not say how many samples
+    were read before one.
+    """
     block = np.full((frames, sound.channels), np.nan, np.float32)
     try:
-        return block[: len(sound.read(out=block))]
+        return block[: len(sound.read(out=block))], True
     except soundfile.LibsndfileError:
         read = np.flatnonzero(~np.isnan(block).all(axis=1))
-        return block[: read[-1] + 1 if len(read) else 0]
+        return block[: read[-1] + 1 if len(read) else 0], False
 
 
 def _unfinished_blocks(info: SoundInfo, file: BinaryIO, frames: int) -> Iterator[FloatArray]:
@@ -286,36 +290,3 @@ def _forget_the_time(path: Path) -> None:
         if at is not None:
             file.seek(at)
             file.write(bytes(4))
-
-
-def check_ratio(name: str, rate_in: float, rate_out: float) -> None:
-    """UserError for rates that are too far apart to be converted; ``name`` of the file at ``rate_in``."""
-    if not 1 / _MOST_RATIO <= rate_in / rate_out <= _MOST_RATIO:
-        what = f"is at {rate_in:.10g} Hz, the model runs at {rate_out:.10g} Hz: too far apart to be converted"
-        raise UserError(name, what, f"give a file whose rate is at most {_MOST_RATIO} times higher or lower")
-
-
-class Resampler:
-    """Streams rows from one rate to another, time-aligned (soxr, very high quality).
-
-    UnsupportedError if the package is not installed.
-    """
-
-    def __init__(self, rate_in: float, rate_out: float, channels: int) -> None:
-        self._channels = channels
-        self._stream: Any = load_soxr().ResampleStream(rate_in, rate_out, channels, dtype="float32", quality="VHQ")
-
-    def process(self, rows: FloatArray, last: bool = False) -> FloatArray:
-        """[channels, n] to [channels, about n * rate_out / rate_in]; ``last`` brings what is left."""
-        frames = rows[0] if self._channels == 1 else rows.T
-        result = self._stream.resample_chunk(np.ascontiguousarray(frames), last=last)
-        return np.ascontiguousarray(np.atleast_2d(np.asarray(result, np.float32).T))
-
-
-def load_soxr() -> Any:
-    """The resampling library; UnsupportedError says how to get it."""
-    try:
-        return importlib.import_module("soxr")
-    except ImportError as error:
-        remedy = "install it with: pip install soxr"
-        raise UnsupportedError("--resample", "needs the package soxr", remedy) from error

@@ -13,16 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedc.audio import (
-    FloatArray,
-    Resampler,
-    SoundInfo,
-    SoundWriter,
-    check_ratio,
-    load_soxr,
-    read_chunks,
-    read_info,
-)
+from schedc.audio import FloatArray, SoundInfo, SoundWriter, read_chunks, read_info
 from schedc.chains import read_source
 from schedc.commands.console import count, percent, say, warn
 from schedc.errors import UserError
@@ -32,6 +23,7 @@ from schedc.host.processor import Processor
 from schedc.options import Choices
 from schedc.output_files import check_output, check_separate
 from schedc.partial_files import sweep
+from schedc.resampling import Resampler, check_ratio, load_soxr
 from schedc.sound_formats import HOLDS, PCM_BITS, format_of, keeps, samples_for
 
 

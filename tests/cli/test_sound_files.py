@@ -48,7 +48,7 @@ def test_a_file_that_is_cut_off_says_how_much(form: str, subtype: str, missing: 
     path.write_bytes(path.read_bytes()[:keep])
     lost = missing + 1 if missing else 0
     if lost == 1000:
-        with pytest.raises(UserError, match="holds no samples"):
+        with pytest.raises(UserError, match="is cut off: 1,000 of 1,000 samples are missing; copy the file again"):
             read_info(path)
         return
     info, found = read(path)
@@ -83,12 +83,12 @@ def test_coded_caf_files_that_are_cut_off_are_refused(share: float, tmp_path: Pa
     path = write(tmp_path / "in.caf", noise(50_000), "CAF", "ALAC_16")
     with path.open("rb") as file:
         stated = stated_data(file)
-    assert stated is not None and stated.size == stated.present
+    assert stated is not None and stated.size is not None and not stated.missing
     cut(path, share)
-    lost = stated.at + stated.present - path.stat().st_size
+    lost = stated.at + stated.size - path.stat().st_size
     with pytest.raises(UserError) as refusal:
         read_info(path)
-    words = f"is cut off: {lost:,} of {stated.present:,} bytes of samples are missing; copy the file again"
+    words = f"is cut off: {lost:,} of {stated.size:,} bytes of samples are missing; copy the file again"
     assert str(refusal.value) == f"{path}: {words}"
 
 
@@ -172,6 +172,22 @@ def test_all_of_a_flac_file_that_is_there_is_rendered(
     assert len(read(path)[1]) == len(found)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.45, 0.8])
+def test_a_flac_file_that_is_damaged_is_rendered_up_to_there(
+    run: Run, linear: Path, share: float, tmp_path: Path
+) -> None:
+    """Nothing that comes after the damage moves to an earlier time."""
+    path, out = write(tmp_path / "in.flac", noise(300_000), "FLAC"), tmp_path / "out.wav"
+    whole, content = samples_of(path), bytearray(path.read_bytes())
+    content[(at := int(len(content) * share)) : at + 20_000] = bytes(20_000)
+    path.write_bytes(content)
+    outcome, found = run("run", linear, path, out), samples_of(out)
+    words = f"{path}: is cut off or damaged: {300_000 - len(found):,} of 300,000 samples are missing"
+    assert (outcome.code, outcome.err) == (0, f"schedc: warning: {words}\n")
+    assert 0 < len(found) < 300_000 * (share + 0.05)
+    np.testing.assert_array_equal(found, whole[: len(found)])
+
+
 @pytest.mark.parametrize("size", [100, 4000])
 def test_a_file_of_which_nothing_can_be_read(run: Run, linear: Path, size: int, tmp_path: Path) -> None:
     path = write(tmp_path / "in.flac", noise(48_000), "FLAC")
@@ -204,7 +220,7 @@ def test_an_ogg_file_that_is_cut_off(run: Run, linear: Path, subtype: str, chann
     path.write_bytes(content[:-1])
     outcome = run("run", linear, path, tmp_path / "out.wav")
     assert (outcome.code, outcome.err) == (0, f"schedc: warning: {path}: {EARLY}\n")
-    path.write_bytes(content[: len(content) * 15 // 16] + bytes(200_000))  # as a download that was given up leaves it
+    path.write_bytes(content[: len(content) // 2] + bytes(200_000))  # as a download that was given up leaves it
     assert read_info(path).warnings == [f"{path}: {EARLY}"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -216,6 +217,24 @@ def test_a_bug_is_one_line_and_a_traceback_on_request(run: Run, linear: Path, mo
     outcome = run("verify", linear)
     assert outcome.code == 70
     assert outcome.err.startswith("Traceback") and outcome.err.endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError(errno.EIO, "Input/output error", "a\nb"), "a\\nb: Input/output error"),
+    ],
+)
+def test_what_the_system_refuses_is_laid_to_standard_output_only_if_it_was_that(
+    run: Run, linear: Path, fault: OSError, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(schedc.options, "choose", fail)
+    outcome = run("verify", linear)
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", f"schedc: {line}\n")
 
 
 def test_any_other_exception_is_a_bug_too(
