@@ -188,6 +188,22 @@ def test_a_flac_file_that_is_damaged_is_rendered_up_to_there(
     np.testing.assert_array_equal(found, whole[: len(found)])
 
 
+def test_nothing_is_read_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What libsndfile would go on with belongs to some later time."""
+    info = read_info(write(tmp_path / "in.wav", noise(1000), "WAV"))
+    sizes, read_some = iter([50, 20]), soundfile.SoundFile.read
+
+    def fail_in_the_second(sound: soundfile.SoundFile, out: np.ndarray) -> np.ndarray:
+        size = next(sizes, len(out))
+        part: np.ndarray = read_some(sound, out=out[:size])
+        if size == 20:
+            raise soundfile.LibsndfileError(1)
+        return part
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", fail_in_the_second)
+    assert [chunk.shape[1] for chunk in read_chunks(info, 50)] == [50, 20]
+
+
 @pytest.mark.parametrize("size", [100, 4000])
 def test_a_file_of_which_nothing_can_be_read(run: Run, linear: Path, size: int, tmp_path: Path) -> None:
     path = write(tmp_path / "in.flac", noise(48_000), "FLAC")
