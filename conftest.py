@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,17 @@ def own_code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCHEDC_CACHE", str(tmp_path_factory.mktemp("code_cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_end_programs() -> Iterator[None]:
+    """Programs that tests start inherit what is ignored here, as by a shell that started us in the background."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session", autouse=True)

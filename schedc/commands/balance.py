@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from schedc.artifact import write_files
-from schedc.commands.console import count, percent, say, shown_name, tell
+from schedc.commands.console import count, percent, say, tell
 from schedc.commands.tables import print_table
 from schedc.output_files import check_output
 from schedc.reports.balance import Balance
@@ -35,8 +35,6 @@ def write_gantt(path: Path, balance: Balance, title: str, inputs: Sequence[Path]
     """The picture of a few blocks.  UserError if the file cannot be written, or is one of ``inputs``."""
     place = check_output(path, folder_is_made=True)
     write_files(place.parent, {place.name: gantt_svg(balance, title).encode()}, inputs)
-    what = f"a few blocks on {count(len(balance.stages), 'core')}, by the prediction"
-    say(f"{shown_name(path, 30)}: {what}")
 
 
 def _cuts(cuts: tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from schedc.cache.compile_cache import compile_cached
 from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, heading, latency_text
-from schedc.commands.console import bytes_text, clock_text, count, percent, say, tell, warn
+from schedc.commands.console import bytes_text, clock_text, count, percent, say, shown_name, tell, warn
 from schedc.commands.explain_details import print_details
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
@@ -83,6 +83,9 @@ def explain(request: ExplainRequest) -> None:
     else:
         say()
         say("--details adds every kernel, each stage's memory and what the words mean.")
+    if request.gantt is not None:
+        what = f"a few blocks on {count(len(balance.stages), 'core')}, by the prediction"
+        say(f"{shown_name(request.gantt, 30)}: {what}")
 
 
 def print_verdict(compilation: Compilation, capture: Capture, balance: Balance, report: Any) -> None:

@@ -22,6 +22,7 @@ from schedc.cache.code_cache import CodeCache, default_cache
 from schedc.cache.compile_cache import compile_cached
 from schedc.cli import main
 from schedc.compiler import compile_graph
+from schedc.errors import SchedcWarning
 from schedc.host import code as code_here
 from schedc.options import make_options
 from schedc.partial_files import PartialFile
@@ -95,10 +96,12 @@ def test_unfinished_writes_of_the_dead_are_swept_up(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    cache = CodeCache(tmp_path / "file")
-    assert not cache.put(KEY, b"code")
-    assert cache.get(KEY) is None
-    assert cache.info().entries == 0
+    for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/dev/zero")):
+        cache = CodeCache(path)
+        with pytest.warns(SchedcWarning, match="is not used: it is no folder, or below what is none; SCHEDC_CACHE"):
+            assert not cache.put(KEY, b"code")
+        assert cache.get(KEY) is None
+        assert (cache.info().entries, cache.info().fault) == (0, "it is no folder, or below what is none")
 
 
 def test_the_environment_moves_and_disables_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -169,7 +169,10 @@ def test_verdicts(load: float, text: str) -> None:
 
 
 def test_explain_json_is_the_report(run: Run, wavenet: Path, tmp_path: Path) -> None:
-    printed = json.loads(run("explain", wavenet, "-t", "aarch64", "--json").out)
+    outputs = [tmp_path / "blocks.svg", tmp_path / "schedule.yaml"]
+    options = ["--json", "--gantt", outputs[0], "--write-schedule", outputs[1]]
+    printed = json.loads(run("explain", wavenet, "-t", "aarch64", *options).out)
+    assert all(path.stat().st_size for path in outputs)
     run("compile", wavenet, "-t", "aarch64", "-o", tmp_path / "b")
     assert printed == json.loads((tmp_path / "b" / "small_amp.json").read_text())
 
