@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from schedc.analyze import analyze_compilation
+from schedc.compiler import compile_graph
+from schedc.options import make_options
+from schedc.planning import read_capture
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -94,3 +99,22 @@ def test_documents_name_files_that_exist(name: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "name", "target", "mac"),
+    [
+        ("LSTM 1x16", 1, "lstm_1x16", "m33", "fused"),
+        ("LSTM 1x16", 3, "lstm_1x16", "a8", "unfused"),
+        ("LSTM 1x16", 4, "lstm_1x16", "aarch64", "fused"),
+    ],
+)
+def test_predicted_figures_are_those_of_this_code(row: str, column: int, name: str, target: str, mac: str) -> None:
+    """Some of the README's table, the quick ones; examples/predicted_cycles.py makes all of them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^\| {row} \| .*$", text, re.MULTILINE)
+    graph = read_capture(ROOT / "examples" / "captures" / f"{name}.nam").graph
+    report = analyze_compilation(compile_graph(graph, make_options(target, mac=mac)))
+    found = [f"{report.mean:,.0f}", f"{report.worst:,.0f}"]
+    stated = line.split(" | ")[column].removesuffix(" |").split(", ")
+    assert stated == found[: len(stated)]
