@@ -126,6 +126,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "mp3": (sound("MP3", "MPEG_LAYER_III"), f"is an MP3 file, not a capture; {PLAY}"),
     "caf": (sound("CAF", "PCM_16"), f"is a CAF file, not a capture; {PLAY}"),
     "utf-16": (NAM.decode().encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+    "utf-16 without a mark": (NAM.decode().encode("utf-16-le"), "is UTF-16 text; save it as UTF-8"),
+    "utf-32": (NAM.decode().encode("utf-32"), "is UTF-32 text; save it as UTF-8"),
     "elf": (b"\x7fELF\x01\x01\x01\x00", "is machine code (ELF); give the path of a .nam capture"),
     "png": (b"\x89PNG\r\n\x1a\n", "is a picture; give the path of a .nam capture"),
     "pdf": (b"%PDF-1.7\n", "is a PDF document; give the path of a .nam capture"),
