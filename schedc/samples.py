@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,7 @@ from schedc.frontend.wording import shown
 
 Rows = npt.NDArray[Any]  # [channels, n]
 
-_PIECE = 8192  # samples that are added up at once: BLAS takes threads for more
-_ONES = np.ones(_PIECE, np.float32)
+_PIECE = 4096  # samples that are looked at at once: the more, the more memory it takes
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -56,14 +54,10 @@ def apart(rows: npt.NDArray[np.float32], out: npt.NDArray[np.float32]) -> npt.ND
 
 
 def all_finite(rows: npt.NDArray[np.float32]) -> bool:
-    """Whether there is no NaN and no infinity in C-order ``rows``, for a fraction of a microsecond."""
+    """Whether there is no NaN and no infinity in C-order ``rows``."""
     flat = rows.reshape(-1)
     for begin in range(0, flat.size, _PIECE):
-        piece = flat[begin : begin + _PIECE]
-        with np.errstate(all="ignore"):
-            total = piece.dot(_ONES[: piece.size])
-        # The sum of large numbers overflows, too.
-        if not math.isfinite(total) and not np.isfinite(piece).all():
+        if b"\0" in np.isfinite(flat[begin : begin + _PIECE]).tobytes():  # for a block in half the time of .all()
             return False
     return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,9 @@ def compile_to_files(request: CompileRequest) -> None:
         check_folder(request.dump_folder, "--dump-passes")
     _check_files(request)
     artifact, dumps = _compile(request)
-    replaced = check_replaced(request.folder, artifact.name, artifact.files(), artifact.origins, artifact.named)
-    written = _write(request, artifact, dumps)
+    files = artifact.files()
+    replaced = check_replaced(request.folder, artifact.name, files, artifact.origins, artifact.named)
+    written = _write(request, files, dumps, artifact.sources)
     report: Any = artifact.report
     warn([*report["warnings"], *core_remarks(request.choices.options, "--cores"), *replaced])
     summarise(artifact, written, request.dump_folder, len(dumps))
@@ -68,15 +69,17 @@ def _compile(request: CompileRequest) -> tuple[Artifact, dict[str, bytes]]:
     return artifact, dumps.files
 
 
-def _write(request: CompileRequest, artifact: Artifact, dumps: Mapping[str, bytes]) -> list[Path]:
+def _write(
+    request: CompileRequest, files: Mapping[str, bytes], dumps: Mapping[str, bytes], inputs: Sequence[Path]
+) -> list[Path]:
     dumped: list[Path] = []
     if request.dump_folder is not None:
         try:
-            dumped = write_files(request.dump_folder, dumps, artifact.sources)
+            dumped = write_files(request.dump_folder, dumps, inputs)
         except UserError as error:
             raise UserError(error.where, error.what, "choose another --dump-passes") from error
     try:
-        return write_files(request.folder, artifact.files(), artifact.sources)
+        return write_files(request.folder, files, inputs)
     except UserError:
         for path in dumped:
             path.unlink(missing_ok=True)

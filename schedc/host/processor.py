@@ -235,7 +235,8 @@ class Processor:
         (or every 65536 samples), and the old capture's last ``latency_samples`` are still played.
         Raises as :meth:`pack`.
         """
-        gains = fade_gains(whole_number("crossfade", crossfade, "samples", 0, _MOST_FADE))
+        fade = whole_number("crossfade", crossfade, "samples", 0, _MOST_FADE)
+        gains = fade_gains(fade) if fade else _NO_GAINS
         weights = source if isinstance(source, Weights) else self.pack(source)
         name = "this" if isinstance(source, Weights) else one_line(" + ".join(path_list(source)))
         tell(rate_remarks(name, weights.sample_rate, "the processor plays one", self.weights.sample_rate))

@@ -1,4 +1,4 @@
-"""Sound files with headers that are wrong on purpose."""
+"""Sound files: with headers that are wrong on purpose; read by soundfile and by schedc."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from schedc.audio import SoundInfo, read_chunks, read_info
+
+SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
 
 # Form of libsndfile -> how its sizes are written, and what stands before the size of the samples.
 SIZES = {
@@ -39,3 +43,15 @@ def state(path: Path, form: str, size: int) -> None:
     content = bytearray(path.read_bytes())
     struct.pack_into(code, content, content.index(name) + 4 + more, size)
     path.write_bytes(content)
+
+
+def samples_of(path: Path) -> np.ndarray:
+    """By soundfile: float32 [frames, channels]."""
+    found: np.ndarray = soundfile.read(path, dtype="float32", always_2d=True)[0]
+    return found
+
+
+def read(path: Path) -> tuple[SoundInfo, np.ndarray]:
+    """By schedc, in small pieces: the header, and float32 [frames, channels]."""
+    info = read_info(path)
+    return info, np.concatenate(list(read_chunks(info, 100)), axis=1).T
