@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from schedc.backends.constant_table import NEGATIVE_ZERO, ConstantTable
-from schedc.backends.weight_layout import FloatArray, pad
+from schedc.backends.weights.constant_table import NEGATIVE_ZERO, ConstantTable
+from schedc.backends.weights.weight_layout import FloatArray, pad
 from schedc.ir.contract import Contract
 from schedc.ir.ops import ActivationKind
 

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.llvm.peak import NativeLoops
+from schedc.frontend.capture import Reading, read_capture
 from schedc.measure.schedules import ScheduleTime, candidates, measure_schedules
-from schedc.options import Reading, make_options
-from schedc.planning import read_capture
+from schedc.options import make_options
 
 CAPTURES = Path(__file__).resolve().parent / "captures"
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "predicted_and_measured.csv"

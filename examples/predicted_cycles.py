@@ -13,8 +13,8 @@ from pathlib import Path
 
 from schedc.analyze import analyze_compilation
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 CAPTURES = Path(__file__).resolve().parent / "captures"
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from schedc.analysis.demand import demanded_range, live_nodes
+from schedc.ir.demand import demanded_range, live_nodes
 from schedc.ir.graph import Graph, GraphBuilder, Node
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Scale, Slice, Start
 from schedc.ir.program import Program

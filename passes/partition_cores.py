@@ -5,7 +5,7 @@
 Everything that crosses a cut travels in the handoff: residual, partial head sum, condition; what a
 later stage wants passes through the stages between.  The cut minimises the slowest stage: its
 kernels, what it copies, its share of the synchronisation, over its core's speed
-(:mod:`schedc.analysis.stage_costs`).  ``split`` forces it (numbers of the kernels that begin stages 1, 2, ...).
+(:mod:`schedc.passes.stage_costs`).  ``split`` forces it (numbers of the kernels that begin stages 1, 2, ...).
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import accumulate, pairwise
 
-from schedc.analysis.kernel_work import kernel_work
-from schedc.analysis.stage_costs import (
+from schedc.errors import OptionError
+from schedc.ir.graph import Graph, GraphBuilder
+from schedc.ir.kernel_work import kernel_work
+from schedc.ir.ops import Input, Output
+from schedc.ir.program import Kernel, Program, Stage
+from schedc.passes.plan_arena import plan_stage
+from schedc.passes.stage_costs import (
     Allowed,
     HandoffCost,
     KernelCycles,
@@ -25,11 +30,6 @@ from schedc.analysis.stage_costs import (
     StageCosts,
     best_cuts,
 )
-from schedc.errors import OptionError
-from schedc.ir.graph import Graph, GraphBuilder
-from schedc.ir.ops import Input, Output
-from schedc.ir.program import Kernel, Program, Stage
-from schedc.passes.plan_arena import plan_stage
 
 
 @dataclass(frozen=True)

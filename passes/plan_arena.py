@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from schedc.analysis.channel_axis import frame_floats, interleaved_streams, sampled_in_memory
-from schedc.analysis.liveness import LiveRange, live_ranges
-from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolutions
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
+from schedc.ir.liveness import LiveRange, live_ranges
 from schedc.ir.ops import Input, LstmCell, Output, Slice
 from schedc.ir.program import Arena, Level, Placement, Program, Stage
+from schedc.loops.channel_axis import frame_floats, interleaved_streams, sampled_in_memory
+from schedc.loops.tap_parts import kept_sums, part_taps, split_convolutions
 from schedc.schedule import KernelSchedule, RingSchedule
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 
-from schedc.analysis.channel_axis import can_hold_channels
-from schedc.analysis.tap_parts import may_split, splits_taps
-from schedc.analysis.tap_sharing import aligns_taps, shares_taps
 from schedc.errors import OptionError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op
 from schedc.ir.program import Kernel
+from schedc.loops.channel_axis import can_hold_channels
+from schedc.loops.tap_parts import may_split, splits_taps
+from schedc.loops.tap_sharing import aligns_taps, shares_taps
 from schedc.schedule import NOTHING_FORCED, Forced, KernelSchedule, VectorAxis, WeightRoute
 from schedc.targets.base import Target
 

@@ -6,81 +6,24 @@ whole report of a compilation; :mod:`schedc.commands.analyze` serves files.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from schedc.analysis.bounds import OutOfOrder
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import (
-    MIX_WORDS,
-    CallCosts,
     call_costs,
-    per_sample,
     static_stack_bytes,
 )
-from schedc.analysis.pipeline_a8 import DualIssueNeon
-from schedc.analysis.pipeline_model import Pipeline, PipelineTable, SingleIssue, TraceTimer, visits
-from schedc.backends.emulator import Machine
-from schedc.backends.emulator_trace import TracingEmulator
+from schedc.analysis.models import pipeline_for
+from schedc.analysis.out_of_order import OutOfOrder
+from schedc.analysis.report import CodeReport
+from schedc.analysis.timing import TraceTimer, visits
+from schedc.backends.emulator.emulator import Machine
+from schedc.backends.emulator.trace import TracingEmulator
 from schedc.compiler import Compilation
-from schedc.errors import InternalError, OptionError
+from schedc.errors import InternalError
 from schedc.ir.weights import WeightTable
-from schedc.targets.base import TARGET_NAMES, Target, load_target
 
-MODELS: dict[str, Callable[[PipelineTable], Pipeline]] = {
-    "single_issue": SingleIssue,
-    "dual_issue_neon": DualIssueNeon,
-    "out_of_order": OutOfOrder,
-}
 _MOST_CALLS = 80  # 40 ring periods' worth would be better and slower; see ``analyze_compilation``
-
-
-def pipeline_for(target: Target, bus_blocked: bool | None = None) -> Pipeline:
-    """The pipeline model of a target; OptionError if it has none."""
-    table = target.pipeline
-    if table is None or table.model not in MODELS:
-        known = [name for name in TARGET_NAMES if load_target(name).pipeline is not None]
-        remedy = f"use {', '.join(known)}" + (f", or state a pipeline in {target.file}" if target.file else "")
-        raise OptionError("target", f"{target.name} has no pipeline model", remedy)
-    if table.model == "single_issue":
-        blocked = bool(table.options["bus_blocked"].value) if bus_blocked is None else bus_blocked
-        return SingleIssue(table, blocked)
-    return MODELS[table.model](table)
-
-
-@dataclass(frozen=True)
-class CodeReport:
-    """Cycles and counts per sample of ``frames``-sample calls.
-
-    ``calls``: costs of every call of the last ring period (``method`` says how many and why).
-    """
-
-    target: str
-    frames: int
-    calls: tuple[CallCosts, ...]
-    method: str
-    stack_bytes: int
-    static_stack_bytes: int
-    code_bytes: int
-
-    @property
-    def mean(self) -> float:
-        return sum(call.cycles for call in self.calls) / len(self.calls) / self.frames
-
-    @property
-    def worst(self) -> float:
-        return max(call.cycles for call in self.calls) / self.frames
-
-    @property
-    def best(self) -> float:
-        return min(call.cycles for call in self.calls) / self.frames
-
-    @property
-    def typical(self) -> CallCosts:
-        """The call with the median cycles, for breakdowns."""
-        return sorted(self.calls, key=lambda call: call.cycles)[len(self.calls) // 2]
 
 
 def cycles_per_sample(
@@ -174,48 +117,3 @@ def _set_up(emulator: TracingEmulator, compilation: Compilation, frames: int) ->
         raise InternalError("the code refuses its own blob")
     source, target = emulator.alloc(4 * frames * inputs, 4), emulator.alloc(4 * frames * outputs, 4)
     return state, weights, source, target, frames
-
-
-def report_data(report: CodeReport) -> dict[str, object]:
-    """The report for programs; everything per sample."""
-    call = report.typical
-    total = call.costs
-    return {
-        "is_a_prediction": True,
-        "target": report.target,
-        "samples_per_call": report.frames,
-        "method": report.method,
-        "cycles_per_sample": {
-            "mean": round(report.mean, 2),
-            "best": round(report.best, 2),
-            "worst": round(report.worst, 2),
-        },
-        "stack_bytes": report.stack_bytes,
-        "static_stack_bytes": report.static_stack_bytes,
-        "code_bytes": report.code_bytes,
-        "instructions_per_sample": per_sample(total.mix, call.frames, MIX_WORDS),
-        "stalls_per_sample": per_sample(total.stalls, call.frames),
-        "kernels": [
-            {
-                "name": part.name,
-                "function": part.function,
-                "cycles_per_sample": round(part.costs.cycles / call.frames, 2),
-                "stalls_per_sample": round(sum(part.costs.stalls.values()) / call.frames, 2),
-                "bounds_per_sample": {word: round(value / call.frames, 2) for word, value in part.bounds.items()},
-            }
-            for part in call.parts
-        ],
-        "loops": [
-            {
-                "function": loop.function,
-                "start": loop.start,
-                "end": loop.end,
-                "iterations": loop.iterations,
-                "cycles_per_iteration": round(loop.costs.cycles / max(1, loop.iterations), 2),
-                "loads_per_mac": round(loop.loads_per_mac, 4),
-                "stack_accesses": loop.costs.stack_accesses,
-                "scalar_arithmetic": loop.scalar_arithmetic,
-            }
-            for loop in call.loops
-        ],
-    }

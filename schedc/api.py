@@ -7,20 +7,20 @@ from dataclasses import replace
 from typing import Unpack
 
 from schedc.artifact import Artifact
-from schedc.backends.c_header import HeaderFacts, c_header
-from schedc.backends.c_pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
+from schedc.backends.c.header import HeaderFacts, c_header
+from schedc.backends.c.pipeline_header import RUNTIME_NAME, pipeline_header, runtime_header
 from schedc.backends.float_mode import promise
 from schedc.backends.llvm.module import state_layout
 from schedc.cache.compile_cache import compile_cached
 from schedc.cache.tuned import with_tuned
-from schedc.chains import ModelPaths, chain_name, model_files, read_source
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import tell
+from schedc.files.identifiers import c_identifier, checked_name
+from schedc.frontend.capture import Capture
+from schedc.frontend.chains import ModelPaths, chain_name, model_files, read_source
 from schedc.host.start_state import pack_from_silence
-from schedc.identifiers import c_identifier, checked_name
 from schedc.options import AnyTarget, Choices, CodeOptions, choose, taking
-from schedc.pipeline import Observer
-from schedc.planning import Capture
+from schedc.passes.run import Observer
 from schedc.remarks import core_remarks
 from schedc.reports.report import make_report
 from schedc.version import VERSION

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from schedc.backends.c_pipeline_header import RUNTIME_NAME
-from schedc.backends.object_format import ObjectFormat, Visibility
-from schedc.backends.weight_texts import weights_as_assembly, weights_as_c
+from schedc.backends.c.pipeline_header import RUNTIME_NAME
+from schedc.backends.objects.object_format import ObjectFormat, Visibility
+from schedc.backends.weights.weight_texts import weights_as_assembly, weights_as_c
 from schedc.errors import UserError, one_line, tell
-from schedc.options import AnyPath, path_text
-from schedc.output_files import check_kind, check_separate
+from schedc.files.outputs import check_kind, check_separate
+from schedc.files.partial import put_files, sweep
+from schedc.files.paths import AnyPath, path_text
 from schedc.output_folder import Origin, check_replaced
-from schedc.partial_files import put_files, sweep
 from schedc.reports.schema import Report
 
 

@@ -17,14 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from schedc.backends.llvm.containers import contained
 from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, state_layout
-from schedc.backends.llvm.reschedule import reschedule
+from schedc.backends.objects.containers import contained
+from schedc.backends.reschedule.reschedule import reschedule
 from schedc.errors import UserError
+from schedc.frontend.capture import Capture
 from schedc.ir.graph import Graph
 from schedc.options import Options
-from schedc.pipeline import Observer
-from schedc.planning import Capture, Plan, core_weights, plan_graph
+from schedc.passes.core import core_weights
+from schedc.passes.run import Observer
+from schedc.planning import Plan, plan_graph
 from schedc.targets.base import Target
 
 

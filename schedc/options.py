@@ -2,7 +2,7 @@
 
 An option is a row of :data:`OPTIONS` (its default, what it may be) and a line of one of the typed dictionaries, by
 which ``schedc.load`` and its like declare what they take; the command line adds how it is spelled
-(:mod:`schedc.cli_options`).  :func:`choose` makes of what was given what the compiler holds: :class:`Options` for the
+(:mod:`schedc.cli.options`).  :func:`choose` makes of what was given what the compiler holds: :class:`Options` for the
 code, :class:`Reading` for the capture.
 """
 
@@ -20,20 +20,21 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
-from schedc.backends.object_format import Convention, ObjectFormat, Visibility, convention_of
+from schedc.backends.objects.object_format import Convention, ObjectFormat, Visibility, convention_of
 from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
+from schedc.files.paths import AnyPath, path_text
 from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.capture import Reading
 from schedc.frontend.limits import MAX_SIZE
-from schedc.frontend.wording import shown
 from schedc.ir.contract import MACS, MATHS, NONFINITES, Contract, Mac, Math, Nonfinite, Subnormals
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
 from schedc.targets.base import Target, is_target_file, load_target, read_target
 from schedc.targets.keys import MAX_BLOCK, TargetName
+from schedc.wording import shown
 
 MAX_CORES = 8
-AnyPath = str | bytes | os.PathLike[str]
 TargetSource = str | os.PathLike[str]  # a name that ``schedc targets`` lists, "host", or a file of one's own
 # The same as type checkers see it: of the names, only those that there are.
 AnyTarget = TargetName | Literal["host"] | os.PathLike[str]
@@ -130,15 +131,6 @@ class Options:
         sets_mode = self.fp_mode is FpMode.OWN and obeys_mode(self.target)
         mode = mode_of(self.contract) if sets_mode else None
         return replace(convention_of(self.target, self.object_format), mode=mode, visibility=self.visibility)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a capture is read and where it starts; ``slim`` as asked for."""
-
-    slim: float | None = None
-    build: BuildOptions = field(default_factory=BuildOptions)
-    prewarm: bool = True
 
 
 @dataclass(frozen=True)
@@ -242,14 +234,6 @@ def _each(name: str, value: Any, what: str, one: Callable[[Any], T], most: int) 
         return [one(item) for item in value]
     except (TypeError, OptionError):
         raise OptionError(name, f"{shown(value)} is not a list of {what}") from None
-
-
-def path_text(name: str, value: object) -> str:
-    """A path in any of the forms that ``open`` takes, but for numbers of open files; else OptionError."""
-    if isinstance(value, str | bytes | os.PathLike):
-        with suppress(TypeError):  # an object may give something else for its path
-            return os.fsdecode(value)
-    raise OptionError(name, f"{shown(value)} is not a path")
 
 
 def _file(name: str, value: Any) -> str | None:

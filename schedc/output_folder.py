@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schedc.backends.c_pipeline_header import RUNTIME_NAME
+from schedc.backends.c.pipeline_header import RUNTIME_NAME
 from schedc.errors import UserError, one_line
-from schedc.input_files import read_input
+from schedc.files.inputs import read_input
 from schedc.version import MADE_BY
 
 _MOST_BYTES = 2**26

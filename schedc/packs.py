@@ -11,22 +11,24 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 from schedc.artifact import Artifact
-from schedc.backends.packing import PackingList
-from schedc.backends.packing_json import REMEDY, architecture_from_json, packing_from_json
-from schedc.chains import ModelPaths, read_source
-from schedc.errors import ArchitectureMismatch, ModelFileError, OptionError, UserError, tell
+from schedc.backends.weights.packing import PackingList
+from schedc.backends.weights.packing_json import REMEDY, architecture_from_json, packing_from_json
+from schedc.errors import ArchitectureMismatch, ModelFileError, OptionError, UserError, one_line, tell
+from schedc.files.inputs import read_input
+from schedc.files.paths import AnyPath, path_text
 from schedc.frontend.build_graph import BuildOptions
+from schedc.frontend.capture import Capture, Reading
+from schedc.frontend.chains import ModelPaths, read_source
 from schedc.frontend.fields import Reading as Document
 from schedc.frontend.fields import Value
 from schedc.frontend.json_document import parse_json
-from schedc.frontend.wording import one_line, shown
 from schedc.host.start_state import pack_from_silence
-from schedc.input_files import read_input
 from schedc.ir.architecture import Architecture, describe_architecture, first_difference
 from schedc.ir.graph import Graph
-from schedc.options import AnyPath, PackOptions, Reading, choose_reading, path_text, taking
-from schedc.planning import Capture, core_graph
+from schedc.options import PackOptions, choose_reading, taking
+from schedc.passes.core import core_graph
 from schedc.remarks import rate_remarks
+from schedc.wording import shown
 
 _MOST_REPORT_BYTES = 2**26
 _GIVE = "give the .json of a compilation"

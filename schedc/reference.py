@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.interpreter import Interpreter, Precision
-from schedc.chains import ModelPaths, read_source
 from schedc.errors import OptionError, tell
-from schedc.frontend.wording import shown
+from schedc.frontend.chains import ModelPaths, read_source
 from schedc.ir.contract import Contract
 from schedc.options import InterpretOptions, choose, taking
-from schedc.planning import core_graph, core_weights
+from schedc.passes.core import core_graph, core_weights
 from schedc.samples import samples
+from schedc.wording import shown
 
 
 @taking(InterpretOptions)

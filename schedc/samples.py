@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.errors import UserError
-from schedc.frontend.wording import shown
+from schedc.wording import shown
 
 Rows = npt.NDArray[Any]  # [channels, n]
 

@@ -20,8 +20,7 @@ from typing import Any
 import yaml
 
 from schedc.errors import UserError
-from schedc.frontend.wording import quoted
-from schedc.input_files import check_size, read_input
+from schedc.files.inputs import check_size, read_input
 from schedc.ir.program import Program
 from schedc.safe_yaml import read_yaml
 from schedc.schedule import (
@@ -34,6 +33,7 @@ from schedc.schedule import (
     VectorAxis,
     WeightRoute,
 )
+from schedc.wording import quoted
 
 _MOST_BYTES = 1 << 20
 _WHAT = "a schedule file"

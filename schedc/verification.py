@@ -17,17 +17,17 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator, Machine
 from schedc.backends.float_mode import FpMode, Mode, lost_mode, mode_of, mode_register
 from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation
 from schedc.errors import InternalError
+from schedc.frontend.capture import Capture
 from schedc.host.code import load_compilation
 from schedc.host.start_state import pack_from_silence, silent_interpreter
 from schedc.options import Options
-from schedc.planning import Capture
 
 FloatArray = npt.NDArray[np.float32]
 _PAINT = 0xFF  # as floats: NaN

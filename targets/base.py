@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from schedc.errors import InternalError, OptionError
-from schedc.input_files import read_input
+from schedc.files.inputs import read_input
 from schedc.safe_yaml import read_yaml
 from schedc.targets.checks import check_keys, merged
 from schedc.targets.keys import ENDINGS
@@ -116,7 +116,7 @@ class Target:
     subnormals: tuple[str, ...]
     in_order: bool
     block: int  # default largest block, frames
-    emulator: str  # machine name for schedc.backends.emulator, "" if it cannot be emulated
+    emulator: str  # machine name for schedc.backends.emulator.emulator, "" if it cannot be emulated
     facts: Mapping[str, Fact]
     pipeline: Pipeline | None = None
     file: str = field(default="", repr=False, compare=False)  # what is in it counts, not where it is

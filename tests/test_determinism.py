@@ -16,8 +16,8 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.targets.base import TARGET_NAMES
 
 CAPTURE = {path.stem: path for path in EXAMPLES}["a1_nano"]
@@ -27,7 +27,7 @@ SCRIPT = """
 import hashlib, json, sys
 from pathlib import Path
 import schedc
-from schedc.pipeline import dump_to
+from schedc.passes.run import dump_to
 result = {}
 for cores, model in enumerate(sys.argv[2:], start=1):
     for target in TARGETS:

@@ -13,8 +13,8 @@ import pytest
 
 from schedc.analyze import analyze_compilation
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -20,10 +20,10 @@ from helpers.mutations import altered, damaged
 from helpers.namb import namb, sealed
 from helpers.sound_files import SIZES, noise, write
 
-from schedc.audio import read_chunks, read_info
 from schedc.errors import UserError
+from schedc.frontend.capture import capture_of
 from schedc.frontend.nam_file import read_nam_file
-from schedc.planning import capture_of
+from schedc.sound.files import read_chunks, read_info
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 COUNT = 4000 if os.environ.get("SCHEDC_LONG") == "1" else 60

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import schedc
 from schedc.errors import OptionError, SchedcWarning
-from schedc.identifiers import c_identifier, checked_name, fault_of
+from schedc.files.identifiers import c_identifier, checked_name, fault_of
 
 NANO = {path.stem: path for path in EXAMPLES}["a1_nano"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import schedc
-from schedc.audio import read_info
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.errors import UserError
+from schedc.files.inputs import read_input
 from schedc.fleet.ledger import Ledger
-from schedc.input_files import read_input
 from schedc.schedule_file import read_schedule
+from schedc.sound.files import read_info
 
 ROOT = Path(__file__).parents[1]
 LITE = ROOT / "examples" / "captures" / "a2_lite.nam"

@@ -12,10 +12,10 @@ from helpers.captures import capture_of
 from helpers.documents import capture_from_text
 from helpers.odd_shapes import text_of, wavenet
 
-from schedc.analysis.stage_costs import StageCosts, best_cuts
 from schedc.compiler import compile_graph
 from schedc.ir.graph import Graph
 from schedc.options import make_options
+from schedc.passes.stage_costs import StageCosts, best_cuts
 from schedc.reports.report import make_report
 
 

@@ -17,11 +17,11 @@ from helpers.machines import FOREIGN, Loaded
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import is_scalar_arithmetic
 from schedc.analyze import analyze_compilation
-from schedc.backends.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator, Machine
 from schedc.compiler import Compilation, compile_graph
+from schedc.frontend.capture import Capture, read_capture
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice
 from schedc.options import make_options
-from schedc.planning import Capture, read_capture
 from schedc.targets.base import TARGET_NAMES
 
 MOST_STACK_BYTES = 2048

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import schedc
-from schedc.cli_options import FLAGS, spelled
+from schedc.cli.options import FLAGS, spelled
 from schedc.errors import OptionError
 from schedc.options import OPTIONS, choose
 

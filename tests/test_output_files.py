@@ -14,9 +14,9 @@ from helpers.captures import EXAMPLES
 
 import schedc
 from schedc.artifact import file_names, write_files
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import UserError
-from schedc.output_files import check_separate
+from schedc.files.outputs import check_separate
 
 NANO = {path.stem: path for path in EXAMPLES}["a1_nano"]
 WAYS: dict[str, Callable[[Path, Path], Path]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import schedc
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import SchedcWarning, UserError
 
 REMEDY = "choose another -o or --name, or delete it"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from schedc import partial_files
 from schedc.artifact import write_files
-from schedc.partial_files import PartialFile, put_files, sweep
+from schedc.files import partial as partial_files
+from schedc.files.partial import PartialFile, put_files, sweep
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks as POSIX systems have them")
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks as POSIX syste
 def killed_while_writing(folder: Path) -> list[Path]:
     """What a killed process leaves that had staged two files."""
     program = (
-        "import os, signal, sys, schedc.partial_files as p; from pathlib import Path; "
+        "import os, signal, sys, schedc.files.partial as p; from pathlib import Path; "
         "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
         "p.put_files(Path(sys.argv[1]), {'a': b'1', 'b': b'2'})"
     )

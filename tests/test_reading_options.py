@@ -15,11 +15,12 @@ import soundfile
 import typer
 
 import schedc
-from schedc.chains import read_source
-from schedc.cli import app, main
-from schedc.cli_options import FLAGS, READING
+from schedc.cli.main import app, main
+from schedc.cli.options import FLAGS, READING
 from schedc.frontend.build_graph import BuildOptions
-from schedc.options import InterpretOptions, LoadOptions, Reading, ReadingOptions, choose
+from schedc.frontend.capture import Reading
+from schedc.frontend.chains import read_source
+from schedc.options import InterpretOptions, LoadOptions, ReadingOptions, choose
 
 # The FiLM that old engines left out is warned of.
 pytestmark = pytest.mark.filterwarnings("ignore::schedc.errors.SchedcWarning")

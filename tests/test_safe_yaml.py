@@ -18,8 +18,8 @@ from helpers.mutations import damaged
 
 from schedc.compiler import compile_graph
 from schedc.errors import UserError
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.safe_yaml import read_yaml
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 

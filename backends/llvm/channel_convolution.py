@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from schedc.analysis.channel_axis import reads_lanes
-from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import F32, Number, Value
 from schedc.backends.llvm.shared_taps import flatten, unflatten
 from schedc.backends.llvm.tile_values import Row, in_memory
-from schedc.backends.weight_layout import ChannelLayout, channel_layout
+from schedc.backends.weights.kernel_shape import Step
+from schedc.backends.weights.weight_layout import ChannelLayout, channel_layout
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, Start
+from schedc.loops.channel_axis import reads_lanes
 from schedc.schedule import WeightRoute
 
 if TYPE_CHECKING:

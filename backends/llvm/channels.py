@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from schedc.analysis.channel_axis import TOGETHER
-from schedc.backends.kernel_shape import KernelShape, Operand, Step
 from schedc.backends.llvm.builder import F32, I32, Number, Value
 from schedc.backends.llvm.channel_convolution import ChannelConvolution
 from schedc.backends.llvm.kernel_function import KernelFunction
@@ -21,8 +19,10 @@ from schedc.backends.llvm.kernels import evaluate_pointwise
 from schedc.backends.llvm.shared_taps import unflatten
 from schedc.backends.llvm.tile_values import ChannelValue, Frames, Row, in_memory
 from schedc.backends.llvm.vector_math import InterleavedMath
+from schedc.backends.weights.kernel_shape import KernelShape, Operand, Step
 from schedc.errors import InternalError
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice
+from schedc.loops.channel_axis import TOGETHER
 
 
 class ChannelEmitter(KernelFunction):

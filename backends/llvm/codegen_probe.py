@@ -15,9 +15,9 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from schedc.backends.llvm.builder import PTR, VOID, Builder, Value
-from schedc.backends.llvm.elf import UndefinedSymbolError, finish_object
 from schedc.backends.llvm.target_machine import checked_module, emission, initialize_llvm
 from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.objects.elf import UndefinedSymbolError, finish_object
 from schedc.ir.contract import Contract, Mac, Subnormals
 from schedc.targets.base import Target
 

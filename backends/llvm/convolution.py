@@ -13,15 +13,15 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
-from schedc.analysis.tap_sharing import aligns_taps
-from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Number, Value
 from schedc.backends.llvm.shared_taps import SampleWindow, SharedTaps, WeightReader, flatten, unflatten
 from schedc.backends.llvm.split_taps import emit_split_convolution
 from schedc.backends.llvm.tile_values import Memory, Registers, Row, TileValue
-from schedc.backends.weight_layout import Block, ConvLayout, conv_layout
+from schedc.backends.weights.kernel_shape import Step
+from schedc.backends.weights.weight_layout import Block, ConvLayout, conv_layout
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, Start
+from schedc.loops.tap_sharing import aligns_taps
 from schedc.schedule import WeightRoute
 
 if TYPE_CHECKING:

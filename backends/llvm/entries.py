@@ -14,7 +14,7 @@ from schedc.backends.llvm.builder import I32, Builder, Value, internal_function
 from schedc.backends.llvm.float_registers import FloatRegisters
 from schedc.backends.llvm.init import INIT_TYPE
 from schedc.backends.llvm.stages import STAGE_TYPE
-from schedc.backends.object_format import Convention, Visibility
+from schedc.backends.objects.object_format import Convention, Visibility
 from schedc.targets.base import Target
 
 

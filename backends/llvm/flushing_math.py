@@ -11,9 +11,9 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from schedc.backends.arithmetic import MIN_NORMAL
-from schedc.backends.constant_table import float_bits
 from schedc.backends.llvm.builder import I32, Builder, Value
 from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.weights.constant_table import float_bits
 from schedc.ir.contract import Contract
 
 _SIGN, _MAGNITUDE, _MIN_NORMAL = 0x80000000, 0x7FFFFFFF, float_bits(MIN_NORMAL)

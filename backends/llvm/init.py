@@ -11,11 +11,11 @@ from functools import reduce
 
 from llvmlite import ir
 
-from schedc.backends.blob_reader import BlobFault
 from schedc.backends.llvm.builder import I32, PTR, Builder, Value, internal_function
 from schedc.backends.llvm.stages import ModuleParts
-from schedc.backends.packing import HEADER
-from schedc.backends.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, cells_of
+from schedc.backends.weights.blob_reader import BlobFault
+from schedc.backends.weights.packing import HEADER
+from schedc.backends.weights.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, cells_of
 from schedc.ir.ops import LstmCell
 from schedc.ir.program import Placement
 

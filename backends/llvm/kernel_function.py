@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from schedc.backends.constant_table import NEGATIVE_ZERO
-from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import F32, PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.vector_math import VectorMath
+from schedc.backends.weights.constant_table import NEGATIVE_ZERO
+from schedc.backends.weights.kernel_shape import KernelShape
 
 
 def kernel_type(shape: KernelShape, native: ir.IntType) -> ir.FunctionType:

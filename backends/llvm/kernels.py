@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from llvmlite import ir
 
-from schedc.backends.kernel_shape import KernelShape, Operand, Step
 from schedc.backends.llvm.builder import Number, Value
 from schedc.backends.llvm.convolution import emit_convolution
 from schedc.backends.llvm.kernel_function import KernelFunction
 from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
 from schedc.backends.llvm.vector_math import InterleavedMath
+from schedc.backends.weights.kernel_shape import KernelShape, Operand, Step
 from schedc.errors import InternalError
 from schedc.ir.functions import apply_activation
 from schedc.ir.ops import Activation, Combine, Conv, Elementwise, Op, Scale, Slice

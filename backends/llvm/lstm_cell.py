@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import I32, Builder, Number, Value
 from schedc.backends.llvm.tile_values import Memory
 from schedc.backends.llvm.vector_math import InterleavedMath, VectorMath
-from schedc.backends.weight_layout import LstmLayout
+from schedc.backends.weights.kernel_shape import KernelShape
+from schedc.backends.weights.weight_layout import LstmLayout
 from schedc.errors import InternalError
 from schedc.ir.functions import sigmoid, tanh
 from schedc.ir.ops import LSTM_CHAINS, LstmCell

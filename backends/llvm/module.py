@@ -11,12 +11,9 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from schedc.analysis.paired_cells import in_loops, share_loop
 from schedc.backends.codegen_check import not_closed
-from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import VOID, internal_function
 from schedc.backends.llvm.channels import ChannelEmitter
-from schedc.backends.llvm.elf import UndefinedSymbolError, finish_assembly, finish_object
 from schedc.backends.llvm.entries import Entries
 from schedc.backends.llvm.init import INIT_TYPE, InitEmitter, emit_check
 from schedc.backends.llvm.kernel_function import kernel_type
@@ -25,10 +22,13 @@ from schedc.backends.llvm.recurrent import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import KernelCall, ModuleParts, StageEmitter
 from schedc.backends.llvm.target_machine import checked_module, emission
-from schedc.backends.object_format import Convention
-from schedc.backends.weight_blob import BlobLayout, BoundKernel
+from schedc.backends.objects.elf import UndefinedSymbolError, finish_assembly, finish_object
+from schedc.backends.objects.object_format import Convention
+from schedc.backends.weights.kernel_shape import KernelShape
+from schedc.backends.weights.weight_blob import BlobLayout, BoundKernel
 from schedc.ir.ops import LstmCell
 from schedc.ir.program import Program
+from schedc.loops.paired_cells import in_loops, share_loop
 from schedc.targets.base import Target
 
 

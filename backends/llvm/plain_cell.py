@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from schedc.backends.constant_table import NEGATIVE_ZERO
 from schedc.backends.float_mode import Mode
 from schedc.backends.llvm.builder import F32, I32, PTR, Builder, Value, internal_function
 from schedc.backends.llvm.float_registers import FloatRegisters
@@ -17,6 +16,7 @@ from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, OUTPUT
 from schedc.backends.llvm.module import emit_object
 from schedc.backends.llvm.vector_math import VectorMath
 from schedc.backends.plain_cell import NUMBERS, POINTERS, SYMBOL, cell_constants
+from schedc.backends.weights.constant_table import NEGATIVE_ZERO
 from schedc.ir.contract import Contract
 from schedc.ir.functions import sigmoid, tanh
 from schedc.targets.base import Target

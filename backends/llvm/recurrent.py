@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from schedc.backends.kernel_shape import KernelShape
 from schedc.backends.llvm.builder import Builder, Number, Value
 from schedc.backends.llvm.kernel_function import kernel_type
 from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, GATES, OUTPUT, Cell
 from schedc.backends.llvm.vector_math import InterleavedMath
+from schedc.backends.weights.kernel_shape import KernelShape
 from schedc.ir.functions import sigmoid, tanh
 
 _HELD = 2 + len(GATES)  # values that a cell of one block carries from frame to frame

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from schedc.analysis.tap_sharing import LEAST_TAPS, taps_at_once
 from schedc.backends.llvm.builder import Builder, Number, Value
-from schedc.backends.weight_layout import Block, ConvLayout
+from schedc.backends.weights.weight_layout import Block, ConvLayout
+from schedc.loops.tap_sharing import LEAST_TAPS, taps_at_once
 from schedc.schedule import KernelSchedule
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A long convolution in parts that run at the same time (:mod:`schedc.analysis.tap_parts`).
+"""A long convolution in parts that run at the same time (:mod:`schedc.loops.tap_parts`).
 
 One loop over the taps of a part: a sample is loaded once for all parts, each adds it with a weight of its own to
 sums of its own.  Parts begin with what the part before them had summed for the same frame, k frames ago.
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schedc.analysis.tap_parts import newest_taps, part_taps
-from schedc.analysis.tap_sharing import LEAST_TAPS
-from schedc.backends.kernel_shape import Step
 from schedc.backends.llvm.builder import Value
 from schedc.backends.llvm.shared_taps import Totals, WeightReader, flatten, unflatten
 from schedc.backends.llvm.tile_values import Memory, Registers
-from schedc.backends.weight_layout import SplitLayout
+from schedc.backends.weights.kernel_shape import Step
+from schedc.backends.weights.weight_layout import SplitLayout
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, Start
+from schedc.loops.tap_parts import newest_taps, part_taps
+from schedc.loops.tap_sharing import LEAST_TAPS
 
 if TYPE_CHECKING:
     from schedc.backends.llvm.kernels import KernelEmitter

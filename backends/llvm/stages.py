@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.rings import SupportFunctions
-from schedc.backends.weight_blob import BlobLayout, BoundKernel
+from schedc.backends.weights.weight_blob import BlobLayout, BoundKernel
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
 from schedc.ir.ops import Input, Output

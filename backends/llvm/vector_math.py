@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from schedc.backends.constant_table import float_bits
 from schedc.backends.llvm.builder import I32, Builder, Value
+from schedc.backends.weights.constant_table import float_bits
 from schedc.ir.contract import Contract
 
 

@@ -1,1 +1,1 @@
-"""Questions about a graph or its code: receptive field, liveness, demand."""
+"""The static analyser of finished machine code."""

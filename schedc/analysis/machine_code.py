@@ -1,6 +1,6 @@
 """What emitted code does: cycles by kernel and by cause, instruction mix, loops, stack.
 
-Everything here is a sum over a timed trace (:mod:`schedc.analysis.pipeline_model`) of one call.  Sums are
+Everything here is a sum over a timed trace (:mod:`schedc.analysis.single_issue`) of one call.  Sums are
 in cycles or instructions per call; :class:`CodeCosts` divides by the block's samples.
 """
 
@@ -14,7 +14,7 @@ from itertools import pairwise
 from schedc.analysis import instructions as k
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.instructions import Instruction
-from schedc.analysis.pipeline_model import BlockTiming, TimedTrace, Visit
+from schedc.analysis.timing import BlockTiming, TimedTrace, Visit
 
 # Report words, in the order they are printed, from instruction kinds.
 MIX_WORDS = (

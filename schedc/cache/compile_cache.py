@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from schedc.backends.llvm.elf import rename_exports
 from schedc.backends.llvm.module import ObjectCode
-from schedc.backends.object_format import ObjectFormat
+from schedc.backends.objects.elf import rename_exports
+from schedc.backends.objects.object_format import ObjectFormat
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from schedc.partial_files import PartialFile, sweep
+from schedc.files.partial import PartialFile, sweep
 
 _CAN_CHECK = hasattr(os, "geteuid") and os.open in os.supports_dir_fd
 _MOST_LINKS = 40  # as the kernel allows

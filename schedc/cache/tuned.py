@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from schedc.backends.float_mode import FpMode
-from schedc.backends.object_format import ObjectFormat, Visibility
+from schedc.backends.objects.object_format import ObjectFormat, Visibility
 from schedc.backends.this_machine import processor_kind
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key

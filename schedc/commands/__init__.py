@@ -1,1 +1,1 @@
-"""What the commands do and print, one file each; `schedc.cli` declares them and maps errors to exit codes."""
+"""What the commands do and print, one file each; `schedc.cli.main` declares them and maps errors to exit codes."""

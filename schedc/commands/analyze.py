@@ -10,18 +10,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from schedc.analysis.bounds import OutOfOrder
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import call_costs, static_stack_bytes
-from schedc.analysis.pipeline_model import TraceTimer, visits
+from schedc.analysis.models import pipeline_for
+from schedc.analysis.out_of_order import OutOfOrder
+from schedc.analysis.report import CodeReport, report_data
+from schedc.analysis.timing import TraceTimer, visits
 from schedc.analysis.walk import read_trace, walk_loops
-from schedc.analyze import CodeReport, pipeline_for, report_data
-from schedc.backends.emulator import Machine
-from schedc.backends.emulator_trace import TracingEmulator
+from schedc.backends.emulator.emulator import Machine
+from schedc.backends.emulator.trace import TracingEmulator
 from schedc.commands.analyze_report import print_report
 from schedc.commands.console import say
 from schedc.errors import InternalError, UserError
-from schedc.input_files import read_input
+from schedc.files.inputs import read_input
 from schedc.options import find_target
 from schedc.targets.base import Target
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from schedc.analysis.bounds import BOUNDS
 from schedc.analysis.machine_code import MIX_WORDS, per_sample
-from schedc.analyze import CodeReport
+from schedc.analysis.out_of_order import BOUNDS
+from schedc.analysis.report import CodeReport
 from schedc.commands.console import bytes_text, count, say, tell
 from schedc.commands.tables import print_table
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from schedc.artifact import write_files
 from schedc.commands.console import count, percent, say, tell
 from schedc.commands.tables import print_table
-from schedc.output_files import check_output
+from schedc.files.outputs import check_output
 from schedc.reports.balance import Balance
 from schedc.reports.gantt import gantt_svg
 

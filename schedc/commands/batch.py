@@ -13,18 +13,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedc.audio import SoundInfo, read_info
 from schedc.cache.code_cache import default_cache
 from schedc.commands.compile import check_folder
 from schedc.commands.console import bytes_text, count, say, tell, warn
 from schedc.commands.tables import print_table
-from schedc.errors import UserError
+from schedc.errors import UserError, one_line
 from schedc.fleet.captures import find_captures
-from schedc.fleet.jobs import FleetOptions
 from schedc.fleet.library import ArchitectureRow, FleetSummary, rates_text, run_fleet
 from schedc.fleet.library import Progress as OnProgress
+from schedc.fleet.treatment import FleetOptions
 from schedc.fleet.workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
-from schedc.frontend.wording import one_line
+from schedc.sound.files import SoundInfo, read_info
 
 _MOST_REMARKS, _MOST_JOBS = 50, 1024
 _MOST_SAMPLES = 2**27  # half a GiB; 46 minutes of a mono file at 48 kHz

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.backends.this_machine import can_run_here
-from schedc.chains import read_source, shown_name
 from schedc.commands.console import count, micro_text, percent, say, tell, warn
 from schedc.commands.progress import after, working
 from schedc.commands.tables import print_table
 from schedc.errors import OptionError
+from schedc.frontend.capture import Capture
+from schedc.frontend.chains import read_source, shown_name
 from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
 from schedc.options import Choices, Options, check_options, make_options
-from schedc.planning import Capture
 from schedc.version import VERSION
 
 

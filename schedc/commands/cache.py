@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schedc.cache.code_cache import ENVIRONMENT, default_cache
 from schedc.commands.console import bytes_text, count, say, tell
-from schedc.frontend.wording import one_line
+from schedc.errors import one_line
 
 
 def show_cache() -> None:

@@ -17,7 +17,8 @@ _WIDE = 110  # columns: room for more about each target
 def list_passes() -> None:
     """Each pass in running order with the first line of its documentation."""
     from schedc.options import Options
-    from schedc.planning import core_passes, planning_passes
+    from schedc.passes.core import core_passes
+    from schedc.planning import planning_passes
 
     passes = [*core_passes(), *planning_passes(Options(load_target(TARGET_NAMES[0])))]
     for number, step in enumerate(passes, start=1):

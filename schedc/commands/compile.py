@@ -14,10 +14,10 @@ from schedc.commands.console import bytes_text, clock_text, count, percent, say,
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
 from schedc.errors import UserError, one_line
+from schedc.files.outputs import check_kind, check_separate
 from schedc.options import Choices
-from schedc.output_files import check_kind, check_separate
 from schedc.output_folder import Origin, check_replaced
-from schedc.pipeline import PassDumps
+from schedc.passes.run import PassDumps
 from schedc.remarks import core_remarks
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from schedc.artifact import write_files
 from schedc.cache.compile_cache import compile_cached
-from schedc.chains import chain_name, read_source
 from schedc.commands.balance import print_balance, write_gantt
 from schedc.commands.compile import contract_text, heading, latency_text
 from schedc.commands.console import bytes_text, clock_text, count, percent, say, shown_name, tell, warn
@@ -19,10 +18,11 @@ from schedc.commands.explain_details import print_details
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
 from schedc.compiler import Compilation
-from schedc.identifiers import c_identifier
+from schedc.files.identifiers import c_identifier
+from schedc.files.outputs import check_output, check_separate
+from schedc.frontend.capture import Capture
+from schedc.frontend.chains import chain_name, read_source
 from schedc.options import Choices
-from schedc.output_files import check_output, check_separate
-from schedc.planning import Capture
 from schedc.remarks import core_remarks
 from schedc.reports.balance import Balance, balance_of
 from schedc.reports.changes import Change, changes

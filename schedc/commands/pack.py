@@ -7,7 +7,7 @@ from pathlib import Path
 
 from schedc.artifact import write_files
 from schedc.commands.console import bytes_text, columns, say, shown_name, warn
-from schedc.output_files import check_output, check_separate
+from schedc.files.outputs import check_output, check_separate
 from schedc.packs import pack_capture, read_compiled, read_for, remarks_on
 
 

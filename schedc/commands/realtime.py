@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from schedc.chains import read_source, shown_name
 from schedc.commands.bench import BenchRequest
 from schedc.commands.console import micro_text, say, tell, warn
 from schedc.commands.progress import after, working
 from schedc.commands.tables import print_table
 from schedc.errors import UserError
+from schedc.frontend.chains import read_source, shown_name
 from schedc.measure.realtime import RealtimeRun, measure_realtime
 
 

@@ -13,18 +13,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schedc.audio import FloatArray, SoundInfo, SoundWriter, read_chunks, read_info
-from schedc.chains import read_source
 from schedc.commands.console import count, percent, say, warn
-from schedc.errors import UserError
-from schedc.frontend.wording import one_line
+from schedc.errors import UserError, one_line
+from schedc.files.outputs import check_output, check_separate
+from schedc.files.partial import sweep
+from schedc.frontend.chains import read_source
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
 from schedc.options import Choices
-from schedc.output_files import check_output, check_separate
-from schedc.partial_files import sweep
-from schedc.resampling import Resampler, check_ratio, load_soxr
-from schedc.sound_formats import HOLDS, PCM_BITS, format_of, keeps, samples_for
+from schedc.sound.files import FloatArray, SoundInfo, SoundWriter, read_chunks, read_info
+from schedc.sound.formats import HOLDS, PCM_BITS, format_of, keeps, samples_for
+from schedc.sound.resampling import Resampler, check_ratio, load_soxr
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.cache.tuned import keep_tuned
-from schedc.chains import read_source, shown_name
 from schedc.commands.bench import BenchRequest
 from schedc.commands.console import count, say, tell, warn
 from schedc.commands.progress import working
 from schedc.commands.tables import print_table
+from schedc.frontend.capture import Capture
+from schedc.frontend.chains import read_source, shown_name
 from schedc.measure.schedules import LEAST_GAIN, ScheduleTime, candidates, fastest, measure_schedules, steps
 from schedc.options import Options
-from schedc.planning import Capture
 
 MOST_SCHEDULES = 12
 

@@ -11,18 +11,18 @@ import numpy as np
 from schedc.backends.interpreter import Interpreter
 from schedc.backends.this_machine import can_run_here
 from schedc.cache.compile_cache import compile_cached
-from schedc.chains import chain_name, read_source
 from schedc.commands.console import count, say, tell, warn
 from schedc.commands.progress import working
 from schedc.compiler import Compilation
 from schedc.errors import OptionError
+from schedc.files.identifiers import c_identifier
+from schedc.frontend.capture import Capture
+from schedc.frontend.chains import chain_name, read_source
 from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
-from schedc.identifiers import c_identifier
 from schedc.ir.contract import Contract
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
 from schedc.options import Choices
-from schedc.planning import Capture
 from schedc.targets.base import Target
 from schedc.verification import FloatArray, Run, Verification, verify_compilation
 

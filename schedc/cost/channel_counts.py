@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from schedc.analysis.channel_axis import TOGETHER, reads_lanes
 from schedc.cost.activations import activation_counts
 from schedc.cost.streams import is_wide, leaves, stays_interleaved
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
+from schedc.loops.channel_axis import TOGETHER, reads_lanes
 from schedc.schedule import KernelSchedule, WeightRoute
 
 

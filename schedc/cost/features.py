@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from schedc.analysis.channel_axis import TOGETHER, sampled_in_memory
-from schedc.analysis.tap_parts import taps_in_a_row
 from schedc.cost.activations import activation_depth, activation_work
 from schedc.cost.channel_counts import channel_counts
 from schedc.cost.frame_counts import frame_counts
@@ -29,6 +27,8 @@ from schedc.ir.ops import (
     Scale,
 )
 from schedc.ir.program import Kernel
+from schedc.loops.channel_axis import TOGETHER, sampled_in_memory
+from schedc.loops.tap_parts import taps_in_a_row
 from schedc.schedule import FORCEABLE, KernelSchedule
 
 # Of an LSTM cell's groups of units after the first, what a frame waits for though another group could go on (fitted).

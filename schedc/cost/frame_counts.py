@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from schedc.analysis.tap_parts import kept_sums, splits_taps, taps_in_a_row
-from schedc.analysis.tap_sharing import aligns_taps, overlaps_tile, shares_taps
 from schedc.cost.activations import activation_counts
 from schedc.cost.streams import is_wide, leaves
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
+from schedc.loops.tap_parts import kept_sums, splits_taps, taps_in_a_row
+from schedc.loops.tap_sharing import aligns_taps, overlaps_tile, shares_taps
 from schedc.schedule import KernelSchedule, WeightRoute
 
 

@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from schedc.analysis.paired_cells import in_loops, share_loop
-from schedc.analysis.tap_parts import kept_sums, part_taps, split_convolutions
 from schedc.cost.features import KernelFeatures, kernel_features, tile_signature
 from schedc.cost.frame_counts import effect_of_dilation
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, history
 from schedc.ir.program import Kernel, Program
+from schedc.loops.paired_cells import in_loops, share_loop
+from schedc.loops.tap_parts import kept_sums, part_taps, split_convolutions
 from schedc.schedule import KernelSchedule
 from schedc.targets.base import Target
 

@@ -15,9 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from schedc.errors import UserError
+from schedc.errors import UserError, one_line
 from schedc.frontend.nam_file import CAPTURE_SUFFIXES, has_capture_suffix
-from schedc.frontend.wording import one_line
 
 
 @dataclass(frozen=True)

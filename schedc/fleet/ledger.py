@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from schedc.errors import UserError
-from schedc.frontend.wording import one_line
-from schedc.input_files import read_input
+from schedc.errors import UserError, one_line
+from schedc.files.inputs import read_input
 
 _MOST_BYTES = 2**30
 

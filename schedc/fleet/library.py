@@ -19,17 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.artifact import write_files
-from schedc.audio import SoundInfo, SoundWriter, read_chunks
 from schedc.errors import InternalError, UserError
+from schedc.files.identifiers import c_identifier
+from schedc.files.outputs import check_separate
 from schedc.fleet.captures import Library
-from schedc.fleet.jobs import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
 from schedc.fleet.ledger import Ledger, Line
+from schedc.fleet.treatment import Built, FleetOptions, Scan, Source, Treated, build, scan, treat
 from schedc.fleet.workers import Failure, Workers
+from schedc.frontend.capture import DEFAULT_RATE
 from schedc.frontend.json_document import read_bytes
 from schedc.frontend.nam_file import has_capture_suffix
-from schedc.identifiers import c_identifier
-from schedc.output_files import check_separate
-from schedc.planning import DEFAULT_RATE
+from schedc.sound.files import SoundInfo, SoundWriter, read_chunks
 
 LEDGER = "batch.jsonl"
 Result = TypeVar("Result")

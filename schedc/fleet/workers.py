@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
 from schedc.errors import SchedcError, SchedcWarning, UserError, one_line
-from schedc.frontend.wording import quoted
+from schedc.wording import quoted
 
 Result = TypeVar("Result")
 Arguments = Sequence[tuple[object, ...]]

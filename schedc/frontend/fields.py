@@ -23,7 +23,7 @@ from schedc.frontend.limits import (
     MAX_WARNINGS,
     MAX_WEIGHTS,
 )
-from schedc.frontend.wording import LONGEST_QUOTE, place, quoted, step
+from schedc.wording import LONGEST_QUOTE, place, quoted, step
 
 CORRECT = "correct it or export the capture again"
 SMALLER = "no real capture is that large"

@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schedc.errors import ModelFileError
-from schedc.frontend.wording import one_line
+from schedc.errors import ModelFileError, one_line
 
 _SEARCHED = 2**16  # bytes at the beginning, and at the end, of an archive
 _AGAIN = "export or download the capture again"

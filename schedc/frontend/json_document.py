@@ -12,15 +12,15 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from schedc.errors import ModelFileError
+from schedc.errors import ModelFileError, one_line
+from schedc.files.inputs import check_size, read_input
 from schedc.frontend.limits import (
     MAX_FILE_BYTES,
     MAX_JSON_DEPTH,
     MAX_JSON_STRUCTURES,
     MAX_JSON_VALUES,
 )
-from schedc.frontend.wording import one_line, place, quoted, step
-from schedc.input_files import check_size, read_input
+from schedc.wording import place, quoted, step
 
 # An unterminated string runs to the end of the data, so that scanning stays linear.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)

@@ -13,11 +13,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from schedc.errors import ModelFileError
+from schedc.errors import ModelFileError, one_line
 from schedc.frontend.json_document import JsonDocument
 from schedc.frontend.limits import MAX_DOCUMENT_DEPTH, MAX_FILE_BYTES
 from schedc.frontend.model import FilmSite, FloatArray
-from schedc.frontend.wording import one_line
 
 MAGIC = b"BMAN"  # the number 0x4E414D42, "NAMB", in little-endian order
 _HEADER = struct.Struct("<4sHHIIIIII")

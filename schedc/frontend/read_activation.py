@@ -9,8 +9,8 @@ from typing import NoReturn
 from schedc.frontend.fields import Fields, Value
 from schedc.frontend.limits import MAX_CHANNELS
 from schedc.frontend.model import ActivationSpec
-from schedc.frontend.wording import LONGEST_QUOTE
 from schedc.ir.ops import ActivationKind
+from schedc.wording import LONGEST_QUOTE
 
 _KINDS = {
     "Tanh": ActivationKind.TANH,

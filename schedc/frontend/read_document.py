@@ -15,7 +15,7 @@ from schedc.frontend.read_small_models import check_batchnorm, read_convnet, rea
 from schedc.frontend.read_wavenet import read_wavenet
 from schedc.frontend.read_weights import read_weights
 from schedc.frontend.weight_stream import count
-from schedc.frontend.wording import quoted
+from schedc.wording import quoted
 
 _VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
 _OLDEST = (0, 5, 0)

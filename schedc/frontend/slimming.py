@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import NoReturn
 
-from schedc.errors import OptionError, UserError
+from schedc.errors import OptionError, UserError, one_line
 from schedc.frontend.model import (
     ActivationSpec,
     ContainerModel,
@@ -17,7 +17,6 @@ from schedc.frontend.model import (
 )
 from schedc.frontend.wavenet_rules import violations
 from schedc.frontend.weight_stream import pack, tensors, unpack
-from schedc.frontend.wording import one_line
 from schedc.ir.ops import ActivationKind
 
 

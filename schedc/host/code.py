@@ -15,26 +15,26 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from schedc.analysis.receptive_field import receptive_field
-from schedc.backends.blob_reader import check_blob
-from schedc.backends.object_format import ObjectFormat
-from schedc.backends.packing import PackingList
-from schedc.backends.packing_json import packing_from_json, packing_to_json
+from schedc.backends.objects.object_format import ObjectFormat
 from schedc.backends.this_machine import processor_kind
+from schedc.backends.weights.blob_reader import check_blob
+from schedc.backends.weights.packing import PackingList
+from schedc.backends.weights.packing_json import packing_from_json, packing_to_json
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
-from schedc.errors import ArchitectureMismatch, InternalError
+from schedc.errors import ArchitectureMismatch, InternalError, one_line
+from schedc.frontend.capture import Capture
 from schedc.frontend.fields import Reading, Value
-from schedc.frontend.wording import one_line
 from schedc.host.loaded_code import CodeShape, LoadedCode
 from schedc.host.start_state import pack_from_silence
 from schedc.host.weights import Weights
 from schedc.ir.architecture import describe_architecture, first_difference
 from schedc.ir.graph import Graph
 from schedc.ir.graph_json import graph_from_json, graph_to_json
+from schedc.ir.receptive_field import receptive_field
 from schedc.options import Options, check_options
-from schedc.planning import Capture, core_graph
+from schedc.passes.core import core_graph
 
 if TYPE_CHECKING:
     from schedc.compiler import Compilation
@@ -147,7 +147,7 @@ def _compile(graph: Graph, options: Options) -> bytes:
 
 def _entry(compilation: Compilation) -> _Entry:
     from schedc.backends.llvm.module import state_layout
-    from schedc.backends.llvm.pipeline import pipeline_object
+    from schedc.backends.llvm.stage_runner import pipeline_object
 
     program = compilation.program
     layout = state_layout(program)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from schedc.backends.elf_code import read_code
+from schedc.backends.objects.elf_code import read_code
 
 _ALIGN = 64
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL
+from schedc.backends.llvm.stage_runner import RUN_SYMBOL, WAIT_SYMBOL
 from schedc.backends.this_machine import can_run_here
 from schedc.errors import InternalError, UnsupportedError
 from schedc.host.executable_memory import MappedCode, can_map
-from schedc.host.jobs import RUN_TYPE, WAIT_TYPE
+from schedc.host.job_table import RUN_TYPE, WAIT_TYPE
 from schedc.targets.base import Target
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int

@@ -21,16 +21,17 @@ from typing import NamedTuple, NoReturn, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from schedc.chains import ModelPaths, path_list, read_source
-from schedc.errors import InternalError, ProcessorInUse, UserError, tell
-from schedc.frontend.wording import one_line
+from schedc.errors import InternalError, ProcessorInUse, UserError, one_line, tell
+from schedc.files.inputs import read_input
+from schedc.files.paths import AnyPath
+from schedc.frontend.capture import Reading
+from schedc.frontend.chains import ModelPaths, path_list, read_source
 from schedc.host.code import HostProgram, host_program
-from schedc.host.jobs import FloatArray
-from schedc.host.pipeline import StageWaits
+from schedc.host.job_table import FloatArray
+from schedc.host.stage_threads import StageWaits
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
-from schedc.input_files import read_input
-from schedc.options import AnyPath, LoadOptions, Reading, choose, taking, whole_number
+from schedc.options import LoadOptions, choose, taking, whole_number
 from schedc.remarks import rate_remarks
 from schedc.samples import all_finite, apart, place, samples
 

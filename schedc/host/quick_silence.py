@@ -16,11 +16,11 @@ import numpy as np
 from schedc.backends.arithmetic import Array, Float32
 from schedc.backends.interpreter import Interpreter, State2, constant_tail
 from schedc.backends.plain_cell import NUMBERS, POINTERS, SYMBOL, cell_constants, cell_weights
-from schedc.backends.weight_layout import pad
+from schedc.backends.weights.weight_layout import pad
 from schedc.cache.code_cache import default_cache
 from schedc.cache.keys import cache_key
 from schedc.errors import InternalError, UnsupportedError
-from schedc.host.jobs import FloatArray
+from schedc.host.job_table import FloatArray
 from schedc.host.loaded_code import load_objects
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph

@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from schedc.backends.interpreter import Interpreter
-from schedc.backends.packing import PackingList, StartRows, held_by, resume
-from schedc.backends.weight_layout import FloatArray
+from schedc.backends.weights.packing import PackingList, StartRows, held_by, resume
+from schedc.backends.weights.weight_layout import FloatArray
+from schedc.frontend.capture import Capture
 from schedc.host.quick_silence import cell_code, quick_interpreter
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, is_recurrent
 from schedc.ir.weights import WeightTable
-from schedc.planning import Capture, core_graph, core_weights
+from schedc.passes.core import core_graph, core_weights
 
 CHECKED_SILENCE = 500  # samples
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.llvm.pipeline import JobWord, RunResult
+from schedc.backends.llvm.stage_runner import JobWord, RunResult
 from schedc.errors import InternalError
-from schedc.host.jobs import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
+from schedc.host.job_table import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
 from schedc.host.loaded_code import LoadedCode
-from schedc.host.pipeline import HostPipeline, PipelineCode, StageCode, StageWaits
+from schedc.host.stage_threads import HostPipeline, PipelineCode, StageCode, StageWaits
 from schedc.host.weights import Weights
 
 _STRETCH_BLOCKS = 1024  # per call of machine code, so that an interrupt from the keyboard is heard

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.blob_reader import read_header
-from schedc.backends.weight_blob import HEADER_BYTES
-from schedc.host.jobs import aligned_bytes
+from schedc.backends.weights.blob_reader import read_header
+from schedc.backends.weights.weight_blob import HEADER_BYTES
+from schedc.host.job_table import aligned_bytes
 
 
 class Weights:

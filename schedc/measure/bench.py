@@ -11,10 +11,10 @@ from schedc.backends.llvm.peak import NativeLoops
 from schedc.cache.compile_cache import compile_cached
 from schedc.compiler import Compilation
 from schedc.errors import InternalError
+from schedc.frontend.capture import Capture
 from schedc.host.code import load_compilation
-from schedc.host.jobs import aligned_bytes
+from schedc.host.job_table import aligned_bytes
 from schedc.options import Options
-from schedc.planning import Capture
 from schedc.reports.report import kernel_facts
 
 WARM_UP_NS = 200_000_000

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schedc.errors import OptionError
+from schedc.frontend.capture import Capture
 from schedc.host.code import host_program
 from schedc.host.processor import Processor
 from schedc.options import Options
-from schedc.planning import Capture
 
 ROUNDS = 31
 ROUND_FRAMES = 96_000

@@ -15,9 +15,9 @@ import numpy as np
 from schedc.backends.llvm.paced import PacedLoop
 from schedc.cache.compile_cache import compile_cached
 from schedc.errors import UnsupportedError
+from schedc.frontend.capture import Capture
 from schedc.measure.bench import Loaded
 from schedc.options import Options
-from schedc.planning import Capture
 
 _PRIORITY = 50  # in the middle: above every ordinary thread, below the kernel's own
 _LEAD_NS = 20_000_000  # until the first block

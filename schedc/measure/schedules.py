@@ -10,10 +10,11 @@ import numpy as np
 from schedc.autoscheduler import WholeSchedule, whole_schedules
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import Capture
 from schedc.measure.bench import Loaded
 from schedc.measure.labels import Label, labels
 from schedc.options import Options
-from schedc.planning import Capture, plan_graph
+from schedc.planning import plan_graph
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import decisions
 

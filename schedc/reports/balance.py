@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from schedc.analysis.stage_costs import RankedCut
 from schedc.cost.model import predict_program
 from schedc.ir.program import Program
 from schedc.options import Options
+from schedc.passes.stage_costs import RankedCut
 from schedc.planning import partition_pass
 
 

@@ -8,10 +8,11 @@ from itertools import product
 
 from schedc.compiler import Compilation
 from schedc.errors import UserError
+from schedc.frontend.capture import Capture
 from schedc.ir.contract import MACS, MATHS
 from schedc.ir.program import Program
 from schedc.options import MAX_CORES, Options
-from schedc.planning import Capture, partition_pass, plan_graph
+from schedc.planning import partition_pass, plan_graph
 from schedc.targets.keys import MAX_BLOCK
 
 _LEAST_GAIN = 0.005  # less is not worth a line

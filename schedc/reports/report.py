@@ -9,17 +9,17 @@ from typing import cast
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
-from schedc.analysis.tap_sharing import aligns_taps
 from schedc.autoscheduler import runner_up
-from schedc.backends.packing_json import packing_to_json
-from schedc.backends.weight_blob import BoundKernel
+from schedc.backends.weights.packing_json import packing_to_json
+from schedc.backends.weights.weight_blob import BoundKernel
 from schedc.compiler import Compilation
 from schedc.cost.features import kernel_features
 from schedc.cost.model import Prices, kernel_bounds, predict_kernels
+from schedc.frontend.capture import Capture
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
 from schedc.ir.program import Kernel, Program
+from schedc.loops.tap_sharing import aligns_taps
 from schedc.options import Options
-from schedc.planning import Capture
 from schedc.reports.balance import balance_of
 from schedc.reports.schema import ContractReport, KernelReport, Report
 from schedc.schedule import ScheduleOverrides
@@ -113,7 +113,7 @@ def _activations(op: object) -> int:
 
 
 def _taps(bound: BoundKernel) -> str:
-    from schedc.backends.weight_layout import convolution_layout
+    from schedc.backends.weights.weight_layout import convolution_layout
 
     steps = [step for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
     convolutions = [(step.op, step.dilation) for step in steps if isinstance(step.op, Conv)]

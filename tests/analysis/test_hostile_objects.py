@@ -24,7 +24,8 @@ from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.disassembly_aarch64 import AARCH64, decode_aarch64
 from schedc.analysis.disassembly_arm import ARM_A, THUMB_A, THUMB_M, decode_arm
 from schedc.analysis.elf_file import SHT_SYMTAB, ElfFile
-from schedc.analyze import report_data, zero_blob
+from schedc.analysis.report import report_data
+from schedc.analyze import zero_blob
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.commands.analyze_report import print_report
 from schedc.compiler import Compilation

@@ -13,21 +13,22 @@ from helpers.captures import EXAMPLES, compile_for, graph_of
 from helpers.machines import Loaded
 
 from schedc.analysis import instructions as k
-from schedc.analysis.control_flow import basic_blocks, live_out
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import mix_word
+from schedc.analysis.report import CodeReport, report_data
 from schedc.analysis.walk import walk_loops
-from schedc.analyze import CodeReport, analyze_compilation, cycles_per_sample, report_data, zero_blob
-from schedc.backends.emulator import Emulator, Machine
-from schedc.backends.emulator_trace import TracingEmulator
+from schedc.analyze import analyze_compilation, cycles_per_sample, zero_blob
+from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.emulator.trace import TracingEmulator
 from schedc.backends.llvm.module import emit_object, lower_program
-from schedc.backends.llvm.reschedule import reschedule
+from schedc.backends.reschedule.control_flow import basic_blocks, live_out
+from schedc.backends.reschedule.reschedule import reschedule
 from schedc.commands.analyze import AnalyzeRequest, analyze_object
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.frontend.capture import Capture, read_capture
 from schedc.ir.ops import Conv
 from schedc.options import make_options
-from schedc.planning import Capture, read_capture
 
 FRAMES = 16
 
@@ -202,5 +203,5 @@ def test_more_instructions_than_there_is_time_for_stay_as_they_are(monkeypatch: 
     plain = emit_object(
         lower_program(after.program, after.layout, target, after.name, after.options.convention), target
     )
-    monkeypatch.setattr("schedc.backends.llvm.reschedule._MOST_INSTRUCTIONS", 1)
+    monkeypatch.setattr("schedc.backends.reschedule.reschedule._MOST_INSTRUCTIONS", 1)
     assert reschedule(plain.elf, target) == plain.elf

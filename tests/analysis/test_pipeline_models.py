@@ -8,10 +8,11 @@ import pytest
 from helpers.machine_sequences import NEON, assemble
 
 from schedc.analysis import instructions as k
-from schedc.analysis.bounds import OutOfOrder
-from schedc.analysis.pipeline_a8 import DualIssueNeon
-from schedc.analysis.pipeline_model import SingleIssue, State
-from schedc.analyze import pipeline_for
+from schedc.analysis.dual_issue_neon import DualIssueNeon
+from schedc.analysis.models import pipeline_for
+from schedc.analysis.out_of_order import OutOfOrder
+from schedc.analysis.single_issue import SingleIssue
+from schedc.analysis.timing import State
 from schedc.errors import UserError
 from schedc.targets.base import Pipeline, load_target
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from schedc.analysis import instructions as k
 from schedc.analysis.instructions import Access, Instruction
-from schedc.analysis.pipeline_model import SingleIssue, State
+from schedc.analysis.single_issue import SingleIssue
+from schedc.analysis.timing import State
 from schedc.targets.base import load_target
 
 LAYERS = 23

@@ -18,7 +18,7 @@ from helpers.processors import play_here
 
 import schedc
 from schedc.errors import SchedcError, UserError
-from schedc.host.pipeline import StageWaits
+from schedc.host.stage_threads import StageWaits
 
 LITE = next(path for path in EXAMPLES if path.stem == "a2_lite")
 X = np.random.default_rng(7).normal(0.0, 0.3, 300).astype(np.float32)

@@ -13,13 +13,13 @@ from cli.conftest import write_capture
 from helpers.captures import EXAMPLES, capture_of, graph_of
 
 import schedc
-from schedc.analysis.receptive_field import receptive_field
 from schedc.backends.interpreter import Interpreter
-from schedc.cli import main
+from schedc.cli.main import main
+from schedc.frontend.capture import read_capture
 from schedc.host.code import host_program
 from schedc.ir.ops import Combine, Conv, Elementwise, Input, LstmCell
+from schedc.ir.receptive_field import receptive_field
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 LITE = next(path for path in EXAMPLES if path.stem == "a2_lite")
 HEARD = 6347  # samples: A2-Lite's receptive field

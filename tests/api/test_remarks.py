@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 import schedc
-from schedc.cli import main
+from schedc.cli.main import main
 
 X = np.zeros(20, np.float32)
 

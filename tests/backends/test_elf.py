@@ -11,8 +11,8 @@ import llvmlite.binding as llvm
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from schedc.backends.llvm.elf import finish_object
-from schedc.backends.llvm.elf_attributes import neutral_float_abi
+from schedc.backends.objects.elf import finish_object
+from schedc.backends.objects.elf_attributes import neutral_float_abi
 from schedc.errors import InternalError
 
 llvm.initialize_all_targets()

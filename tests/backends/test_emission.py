@@ -15,11 +15,11 @@ from helpers.captures import EXAMPLES
 from schedc.backends.llvm import target_machine as machines
 from schedc.backends.llvm.mcjit import McjitCode
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.backends.llvm.pipeline import pipeline_object
+from schedc.backends.llvm.stage_runner import pipeline_object
 from schedc.backends.this_machine import host_target_name
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.targets.base import load_target
 
 LSTM = next(path for path in EXAMPLES if path.stem == "lstm_1x16")

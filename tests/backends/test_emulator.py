@@ -10,8 +10,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from schedc.backends.emulator import Emulator, Machine
-from schedc.backends.llvm.elf import finish_object
+from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.objects.elf import finish_object
 from schedc.errors import InternalError
 
 llvm.initialize_all_targets()

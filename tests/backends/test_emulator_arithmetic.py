@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from schedc.backends.emulator import Emulator, Machine
-from schedc.backends.llvm.elf import finish_object
+from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.objects.elf import finish_object
 
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()

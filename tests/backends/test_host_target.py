@@ -14,14 +14,14 @@ from helpers.captures import EXAMPLES
 import schedc
 from schedc.backends import this_machine
 from schedc.backends.llvm import host_processor
-from schedc.backends.llvm.pipeline import pipeline_object
+from schedc.backends.llvm.stage_runner import pipeline_object
 from schedc.backends.this_machine import can_run_here, host_target_name, processor_kind
 from schedc.compiler import compile_graph
 from schedc.errors import UnsupportedError
+from schedc.frontend.capture import read_capture
 from schedc.host import code as code_here
 from schedc.host.code import load_compilation
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.targets.base import TARGET_NAMES, Codegen, Target, load_target
 from schedc.targets.host import _FLAGS, Facts, architecture, processor_facts, quick_executes, x86_target
 

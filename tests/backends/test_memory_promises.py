@@ -13,11 +13,11 @@ from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, machine_for
 
 from schedc.analysis.disassembly import MachineCode
-from schedc.backends.llvm.elf import read_image
+from schedc.backends.objects.elf import read_image
 from schedc.compiler import Compilation, compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 GRAPH = graph_of(
     ("c", Conv(1, 8, 3, 2), "x"),

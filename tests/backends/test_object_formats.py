@@ -19,22 +19,22 @@ from helpers.machines import Loaded, LoadedStages, Native, assert_same_bits, cut
 
 import schedc
 from schedc.artifact import Artifact
-from schedc.backends.elf_code import read_code
-from schedc.backends.emulator import Emulator, Machine
-from schedc.backends.llvm.coff_writer import write_coff
-from schedc.backends.llvm.elf import finish_object, read_image
-from schedc.backends.llvm.macho_writer import write_macho
-from schedc.backends.llvm.object_image import Image, Symbol
+from schedc.backends.emulator.emulator import Emulator, Machine
 from schedc.backends.llvm.target_machine import target_machine
-from schedc.backends.object_format import ObjectFormat, convention_of
+from schedc.backends.objects.coff_writer import write_coff
+from schedc.backends.objects.elf import finish_object, read_image
+from schedc.backends.objects.elf_code import read_code
+from schedc.backends.objects.macho_writer import write_macho
+from schedc.backends.objects.object_format import ObjectFormat, convention_of
+from schedc.backends.objects.object_image import Image, Symbol
 from schedc.cache.code_cache import default_cache
 from schedc.cache.compile_cache import compile_cached
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Conv, LstmCell
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.reference import interpret
 from schedc.targets.keys import TargetName
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.backends.weight_layout import ChannelLayout, ConvLayout, LstmLayout, block_channels
+from schedc.backends.weights.weight_layout import ChannelLayout, ConvLayout, LstmLayout, block_channels
 from schedc.ir.ops import Conv, LstmCell, Start
 
 

@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.captures import EXAMPLES
 from helpers.siblings import write_sibling
 
-from schedc.cli import main as schedc_main
+from schedc.cli.main import main as schedc_main
 from schedc.compiler import Compilation, compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.host.code import load_compilation
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 TAKE = EXAMPLES[0].with_name("di.wav")
 

@@ -20,18 +20,18 @@ from helpers.cache_entries import entry
 from helpers.captures import EXAMPLES
 
 import schedc
-from schedc.backends.llvm.pipeline import RUN_SYMBOL, pipeline_object
+from schedc.backends.llvm.stage_runner import RUN_SYMBOL, pipeline_object
 from schedc.cache import code_cache
 from schedc.cache.code_cache import CodeCache
 from schedc.cache.private_folder import PrivateFolder, UnsafeFolder
 from schedc.cache.tuned import keep_tuned, with_tuned
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import InternalError, SchedcWarning
+from schedc.files.partial import PartialFile
+from schedc.frontend.capture import read_capture
 from schedc.host import code as code_here
 from schedc.host.executable_memory import MappedCode
 from schedc.options import make_options
-from schedc.partial_files import PartialFile
-from schedc.planning import read_capture
 from schedc.schedule import ScheduleOverrides
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and permissions of POSIX")

@@ -14,11 +14,11 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.backends.interpreter import Interpreter
-from schedc.chains import read_source
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import ArchitectureMismatch, UserError
+from schedc.frontend.chains import read_source
 from schedc.ir.contract import Contract
-from schedc.planning import core_graph, core_weights
+from schedc.passes.core import core_graph, core_weights
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 PEDAL, AMP, NET = BY_NAME["lstm_1x16"], BY_NAME["a2_lite"], BY_NAME["convnet"]

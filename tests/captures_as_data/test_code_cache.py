@@ -20,13 +20,13 @@ from schedc.backends.llvm.module import ObjectCode, emit_object
 from schedc.cache import keys
 from schedc.cache.code_cache import CodeCache, default_cache
 from schedc.cache.compile_cache import compile_cached
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.compiler import compile_graph
 from schedc.errors import SchedcWarning
+from schedc.files.partial import PartialFile
+from schedc.frontend.capture import read_capture
 from schedc.host import code as code_here
 from schedc.options import make_options
-from schedc.partial_files import PartialFile
-from schedc.planning import read_capture
 from schedc.targets.base import TARGET_NAMES, Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
@@ -84,7 +84,7 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
 
 def test_unfinished_writes_of_the_dead_are_swept_up(tmp_path: Path) -> None:
     """But not of the living, whoever and wherever they are."""
-    write = "import os, sys; from schedc.partial_files import PartialFile; PartialFile(sys.argv[1]).__enter__(); "
+    write = "import os, sys; from schedc.files.partial import PartialFile; PartialFile(sys.argv[1]).__enter__(); "
     end = "os.kill(os.getpid(), 9)" if os.name == "posix" else "os._exit(1)"
     subprocess.run([sys.executable, "-c", write + end, str(tmp_path)])
     (left,) = tmp_path.iterdir()

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from helpers.linear_capture import linear_text
 
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.fleet.workers import LocalWorkers
 from schedc.termination import Terminated, terminable
 
@@ -30,7 +30,9 @@ STOP_AT_WORK = "import helpers.jobs, schedc.fleet.library as library; library.tr
 
 def begin(stop: str, arguments: Sequence[object]) -> subprocess.Popen[bytes]:
     """The command line in a process of its own, which says ``at work`` where ``stop`` makes it stop."""
-    program = f"import sys; sys.path.insert(0, {str(TESTS)!r}); {stop}from schedc.cli import main; sys.exit(main())"
+    program = (
+        f"import sys; sys.path.insert(0, {str(TESTS)!r}); {stop}from schedc.cli.main import main; sys.exit(main())"
+    )
     command = [sys.executable, "-c", program, *map(str, arguments)]
     environment = {**os.environ, "SCHEDC_CACHE": "off"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)

@@ -17,8 +17,8 @@ from helpers.siblings import write_sibling
 import schedc
 from schedc import compiler
 from schedc.backends.llvm import module
-from schedc.cli import main
-from schedc.fleet import jobs
+from schedc.cli.main import main
+from schedc.fleet import treatment as jobs
 from schedc.fleet.workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
 from schedc.targets.keys import TargetName
 

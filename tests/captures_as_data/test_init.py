@@ -6,8 +6,8 @@ import pytest
 from helpers.captures import capture_of, compile_for, graph_of
 from helpers.machines import TARGETS, Memory, machine_for
 
-from schedc.backends.blob_reader import BlobFault, find_fault
-from schedc.backends.weight_blob import HEADER_BYTES
+from schedc.backends.weights.blob_reader import BlobFault, find_fault
+from schedc.backends.weights.weight_blob import HEADER_BYTES
 from schedc.compiler import Compilation
 from schedc.ir.ops import Conv, LstmCell
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from helpers.libraries import ENDINGS, Batch, ledger, results, run_batch, write
 
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import UserError
-from schedc.fleet import jobs
+from schedc.fleet import treatment as jobs
 from schedc.fleet.captures import find_captures
 from schedc.fleet.library import rates_text
 from schedc.frontend.nam_file import has_capture_suffix

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import schedc
-from schedc.fleet import captures, jobs, library
+from schedc.fleet import captures, library, treatment
 from schedc.fleet.captures import find_captures
-from schedc.fleet.jobs import Scan
+from schedc.fleet.treatment import Scan
 
 
 @pytest.fixture
@@ -130,11 +130,11 @@ def test_architectures_with_the_same_first_digits(
     same = "01234567"
 
     def alike(*arguments: Any) -> Scan:
-        found = jobs.scan(*arguments)
+        found = treatment.scan(*arguments)
         return Scan(same + found.digest[8:], found.architecture, found.rate_hz)
 
     def built(*arguments: Any) -> Any:
-        made = jobs.build(*arguments)
+        made = treatment.build(*arguments)
         object.__setattr__(made, "digest", same + made.digest[8:])
         return made
 

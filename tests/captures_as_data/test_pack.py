@@ -25,11 +25,11 @@ from helpers.mutations import altered, damaged
 import schedc
 from schedc.api import compile_chosen
 from schedc.artifact import Artifact
-from schedc.chains import read_source
 from schedc.errors import ArchitectureMismatch, UserError
+from schedc.frontend.chains import read_source
 from schedc.options import choose
 from schedc.packs import packing_for, read_compiled
-from schedc.planning import core_graph, core_weights
+from schedc.passes.core import core_graph, core_weights
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 A2_LITE = BY_NAME["a2_lite"]

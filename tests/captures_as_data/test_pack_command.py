@@ -13,7 +13,7 @@ from helpers.captures import EXAMPLES
 from helpers.siblings import write_sibling
 
 import schedc
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.host import code as code_here
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
@@ -62,7 +62,7 @@ def test_pack_says_when_the_rates_differ(compiled: Path, tmp_path: Path, capsys:
 def test_the_command_never_loads_llvm(compiled: Path, tmp_path: Path) -> None:
     arguments = ["pack", str(BY_NAME["a2_lite"]), "--for", str(compiled / "amp.json"), "-o", str(tmp_path / "x.bin")]
     code = (
-        "import sys\nfrom schedc.cli import main\n"
+        "import sys\nfrom schedc.cli.main import main\n"
         f"assert main({arguments!r}) == 0\n"
         "assert not [m for m in sys.modules if m.startswith('llvmlite')]"
     )

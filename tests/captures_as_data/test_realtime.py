@@ -9,10 +9,10 @@ import sys
 import pytest
 from helpers.captures import EXAMPLES
 
-from schedc.cli import main
+from schedc.cli.main import main
+from schedc.frontend.capture import read_capture
 from schedc.measure import realtime
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 LSTM = {path.stem: path for path in EXAMPLES}["lstm_1x16"]

@@ -15,19 +15,20 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.backends.interpreter import Interpreter
-from schedc.backends.packing import StartRows, held_by, start_state
-from schedc.chains import read_source
-from schedc.cli import main
+from schedc.backends.weights.packing import StartRows, held_by, start_state
+from schedc.cli.main import main
 from schedc.compiler import compile_graph
 from schedc.errors import UnsupportedError
-from schedc.fleet.jobs import FleetOptions, Source, build, treat
+from schedc.fleet.treatment import FleetOptions, Source, build, treat
+from schedc.frontend.capture import Capture
+from schedc.frontend.chains import read_source
 from schedc.host import quick_silence
 from schedc.host import start_state as host
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.weights import WeightTable
 from schedc.options import choose, make_options
-from schedc.planning import Capture, core_graph, core_weights
+from schedc.passes.core import core_graph, core_weights
 from schedc.targets.base import Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
@@ -154,7 +155,7 @@ def test_pack_loads_llvm_only_to_make_the_loop_for_silence(
     monkeypatch.setenv("SCHEDC_CACHE", str(tmp_path / "cache"))
     arguments = ["pack", str(model), "--for", str(tmp_path / "it.json"), "-o", str(tmp_path / "x.bin")]
     code = (
-        f"import sys\nfrom schedc.cli import main\nassert main({arguments!r}) == 0\n"
+        f"import sys\nfrom schedc.cli.main import main\nassert main({arguments!r}) == 0\n"
         "print(any(m.startswith('llvmlite') for m in sys.modules))"
     )
     for expected in [True, False] if kind == "cached" else [kind == "new"]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import schedc
 from schedc.artifact import Artifact
-from schedc.backends.blob_reader import BlobFault, check_blob, find_fault, read_header
+from schedc.backends.weights.blob_reader import BlobFault, check_blob, find_fault, read_header
 from schedc.errors import ArchitectureMismatch, UserError
 
 HERE = Path(__file__).parent

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from helpers.captures import EXAMPLES
 
 import schedc
-from schedc.host.jobs import aligned_bytes
+from schedc.host.job_table import aligned_bytes
 
 TURNS = 200
 _other = np.zeros(64 << 20, np.uint8)

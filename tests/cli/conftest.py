@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from schedc.cli import main
+from schedc.cli.main import main
 
 Run = Callable[..., "Outcome"]
 

@@ -13,11 +13,11 @@ from helpers.sound_files import SIZES, SUBTYPES, noise, read, samples_of, state,
 from hypothesis import given
 from hypothesis import strategies as st
 
-import schedc.sound_formats as formats
+import schedc.sound.formats as formats
 from cli.conftest import Run
-from schedc.audio import read_chunks, read_info
 from schedc.errors import UserError
-from schedc.sound_headers import stated_data
+from schedc.sound.files import read_chunks, read_info
+from schedc.sound.headers import stated_data
 
 CUT_FORMS = ["WAV", "WAVEX", "RIFX", "RF64", "W64", "AIFF", "AU", "CAF"]
 
@@ -268,7 +268,7 @@ def test_what_the_system_stops_reading(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*_: object) -> object:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("schedc.audio._decoded", fail)
+    monkeypatch.setattr("schedc.sound.files._decoded", fail)
     with pytest.raises(UserError, match=r"in\.wav: cannot be read \(Input/output error\); give a WAV"):
         list(read_chunks(info))
 

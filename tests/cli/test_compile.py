@@ -189,8 +189,8 @@ def test_the_report_says_what_is_across_the_lanes(run: Run, name: str, block: st
 
 def test_memory_and_other_contracts() -> None:
     from schedc.compiler import compile_graph
+    from schedc.frontend.capture import read_capture
     from schedc.options import make_options
-    from schedc.planning import read_capture
 
     compilation = compile_graph(read_capture(LITE).graph, make_options("m33", 2))
     stages = memory_by_stage(compilation)

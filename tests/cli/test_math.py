@@ -11,7 +11,7 @@ import pytest
 
 import schedc
 from cli.conftest import Run
-from schedc.backends.blob_reader import check_blob
+from schedc.backends.weights.blob_reader import check_blob
 from schedc.errors import ArchitectureMismatch
 
 NANO = Path(__file__).parents[2] / "examples" / "captures" / "a1_nano.nam"

@@ -16,7 +16,8 @@ import schedc.measure.bench as bench_module
 from cli.conftest import Run
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.options import make_options
-from schedc.planning import core_passes, planning_passes
+from schedc.passes.core import core_passes
+from schedc.planning import planning_passes
 from schedc.targets.base import TARGET_NAMES, load_target
 
 

@@ -17,9 +17,9 @@ import soundfile
 
 import schedc
 from cli.conftest import Run
-from schedc.audio import SoundInfo, SoundWriter, quantise
 from schedc.commands.run import exactly, played_through
 from schedc.host.processor import Processor
+from schedc.sound.files import SoundInfo, SoundWriter, quantise
 
 Wav = Callable[..., Path]
 HOURS = 4

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 from helpers.sound_files import SUBTYPES, noise, read, samples_of, write
 
-import schedc.sound_formats as formats
+import schedc.sound.formats as formats
 from cli.conftest import Run
-from schedc.audio import SoundInfo, SoundWriter
 from schedc.errors import UserError
+from schedc.sound.files import SoundInfo, SoundWriter
 
 # -- forms
 

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from cli.conftest import Run
-from schedc.cli import main
+from schedc.cli.main import main
 
 CAPTURES = Path(__file__).parents[2] / "examples" / "captures"
 COMMAND = [sys.executable, "-m", "schedc"]

@@ -13,8 +13,8 @@ from cli.conftest import Run
 from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import InternalError
+from schedc.frontend.capture import Capture, read_capture
 from schedc.options import make_options
-from schedc.planning import Capture, read_capture
 from schedc.verification import call_sizes, difference, probe_signal, verify_compilation
 
 

@@ -10,9 +10,10 @@ import pytest
 from helpers.captures import EXAMPLES
 
 import schedc
-from schedc.cli import main
+from schedc.cli.main import main
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import plan_graph, read_capture
+from schedc.planning import plan_graph
 from schedc.reports.balance import Balance, StageLoad, balance_of
 from schedc.reports.gantt import bars, gantt_svg
 

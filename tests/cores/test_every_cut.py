@@ -21,14 +21,16 @@ from hypothesis import strategies as st
 from schedc.backends.interpreter import Interpreter
 from schedc.compiler import Compilation, compile_graph
 from schedc.frontend.build_graph import build_graph
+from schedc.frontend.capture import Capture, Reading, read_capture
 from schedc.frontend.model import WaveNetModel
 from schedc.frontend.nam_file import read_nam_document
-from schedc.host.jobs import FloatArray
+from schedc.host.job_table import FloatArray
 from schedc.ir.contract import Contract
-from schedc.options import Reading, make_options
+from schedc.options import make_options
+from schedc.passes.core import core_graph, core_weights
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.partition_cores import cut_stages
-from schedc.planning import Capture, core_graph, core_weights, plan_graph, read_capture
+from schedc.planning import plan_graph
 
 BLOCK, SAMPLES = 48, 700
 CAPTURES = {path.stem: path for path in EXAMPLES}

@@ -13,12 +13,13 @@ from helpers.effort import examples_per_test
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.analysis.stage_costs import HandoffCost, StageCosts, best_cuts
 from schedc.errors import UserError
+from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Conv, Input
 from schedc.ir.program import Program
 from schedc.options import Options, make_options
-from schedc.planning import plan_graph, read_capture
+from schedc.passes.stage_costs import HandoffCost, StageCosts, best_cuts
+from schedc.planning import plan_graph
 from schedc.reports.balance import Balance, balance_of
 from schedc.verification import verify_compilation
 

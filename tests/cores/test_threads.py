@@ -18,7 +18,8 @@ from helpers.threads import load_threads, process_in_calls
 
 import schedc
 from schedc.errors import InternalError, UserError
-from schedc.host.pipeline import HostPipeline
+from schedc.frontend.capture import read_capture
+from schedc.host.stage_threads import HostPipeline
 from schedc.ir.contract import Contract
 from schedc.ir.ops import Conv, Input
 
@@ -143,7 +144,7 @@ class Broken(Exception):
 
 def lite_pipeline(cores: int = 2, stall: dict[int, float] | None = None) -> HostPipeline:
     """A2-Lite at 32 frames; ``stall``: seconds that a stage sleeps before each tenth block."""
-    capture = schedc.planning.read_capture(LITE)
+    capture = read_capture(LITE)
     compilation = compile_for(capture.graph, "host", cores=cores, block=32)
     calls = dict.fromkeys(range(cores), 0)
 

@@ -20,8 +20,8 @@ from schedc.ir.ops import (
     Slice,
     Start,
 )
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph
 
 TANH, RELU = ActivationKind.TANH, ActivationKind.RELU
 ADD, MUL, SUB, MUL_ADD = Elementwise.ADD, Elementwise.MUL, Elementwise.SUB, Elementwise.MUL_ADD

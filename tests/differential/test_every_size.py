@@ -17,9 +17,9 @@ from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
 from helpers.schedule_strategy import Values, everywhere
 
-from schedc.analysis.tap_sharing import MOST_WINDOW_TAPS
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, Input, LstmCell, Op, Output
+from schedc.loops.tap_sharing import MOST_WINDOW_TAPS
 from schedc.targets.base import load_target
 
 ROOT = Path(__file__).parents[2]

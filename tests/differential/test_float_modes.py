@@ -18,7 +18,7 @@ from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits
 from schedc.analysis import instructions as k
 from schedc.analysis.disassembly import MachineCode
 from schedc.backends.float_mode import ModeRegister, mode_of, mode_register, obeys_mode
-from schedc.backends.llvm.elf import read_image
+from schedc.backends.objects.elf import read_image
 from schedc.compiler import Compilation
 from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell, Start
 from schedc.ir.weights import FloatArray

@@ -18,8 +18,8 @@ from schedc.backends.interpreter import Interpreter
 from schedc.ir.contract import NONFINITES, Contract, Nonfinite
 from schedc.ir.ops import Conv, Input, LstmCell, Start
 from schedc.ir.weights import FloatArray
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph
 
 # What has all ones for its exponent, and what comes next to it on either side.
 NOT_FINITE = (0x7F800000, 0xFF800000, 0x7F800001, 0xFF800001, 0x7FC00000, 0xFFC00000, 0x7FFFFFFF, 0xFFFFFFFF)

@@ -9,11 +9,11 @@ import pytest
 from helpers.captures import capture_of, compile_for, graph_of, interpret_core
 from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_targets
 
-from schedc.analysis.paired_cells import share_loop
 from schedc.compiler import compile_graph
 from schedc.cost.model import predict_alone, predict_kernels
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, LstmCell
+from schedc.loops.paired_cells import share_loop
 from schedc.options import make_options
 from schedc.planning import plan_graph
 from schedc.schedule import ScheduleOverrides

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from schedc.backends.interpreter import Interpreter
 from schedc.ir.contract import Contract
 from schedc.ir.verify import verify_graph
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph
 
 CASES = (documents(), st.sampled_from([1, 16, 17, 48, 64]), st.integers(1, 3), st.booleans(), st.integers(0, 99))
 

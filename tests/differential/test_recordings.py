@@ -19,11 +19,11 @@ from helpers.machines import FOREIGN, Loaded, LoadedStages, assert_same_bits, cu
 
 from schedc.backends.interpreter import Interpreter
 from schedc.compiler import Compilation
+from schedc.frontend.capture import Capture, Reading, read_capture
 from schedc.ir.graph import is_recurrent
 from schedc.ir.weights import FloatArray
-from schedc.options import Reading
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import Capture, core_graph, read_capture
 
 Case = tuple[Path, float | None]
 SAMPLES_EMULATED = 160

@@ -19,7 +19,7 @@ import pytest
 import soundfile
 
 import schedc
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import ModelFileError
 from schedc.frontend.nam_file import read_nam_document
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import schedc
 from schedc.errors import ModelFileError, SchedcWarning
+from schedc.frontend.capture import Capture, capture_of, read_capture
 from schedc.frontend.nam_file import read_nam_document
-from schedc.planning import Capture, capture_of, read_capture
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 AGAIN = "convert the capture again"

@@ -12,10 +12,10 @@ from helpers.captures import SHARED
 from helpers.namb import namb
 
 import schedc
-from schedc.chains import read_source
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.errors import ModelFileError, SchedcWarning
-from schedc.planning import read_capture
+from schedc.frontend.capture import read_capture
+from schedc.frontend.chains import read_source
 
 LSTM: dict[str, Any] = {
     "version": "0.5.4",

@@ -10,12 +10,13 @@ import numpy as np
 
 from schedc.backends.interpreter import Interpreter
 from schedc.compiler import Compilation, compile_graph
+from schedc.frontend.capture import Capture
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Conv, Input, Op, Output, history
 from schedc.ir.weights import FloatArray, WeightTable
 from schedc.options import make_options
-from schedc.planning import Capture, core_graph, core_weights
+from schedc.passes.core import core_graph, core_weights
 from schedc.schedule import ScheduleOverrides
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "captures").glob("*.nam"))

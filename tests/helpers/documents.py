@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from helpers import edges
 from schedc.frontend.build_graph import build_graph
+from schedc.frontend.capture import Capture
 from schedc.frontend.history import prewarm_samples
 from schedc.frontend.model import ContainerModel
 from schedc.frontend.nam_file import read_nam_document
-from schedc.planning import Capture
 
 Config = dict[str, Any]
 WINDOW = edges.near(edges.compared("taps"), 40)  # taps

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 
-from schedc.analysis.tap_sharing import MOST_WINDOW_TAPS
+from schedc.loops.tap_sharing import MOST_WINDOW_TAPS
 from schedc.passes.schedule_space import lane_widths
 from schedc.targets.base import load_target
 
@@ -18,19 +18,19 @@ from schedc.targets.base import load_target
 DECIDING = (
     "ir/ops.py",
     *(f"analysis/{name}.py" for name in ("tap_sharing", "tap_parts", "channel_axis", "paired_cells")),
-    *("schedule.py", "passes/*.py", "backends/kernel_shape.py", "backends/weight_layout.py"),
+    *("schedule.py", "passes/*.py", "backends/weights/kernel_shape.py", "backends/weights/weight_layout.py"),
     *(f"backends/llvm/{name}.py" for name in ("kernels", "*convolution", "*_taps", "channels", "recurrent")),
     *(f"backends/llvm/{name}.py" for name in ("lstm_cell", "rings", "stages", "tile_values", "builder", "module")),
 )
 # Number -> which sizes of a graph a rule compares with it: taps, channels, hidden units, frames of a block, or the
 # frames of a history.
 RULES: dict[str, tuple[str, ...]] = {
-    "schedc.analysis.tap_sharing.LEAST_TAPS": ("taps",),
-    "schedc.analysis.tap_sharing.MOST_WINDOW_TAPS": ("taps",),
-    "schedc.analysis.channel_axis.TOGETHER": ("channels",),
-    "schedc.analysis.channel_axis._MOST_LANES": ("channels",),
-    "schedc.analysis.channel_axis._MOST_FRAMES": ("frames",),
-    "schedc.analysis.paired_cells._MOST_PAIRED_COLUMNS": ("units",),
+    "schedc.loops.tap_sharing.LEAST_TAPS": ("taps",),
+    "schedc.loops.tap_sharing.MOST_WINDOW_TAPS": ("taps",),
+    "schedc.loops.channel_axis.TOGETHER": ("channels",),
+    "schedc.loops.channel_axis._MOST_LANES": ("channels",),
+    "schedc.loops.channel_axis._MOST_FRAMES": ("frames",),
+    "schedc.loops.paired_cells._MOST_PAIRED_COLUMNS": ("units",),
     "schedc.schedule._LINE_FRAMES": ("frames", "history"),
     "schedc.schedule._COLLIDING_FRAMES": ("frames", "history"),
     "schedc.schedule._LONG_BLOCKS": ("history in blocks",),
@@ -38,7 +38,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "schedc.ir.ops.LSTM_CHAINS": ("units",),
     "schedc.passes.schedule_space._LEAST_LANES": ("channels", "units"),
     "schedc.passes.select_kernels._LEAST_CHUNK": ("frames",),
-    "schedc.backends.kernel_shape.SEGMENT_ALIGN": ("channels",),
+    "schedc.backends.weights.kernel_shape.SEGMENT_ALIGN": ("channels",),
     "schedc.backends.llvm.channel_convolution._AHEAD": ("channels",),
     "schedc.backends.llvm.convolution._PRODUCT_DELAY": ("channels",),
     "schedc.backends.llvm.lstm_cell._UNROLLED_UNITS": ("units",),

@@ -29,8 +29,8 @@ from schedc.ir.ops import (
     Start,
 )
 from schedc.ir.weights import FloatArray
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph
 from schedc.targets.base import TARGET_NAMES, load_target
 
 MOST_PAST = 1100  # samples of one convolution

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.namb import namb
-from schedc.cli import main
+from schedc.cli.main import main
 
 Batch = Callable[..., tuple[int, str, str]]  # library and options -> exit code, output, complaints
 ENDINGS = (".nam", ".NAM", ".Nam", ".namb", ".NAMB", ".nAmB")

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator, Machine
 from schedc.backends.float_mode import Mode, lost_mode, mode_register
 from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import state_layout

@@ -13,9 +13,9 @@ import pytest
 
 from schedc.api import make_artifact
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.ir.contract import Contract
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.reference import interpret
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from schedc.analysis.tap_sharing import aligns_taps
 from schedc.ir.ops import Conv
 from schedc.ir.program import Program
+from schedc.loops.tap_sharing import aligns_taps
 from schedc.passes.schedule_space import lane_widths
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from schedc.audio import SoundInfo, read_chunks, read_info
+from schedc.sound.files import SoundInfo, read_chunks, read_info
 
 SUBTYPES = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
 

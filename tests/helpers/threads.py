@@ -9,11 +9,11 @@ from typing import cast
 import numpy as np
 
 from schedc.backends.llvm.module import stage_symbol, state_layout
-from schedc.backends.llvm.pipeline import RUN_SYMBOL, WAIT_SYMBOL, pipeline_object
+from schedc.backends.llvm.stage_runner import RUN_SYMBOL, WAIT_SYMBOL, pipeline_object
 from schedc.backends.llvm.target_machine import execution_engine
 from schedc.compiler import Compilation
-from schedc.host.jobs import RUN_TYPE, WAIT_TYPE, FloatArray, aligned_bytes
-from schedc.host.pipeline import HostPipeline, PipelineCode, StageCode
+from schedc.host.job_table import RUN_TYPE, WAIT_TYPE, FloatArray, aligned_bytes
+from schedc.host.stage_threads import HostPipeline, PipelineCode, StageCode
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
 STAGE_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _POINTER, _INT)

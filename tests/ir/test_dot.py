@@ -13,12 +13,13 @@ from helpers.captures import graph_of
 from helpers.goldens import assert_golden
 from helpers.toolchains import need
 
+from schedc.frontend.capture import read_capture
 from schedc.ir.dot import print_kernel_view, print_overview
 from schedc.ir.ops import Conv
 from schedc.ir.program import Kernel, Level, Program
 from schedc.options import make_options
-from schedc.pipeline import PassDumps
-from schedc.planning import plan_graph, read_capture
+from schedc.passes.run import PassDumps
+from schedc.planning import plan_graph
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "examples" / "captures"

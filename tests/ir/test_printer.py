@@ -11,13 +11,13 @@ from helpers.captures import graph_of
 from helpers.goldens import assert_golden
 
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Conv, LstmCell, Slice
 from schedc.ir.printer import print_graph, print_program
 from schedc.ir.program import Program
 from schedc.options import make_options
 from schedc.passes.eliminate_dead_terminals import EliminateDeadTerminals
-from schedc.pipeline import dump_to
-from schedc.planning import read_capture
+from schedc.passes.run import dump_to
 
 MODEL = Path(__file__).parents[1] / "golden" / "gated_film.nam"
 PASSES = (

@@ -11,14 +11,15 @@ from helpers.machines import assert_same_bits
 from hypothesis import given
 
 from schedc.backends.interpreter import Interpreter
+from schedc.frontend.capture import read_capture
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, Input, Scale, Slice, macs
 from schedc.ir.program import Program
 from schedc.ir.recipes import KeepRows
 from schedc.ir.verify import verify_graph
 from schedc.passes.canonicalize import Canonicalize
+from schedc.passes.core import core_weights
 from schedc.passes.eliminate_dead_terminals import EliminateDeadTerminals
-from schedc.planning import core_weights, read_capture
 
 ADD = Elementwise.ADD
 

@@ -13,8 +13,8 @@ from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, BatchNorm, Combine, Conv, Elementwise, Start
 from schedc.ir.program import Level, Program
 from schedc.ir.recipes import FoldBatchNorm
+from schedc.passes.core import core_graph, core_weights
 from schedc.passes.fold_constants import FoldConstants
-from schedc.planning import core_graph, core_weights
 
 RELU = Activation(ActivationKind.RELU, 3)
 

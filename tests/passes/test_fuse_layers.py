@@ -7,11 +7,12 @@ from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples
 from hypothesis import given
 
+from schedc.frontend.capture import read_capture
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Combine, Conv, Elementwise, Input, LstmCell, Output, Scale, Slice
 from schedc.ir.verify import check_kernels_cover, check_recurrent_alone
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph, read_capture
 
 ADD = Elementwise.ADD
 

@@ -13,7 +13,6 @@ from helpers.machines import assert_same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.analysis.stage_costs import HandoffCost, StageCosts, best_cuts
 from schedc.backends.interpreter import Interpreter
 from schedc.errors import UserError
 from schedc.ir.contract import Contract
@@ -23,9 +22,10 @@ from schedc.ir.program import Stage
 from schedc.ir.verify import check_stages_chain, verify_graph
 from schedc.ir.weights import FloatArray
 from schedc.options import make_options
+from schedc.passes.core import core_graph, core_weights
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.partition_cores import PartitionCores, check_count, check_cuts, check_speeds, cut_stages
-from schedc.planning import core_graph, core_weights
+from schedc.passes.stage_costs import HandoffCost, StageCosts, best_cuts
 
 ADD = Elementwise.ADD
 # The condition x goes everywhere, the head sum grows, one stream skips two kernels.

@@ -16,9 +16,10 @@ from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, Input, LstmCell, Scale, Slice
 from schedc.ir.program import Arena, Program, Stage
 from schedc.options import make_options
+from schedc.passes.core import core_graph, core_passes
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.pipeline import run_passes
-from schedc.planning import core_graph, core_passes, planning_passes
+from schedc.passes.run import run_passes
+from schedc.planning import planning_passes
 from schedc.targets.base import TARGET_NAMES
 
 ADD = Elementwise.ADD

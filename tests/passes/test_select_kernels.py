@@ -12,13 +12,15 @@ from helpers.graph_strategy import Example, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Conv, LstmCell
 from schedc.ir.program import Level, Program
 from schedc.options import make_options
+from schedc.passes.core import core_graph
+from schedc.passes.run import run_passes
 from schedc.passes.schedule_space import lane_widths
 from schedc.passes.select_kernels import select_rings
-from schedc.pipeline import run_passes
-from schedc.planning import core_graph, planning_passes, read_capture
+from schedc.planning import planning_passes
 from schedc.schedule import RingPolicy, RingSchedule
 from schedc.targets.base import TARGET_NAMES, load_target
 

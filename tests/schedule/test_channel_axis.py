@@ -18,17 +18,19 @@ from helpers.schedule_strategy import NUMBERS, RINGS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.analysis.channel_axis import can_hold_channels
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.frontend.capture import Capture, read_capture
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice, Start
 from schedc.ir.program import Placement, Stage
+from schedc.loops.channel_axis import can_hold_channels
 from schedc.options import Options, make_options
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.schedule_space import lane_widths, schedule_space
-from schedc.planning import Capture, core_graph, plan_graph, read_capture
+from schedc.planning import plan_graph
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, VectorAxis, WeightRoute
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 from schedc.targets.base import load_target

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from schedc.autoscheduler import choice, rank
 from schedc.compiler import compile_graph
 from schedc.cost.model import Prices, predict_program
+from schedc.frontend.capture import read_capture
 from schedc.ir.program import Program
 from schedc.options import Options, make_options
+from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph, plan_graph, read_capture
+from schedc.planning import plan_graph
 from schedc.schedule import FORCEABLE, FORCEABLE_FLAGS, Forced, ScheduleOverrides, VectorAxis
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 from schedc.targets.base import TARGET_NAMES

@@ -8,10 +8,10 @@ from helpers.captures import EXAMPLES, graph_of
 from schedc.analyze import analyze_compilation
 from schedc.compiler import compile_graph
 from schedc.cost.model import predict_program
+from schedc.frontend.capture import read_capture
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Conv
 from schedc.options import make_options
-from schedc.planning import read_capture
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 

@@ -15,9 +15,9 @@ from helpers.schedule_strategy import RINGS, Values, aligned_convolutions, every
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Conv, Input, Start
 from schedc.passes.schedule_space import lane_widths
-from schedc.planning import read_capture
 from schedc.schedule import RingValue
 from schedc.targets.base import load_target
 

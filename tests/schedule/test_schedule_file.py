@@ -9,8 +9,8 @@ import pytest
 import schedc
 from schedc.compiler import compile_graph
 from schedc.errors import UserError
+from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.planning import read_capture
 from schedc.schedule_file import decisions, read_schedule, schedule_text
 from schedc.targets.keys import TargetName
 

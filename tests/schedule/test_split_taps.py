@@ -15,19 +15,20 @@ from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks, nati
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.analysis.tap_parts import kept_sums
 from schedc.autoscheduler import cheapest
-from schedc.backends.packing import start_state
-from schedc.backends.partial_sums import partial_sums
+from schedc.backends.weights.packing import start_state
+from schedc.backends.weights.partial_sums import partial_sums
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, LstmCell, Scale, Start
 from schedc.ir.program import Kernel
+from schedc.loops.tap_parts import kept_sums
 from schedc.options import make_options
+from schedc.passes.core import core_graph, core_weights
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.planning import core_graph, core_weights, plan_graph
+from schedc.planning import plan_graph
 from schedc.schedule import NOTHING_FORCED, KernelSchedule, RingPolicy, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
 
@@ -171,7 +172,7 @@ def test_sums_of_zeros_are_those_of_a_filter_run_on_zeros(
     frames = min(frames, taps // parts)
     found = partial_sums(op, parts, parameters, past, frames, contract)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("schedc.backends.partial_sums._only_signs_change", lambda *_: False)
+        patch.setattr("schedc.backends.weights.partial_sums._only_signs_change", lambda *_: False)
         wanted = partial_sums(op, parts, parameters, past, frames, contract)
     assert_same_bits(found, wanted)
 

@@ -13,12 +13,13 @@ from helpers.captures import EXAMPLES
 
 import schedc
 from schedc.cache.tuned import keep_tuned, with_tuned
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.compiler import compile_graph
+from schedc.frontend.capture import Reading, read_capture
 from schedc.measure.labels import Label, labels
 from schedc.measure.schedules import ScheduleTime, candidates, fastest
-from schedc.options import Reading, make_options
-from schedc.planning import plan_graph, read_capture
+from schedc.options import make_options
+from schedc.planning import plan_graph
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
 

@@ -15,7 +15,7 @@ import yaml
 from helpers.goldens import REFRESH
 from helpers.target_docs import key_table, pipeline_table
 
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.targets.base import TARGET_NAMES
 from schedc.targets.json_schema import json_schema
 from schedc.targets.keys import POINTER_BITS

@@ -16,11 +16,12 @@ import yaml
 
 import schedc
 import schedc.cache.compile_cache as compile_cache
-from schedc.cli import main
+from schedc.cli.main import main
 from schedc.compiler import compile_graph, emit_plan
 from schedc.errors import OptionError, UserError
+from schedc.frontend.capture import read_capture
 from schedc.options import choose, find_target
-from schedc.planning import Plan, read_capture
+from schedc.planning import Plan
 from schedc.targets.base import TARGET_NAMES, load_target, read_target
 from schedc.targets.checks import leaves
 from schedc.targets.keys import DESCRIPTION, Key

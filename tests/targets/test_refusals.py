@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from schedc.backends.codegen_check import check_codegen
-from schedc.backends.emulator_machines import Machine
+from schedc.backends.emulator.machines import Machine
 from schedc.backends.llvm.codegen_probe import missing_function
 from schedc.errors import UserError
 from schedc.targets.base import TARGET_NAMES, load_target, read_target

@@ -16,7 +16,7 @@ from helpers.programs import need_avx2, run
 from helpers.toolchains import need
 
 from schedc.api import make_artifact
-from schedc.backends.c_calls import ANY_STACK_BYTES
+from schedc.backends.c.calls import ANY_STACK_BYTES
 from schedc.compiler import Compilation, compile_graph
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, Input, LstmCell

@@ -25,9 +25,9 @@ from schedc.backends.float_mode import FpMode
 from schedc.backends.llvm.peak import NativeLoops
 from schedc.cache.compile_cache import compile_cached
 from schedc.compiler import Compilation
+from schedc.frontend.capture import Capture, read_capture
 from schedc.measure.bench import Loaded
 from schedc.options import make_options
-from schedc.planning import Capture, read_capture
 
 PASSES, PASS_NS = 401, 500_000
 NAMES = ("a2_lite", "a1_nano", "lstm_1x16")

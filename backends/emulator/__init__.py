@@ -1,0 +1,1 @@
+"""Code of other machines, run by Unicorn."""

@@ -1,0 +1,1 @@
+"""Finished machine code in a better order, for cores that issue one instruction a cycle."""

@@ -1,0 +1,1 @@
+"""What code depends on, and how a capture's numbers are packed for it."""

@@ -1,0 +1,265 @@
+"""Kernel shapes: what the code of a kernel depends on, apart from addresses and numbers.
+
+Two layers that differ only in dilation, in where their streams live and in their weights have equal
+shapes and share one function; the rest reaches it as arguments (``Binding``).  A kernel's weight
+segment is a list of fields in reading order, constants of the activation functions last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from schedc.backends.weights.constant_table import NEGATIVE_ZERO, ConstantTable
+from schedc.backends.weights.weight_layout import FloatArray, LstmLayout, convolution_layout, pad
+from schedc.errors import InternalError
+from schedc.ir.contract import Contract
+from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell, Op, Scale, Slice, Start
+from schedc.ir.program import Kernel, Placement, Program, Stage
+from schedc.ir.weights import WeightTable
+from schedc.loops.channel_axis import frame_floats
+from schedc.loops.tap_parts import splits_taps
+from schedc.loops.tap_sharing import aligns_taps
+from schedc.schedule import KernelSchedule
+
+SEGMENT_ALIGN = 16  # floats
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Memory a kernel touches: planar rows of ``channels`` channels, or interleaved frames of ``frame_floats`` floats.
+
+    ``row_bytes``, from one channel to the next, is 0 where it is an argument (planar rings).  ``scratch_offset``
+    is the place in tile scratch, or -1 for rows of a whole block.
+    """
+
+    channels: int
+    row_bytes: int
+    scratch_offset: int = -1
+    frame_floats: int = 1
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Where an operand comes from: an earlier step's value, or a slot."""
+
+    kind: str  # "step" or "slot"
+    index: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node.  Where the dilation is an argument, ``dilation`` is its number and ``op`` has it replaced by 1; else
+    -1: it does not matter, or the code is made for the one that ``op`` states.
+
+    ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
+    read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.  ``sums``: the slot
+    of a convolution's partial sums where its taps run in parts, or -1.
+    """
+
+    op: Op
+    operands: tuple[Operand, ...]
+    stores: tuple[int, ...]
+    wide: bool
+    dilation: int
+    weights: tuple[tuple[str, int], ...]
+    sums: int = -1
+
+    def offset(self, name: str) -> int:
+        return dict(self.weights)[name]
+
+
+@dataclass(frozen=True)
+class KernelShape:
+    """Everything the code of a kernel is a function of, besides the target."""
+
+    schedule: KernelSchedule
+    contract: Contract
+    slots: tuple[Slot, ...]
+    steps: tuple[Step, ...]
+    dilations: int
+    constants: tuple[int, ...]  # bit patterns
+    constants_at: int  # float offset in the segment
+    segment_floats: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """A piece of a kernel's weight segment and how to fill it."""
+
+    node: str
+    floats: int
+    pack: Callable[[Mapping[str, FloatArray]], FloatArray]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The arguments of one kernel: streams behind the slots, dilations in floats, weight fields."""
+
+    places: tuple[Placement | None, ...]  # None: tile scratch
+    dilations: tuple[int, ...]
+    fields: tuple[Field, ...]
+
+
+def bind_kernel(program: Program, stage: Stage, kernel: Kernel, contract: Contract) -> tuple[KernelShape, Binding]:
+    """The shape of a planned kernel and its arguments."""
+    return _Binder(program.schedules[kernel.name], stage, kernel, contract).bind()
+
+
+def pack_segment(shape: KernelShape, binding: Binding, weights: WeightTable) -> FloatArray:
+    """A kernel's weight segment for one capture, float32 [segment_floats]."""
+    result = np.zeros(shape.segment_floats, np.float32)
+    at = 0
+    for item in binding.fields:
+        values = item.pack(weights[item.node])
+        result[at : at + values.size] = values
+        at += item.floats
+    constants = np.array(shape.constants, np.uint32).view(np.float32)
+    result[shape.constants_at : shape.constants_at + constants.size] = constants
+    return result
+
+
+@dataclass
+class _Binder:
+    schedule: KernelSchedule
+    stage: Stage
+    kernel: Kernel
+    contract: Contract
+    slots: list[Slot] = field(default_factory=list)
+    places: list[Placement | None] = field(default_factory=list)
+    slot_of: dict[tuple[str, str], int] = field(default_factory=dict)
+    fields: list[Field] = field(default_factory=list)
+    floats: int = 0
+    dilations: list[int] = field(default_factory=list)
+
+    def bind(self) -> tuple[KernelShape, Binding]:
+        self.constants = ConstantTable(self.contract)
+        arena = self.stage.arena
+        if arena is None:
+            raise InternalError("kernels are bound after plan-arena")
+        self.rows, self.sent, self.scratch, self.lstm = arena.rows, arena.sent, arena.scratch, arena.lstm
+        self.sums = arena.sums
+        step_of: dict[str, int] = {}
+        steps: list[Step] = []
+        for name in self.kernel.nodes:
+            steps.append(self.step(name, step_of))
+            step_of[name] = len(steps) - 1
+        constants_at = self.floats
+        total = pad(constants_at + len(self.constants.bits), SEGMENT_ALIGN)
+        shape = KernelShape(
+            self.schedule,
+            self.contract,
+            tuple(self.slots),
+            tuple(steps),
+            len(self.dilations),
+            tuple(self.constants.bits),
+            constants_at,
+            total,
+        )
+        return shape, Binding(tuple(self.places), tuple(self.dilations), tuple(self.fields))
+
+    def step(self, name: str, step_of: Mapping[str, int]) -> Step:
+        node = self.stage.graph[name]
+        op = node.op
+        past = isinstance(op, Conv) and op.history > 0
+        operands = tuple(
+            Operand("step", step_of[operand])
+            if operand in step_of and not (past and index == 0)
+            else Operand("slot", self.row_slot(operand))
+            for index, operand in enumerate(node.operands)
+        )
+        dilation = -1
+        if isinstance(op, Conv):
+            aligned = aligns_taps(op, self.schedule)
+            if past and not (self.schedule.share_taps or aligned or splits_taps(op, self.schedule)):
+                dilation = len(self.dilations)
+                self.dilations.append(op.dilation * self.rows[node.operands[0]].frame_floats)
+            op = op if aligned else replace(op, dilation=1)
+        weights = self.weight_fields(name, node.op)
+        stores = self.stores(name)
+        wide = not isinstance(op, Slice) and (isinstance(op, LstmCell) or not self.schedule.holds(node.channels))
+        sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else -1
+        return Step(op, operands, stores, wide, dilation, weights, sums)
+
+    def stores(self, name: str) -> tuple[int, ...]:
+        slots = []
+        if name in self.rows:
+            slots.append(self.row_slot(name))
+        if name in self.scratch:
+            slots.append(self.scratch_slot(name))
+        if name in self.sent:
+            slots.append(self.add_slot(("sent", name), self.sent[name]))
+        if name in self.lstm:
+            slots.append(self.add_slot(("lstm", name), self.lstm[name]))
+        return tuple(slots)
+
+    def row_slot(self, name: str) -> int:
+        return self.add_slot(("rows", name), self.rows[name])
+
+    def add_slot(self, key: tuple[str, str], place: Placement) -> int:
+        if key not in self.slot_of:
+            self.slot_of[key] = len(self.slots)
+            row_bytes = 4 if place.is_interleaved else 0 if place.is_ring else place.row_bytes
+            self.slots.append(Slot(place.channels, row_bytes, frame_floats=place.frame_floats))
+            self.places.append(place)
+        return self.slot_of[key]
+
+    def scratch_slot(self, name: str) -> int:
+        key = ("scratch", name)
+        if key not in self.slot_of:
+            self.slot_of[key] = len(self.slots)
+            channels = self.stage.graph[name].channels
+            if self.schedule.across_channels:
+                slot = Slot(channels, 4, self.scratch[name], frame_floats(channels, self.schedule))
+            else:
+                slot = Slot(channels, 4 * self.schedule.tile_frames, self.scratch[name])
+            self.slots.append(slot)
+            self.places.append(None)
+        return self.slot_of[key]
+
+    def weight_fields(self, name: str, op: Op) -> tuple[tuple[str, int], ...]:
+        """Append the fields of a node to the segment; returns their names and offsets."""
+        match op:
+            case Conv():
+                if op.start is Start.NOTHING:
+                    self.constants.use(NEGATIVE_ZERO)
+                layout = convolution_layout(op, self.schedule)
+                return self.add_field("conv", name, layout.floats, _layout_packer(layout.pack))
+            case LstmCell():
+                lstm = LstmLayout(op, self.schedule.lanes)
+                for kind in (ActivationKind.SIGMOID, ActivationKind.TANH):
+                    self.constants.record(kind, 0)
+                return self.add_field("lstm", name, lstm.floats, _layout_packer(lstm.pack))
+            case Activation():
+                self.constants.record(op.kind, 4 if "limits" in op.parameters() else 1)
+                added: tuple[tuple[str, int], ...] = ()
+                for key, (count,) in op.parameters().items():
+                    added += self.add_field(key, name, count, _plain_packer(key))
+                return added
+            case Scale():
+                return self.add_field("factor", name, 1, _plain_packer("factor"))
+            case _:
+                return ()
+
+    def add_field(
+        self, key: str, node: str, floats: int, pack: Callable[[Mapping[str, FloatArray]], FloatArray]
+    ) -> tuple[tuple[str, int], ...]:
+        offset = self.floats
+        # Whole groups of four, so that lane loads of the next field stay aligned with its padding; whole vectors
+        # where weights are loaded as such.
+        padded = pad(floats, self.schedule.lanes if self.schedule.across_channels else 4)
+        self.floats += padded
+        self.fields.append(Field(node, padded, pack))
+        return ((key, offset),)
+
+
+def _layout_packer(
+    pack: Callable[[dict[str, FloatArray]], FloatArray],
+) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+    return lambda parameters: pack(dict(parameters))
+
+
+def _plain_packer(key: str) -> Callable[[Mapping[str, FloatArray]], FloatArray]:
+    return lambda parameters: parameters[key]

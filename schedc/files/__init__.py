@@ -1,0 +1,1 @@
+"""Files that users name, and what is called by their captures' names."""

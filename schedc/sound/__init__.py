@@ -1,0 +1,1 @@
+"""Sound files: read in pieces, written whole, resampled."""
