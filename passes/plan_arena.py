@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from schedc.errors import InternalError
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Node
 from schedc.ir.liveness import LiveRange, live_ranges
 from schedc.ir.ops import Input, LstmCell, Output, Slice
-from schedc.ir.program import Arena, Level, Placement, Program, Stage
-from schedc.loops.channel_axis import frame_floats, interleaved_streams, sampled_in_memory
-from schedc.loops.tap_parts import kept_sums, part_taps, split_convolutions
+from schedc.ir.program import POSITION_BYTES, Arena, Level, Placement, Program, Region, Stage
+from schedc.loops.channel_axis import frame_items, interleaved_streams, sampled_in_memory
+from schedc.loops.form import cut_convolutions
+from schedc.loops.tap_parts import kept_sums
 from schedc.schedule import KernelSchedule, RingSchedule
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -68,26 +70,26 @@ class _Planner:
         homed = [node for node in self.stage.graph if _needs_home(node, ranges)]
         rings = [node for node in homed if ranges[node.name].history]
         split = self._split_convolutions()
-        positions = self.take(4 * (len(rings) + len(split)))
-        received = self._handoff("handoff_in", [n for n in self.stage.graph.inputs if _is_handoff(n)])
+        positions = self.take(POSITION_BYTES * (len(rings) + len(split)))
+        received = self._handoff(Region.HANDOFF_IN, [n for n in self.stage.graph.inputs if _is_handoff(n)])
         sends = [self.stage.graph[n.operands[0]] for n in self.stage.graph.outputs if _is_handoff(n)]
-        sent = self._handoff("handoff_out", sends)
+        sent = self._handoff(Region.HANDOFF_OUT, sends)
         lstm = {n.name: self._place_lstm(n) for n in self.stage.graph if isinstance(n.op, LstmCell)}
         for index, node in enumerate(rings):
             place = Placement(
-                "state", 0, node.channels, 0, ranges[node.name].history, frame_floats=self._frame_floats(node)
+                Region.STATE, 0, node.channels, 0, ranges[node.name].history, frame_items=self._frame_items(node)
             )
             self.rows[node.name] = self._place_ring(place, index, positions)
         for index, (name, channels, history) in enumerate(split, len(rings)):
-            self.sums[name] = self._place_ring(Placement("state", 0, channels, 0, history), index, positions)
+            self.sums[name] = self._place_ring(Placement(Region.STATE, 0, channels, 0, history), index, positions)
         plain = [node for node in homed if node.name not in self.rows]
         self.rows.update({n.name: received[n.name] for n in plain if n.name in received})
         own = [n for n in plain if n.name not in received]
-        for floats in sorted({self._frame_floats(n) for n in own}):
-            self._place_rows([n for n in own if self._frame_floats(n) == floats], ranges, floats)
+        for floats in sorted({self._frame_items(n) for n in own}):
+            self._place_rows([n for n in own if self._frame_items(n) == floats], ranges, floats)
         scratch, scratch_bytes = self._scratch()
         offset = self.take(scratch_bytes)
-        slack = 4 * self.rings.copy_frames  # rewinds copy whole vectors
+        slack = FLOAT32.bytes * self.rings.copy_frames  # rewinds copy whole vectors
         return Arena(
             rows=self.rows,
             sent=sent,
@@ -102,7 +104,7 @@ class _Planner:
             received_bytes=_handoff_bytes(received),
         )
 
-    def _handoff(self, base: str, nodes: list[Node]) -> dict[str, Placement]:
+    def _handoff(self, base: Region, nodes: list[Node]) -> dict[str, Placement]:
         places: dict[str, Placement] = {}
         offset = 0
         for node in nodes:
@@ -111,13 +113,13 @@ class _Planner:
             offset += align(place.bytes)
         return places
 
-    def _frame_floats(self, node: Node) -> int:
+    def _frame_items(self, node: Node) -> int:
         return self.interleaved.get(node.name, 1)
 
     def _place_lstm(self, node: Node) -> Placement:
         """h and c, each padded to whole vectors."""
         padded = align(node.channels, self._kernel_lanes(node))
-        return Placement("state", self.take(2 * 4 * padded), 2, padded)
+        return Placement(Region.STATE, self.take(2 * FLOAT32.bytes * padded), 2, padded)
 
     def _kernel_lanes(self, node: Node) -> int:
         return next(self.schedules[k.name].lanes for k in self.stage.kernels if node.name in k.nodes)
@@ -126,14 +128,13 @@ class _Planner:
         """(node, channels of partial sums, frames of them that are kept) of convolutions whose taps run in parts."""
         result = []
         for kernel in self.stage.kernels:
-            schedule = self.schedules[kernel.name]
-            for name, op in split_convolutions(self.stage.graph, kernel, schedule):
-                result.append((name, kept_sums(op, schedule.tap_parts), part_taps(op, schedule.tap_parts)))
+            for name, op, cut in cut_convolutions(self.stage.graph, kernel, self.schedules[kernel.name]):
+                result.append((name, kept_sums(op, cut.parts), cut.taps))
         return result
 
     def _place_ring(self, ring: Placement, index: int, positions: int) -> Placement:
         """Ring number ``index`` of the stage, given its channels, history and form."""
-        history, floats = ring.history, ring.frame_floats
+        history, floats = ring.history, ring.frame_items
         span = self.rings.span(history)
         # On a whole vector, so that blocks of whole vectors are stored without crossing lines.
         rewound = history if floats > 1 else align(history, self.rings.copy_frames)
@@ -141,7 +142,7 @@ class _Planner:
         stagger = self.rings.stagger(index, history)
         row_frames = rewound + span + -(-self.rings.copy_frames // floats)
         if floats == 1:
-            row_frames = self.rings.row_frames(align(row_frames, ALIGNMENT // 4))
+            row_frames = self.rings.row_frames(align(row_frames, ring.element.items(ALIGNMENT)))
         place = replace(
             ring,
             offset=self.size,
@@ -150,7 +151,7 @@ class _Planner:
             rewound_frame=rewound,
             last_frame=rewound + span - self.rings.block_frames,
             mirror_distance=self.rings.mirror_distance(history),
-            position_offset=positions + 4 * index,
+            position_offset=positions + POSITION_BYTES * index,
         )
         self.take(place.bytes)
         return place
@@ -158,11 +159,11 @@ class _Planner:
     def _place_rows(self, nodes: list[Node], ranges: Mapping[str, LiveRange], floats: int) -> None:
         """First fit, row by row, in order of definition; of streams of ``floats`` floats a frame (1: planar)."""
         row_frames = self.rings.block_frames if floats > 1 else self.rings.row_frames(self.rings.block_frames)
-        row_bytes = 4 * floats * row_frames
+        row_bytes = FLOAT32.bytes * floats * row_frames
         busy: list[tuple[int, int, LiveRange]] = []  # first row, end row, range
         count = 0
         for node in sorted(nodes, key=lambda n: ranges[n.name].begin):
-            place, wanted = Placement("state", 0, node.channels, row_frames, frame_floats=floats), ranges[node.name]
+            place, wanted = Placement(Region.STATE, 0, node.channels, row_frames, frame_items=floats), ranges[node.name]
             busy = [entry for entry in busy if entry[2].end >= wanted.begin]
             first = _first_row(place.rows, wanted, busy)
             busy.append((first, first + place.rows, wanted))
@@ -190,13 +191,13 @@ class _Planner:
 
     def _scratch_bytes(self, node: Node, schedule: KernelSchedule, sampled: bool) -> int:
         if isinstance(node.op, LstmCell):  # the new h, until every unit has read the old one
-            return 4 * align(node.channels, schedule.lanes)
+            return FLOAT32.bytes * align(node.channels, schedule.lanes)
         if isinstance(node.op, Slice) or node.name in self.rows:
             return 0
         if not sampled and schedule.holds(node.channels):
             return 0
-        floats = frame_floats(node.channels, schedule) if schedule.across_channels else node.channels
-        return 4 * floats * schedule.tile_frames
+        floats = frame_items(node.channels, schedule) if schedule.across_channels else node.channels
+        return FLOAT32.bytes * floats * schedule.tile_frames
 
 
 def _needs_home(node: Node, ranges: Mapping[str, LiveRange]) -> bool:

@@ -17,9 +17,19 @@ from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, LstmCell, Op
 from schedc.ir.program import Kernel
 from schedc.loops.channel_axis import can_hold_channels
-from schedc.loops.tap_parts import may_split, splits_taps
-from schedc.loops.tap_sharing import aligns_taps, shares_taps
-from schedc.schedule import NOTHING_FORCED, Forced, KernelSchedule, VectorAxis, WeightRoute
+from schedc.loops.form import AlignedCuts, InParts, Skewed, Window, forms
+from schedc.schedule import (
+    NOTHING_FORCED,
+    Aligned,
+    Forced,
+    KernelSchedule,
+    Parts,
+    Shared,
+    VectorAxis,
+    WeightRoute,
+    Words,
+    contradiction,
+)
 from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
@@ -49,15 +59,19 @@ def schedule_space(
         space += _channel_space(ops, target, block, forced, given)
     if not forced:
         return space
-    found = [schedule for schedule in space if schedule.agrees_with(forced)]
+    found = [schedule.words for schedule in space if schedule.agrees_with(forced)]
     # Nothing that the search knows of is like that: force it on what it does know.
-    found = found or list(dict.fromkeys(schedule.forced_to(forced) for schedule in space))
-    obstacles = [_obstacle(ops, schedule, target, block) for schedule in found]
+    found = found or _distinct({**schedule.words, **forced} for schedule in space)
+    obstacles = [_obstacle(ops, words, target, block) for words in found]
     first = obstacles[0]
     if first and all(obstacles):
         what, remedy = first
         raise OptionError("schedule", f"kernel {kernel.name}: {what}", remedy)
-    return [schedule for schedule, obstacle in zip(found, obstacles, strict=True) if not obstacle]
+    return [KernelSchedule.of(words) for words, obstacle in zip(found, obstacles, strict=True) if not obstacle]
+
+
+def _distinct(found: Iterable[Words]) -> list[Words]:
+    return [dict(items) for items in dict.fromkeys(tuple(words.items()) for words in found)]
 
 
 def _frame_space(ops: Sequence[Op], target: Target, block: int, forced: Forced, given: Forced) -> list[KernelSchedule]:
@@ -77,12 +91,11 @@ def _frame_space(ops: Sequence[Op], target: Target, block: int, forced: Forced, 
             register_values=room,
             weight_route=WeightRoute(target.vectors.weights),
             interleave=target.in_order,
-            share_taps=False,
         ).forced_to(given)
         if vectors == 1 or "tile_vectors" in forced or _fits_column(schedule, target):
             space += [schedule, *_aligned(ops, schedule, target)]
         space += _shared(ops, schedule, target)
-        space += _split(ops, schedule, target, block, forced)
+        space += _in_parts(ops, schedule, target, block, forced)
     return space
 
 
@@ -102,7 +115,6 @@ def _cell_space(op: LstmCell, target: Target, forced: Forced, given: Forced) -> 
                 register_values=target.limits.accumulators,
                 weight_route=WeightRoute(target.vectors.weights),
                 interleave=target.in_order,
-                share_taps=False,
             )
             space.append(schedule.forced_to(given))
     return space
@@ -143,7 +155,6 @@ def _channel_space(
                 register_values=room,
                 weight_route=WeightRoute(target.vectors.weights),
                 interleave=target.in_order,
-                share_taps=False,
                 axis=VectorAxis.CHANNELS,
             )
             space.append(schedule.forced_to(given))
@@ -174,44 +185,43 @@ def _fits_column(schedule: KernelSchedule, target: Target) -> bool:
     return not lane_weights or (schedule.output_block + 1) * schedule.tile_vectors < target.vectors.registers
 
 
-def _obstacle(ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int) -> tuple[str, str] | None:
-    """Why a schedule cannot be lowered, and the remedy."""
-    scalar = target.vectors.lanes == 1
-    if scalar != (schedule.weight_route is WeightRoute.SCALAR):
+def _obstacle(ops: Sequence[Op], words: Words, target: Target, block: int) -> tuple[str, str] | None:
+    """Why what these words say cannot be lowered, and the remedy."""
+    scalar, channels = target.vectors.lanes == 1, words["axis"] is VectorAxis.CHANNELS
+    if scalar != (words["weight_route"] is WeightRoute.SCALAR):
         kinds = "scalar" if scalar else "broadcast or lane"
-        return f"weight_route {schedule.weight_route} on {target.name}", f"use {kinds}"
-    if schedule.lanes not in lane_widths(target):
+        return f"weight_route {words['weight_route']} on {target.name}", f"use {kinds}"
+    if words["lanes"] not in lane_widths(target):
         widths = " or ".join(str(lanes) for lanes in lane_widths(target))
-        return f"{schedule.lanes} lanes on {target.name}", f"use {widths}"
-    if schedule.tile_vectors % schedule.weight_vectors and not schedule.across_channels:
-        vectors, together = schedule.tile_vectors, schedule.weight_vectors
+        return f"{words['lanes']} lanes on {target.name}", f"use {widths}"
+    vectors, together = int(words["tile_vectors"]), int(words["weight_vectors"])
+    if vectors % together and not channels:
         return f"weight_vectors {together} does not divide tile_vectors {vectors}", "leave it out"
-    if schedule.weight_vectors > 1 and schedule.across_channels:
+    if together > 1 and channels:
         return "weight_vectors needs vectors of frames", "leave it out"
-    if schedule.align_taps and (scalar or schedule.across_channels):
+    if words["align_taps"] and (scalar or channels):
         return "align_taps needs vectors of frames", "leave it out"
-    if schedule.across_channels and (scalar or schedule.share_taps or not can_hold_channels(ops, schedule.lanes)):
-        return _channel_obstacle(schedule, target)
-    if schedule.share_taps and not may_share(ops, schedule):
-        needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
-        return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
-    return _parts_obstacle(ops, schedule, block) if schedule.tap_parts > 1 else None
+    if channels and (scalar or words["share_taps"] or not can_hold_channels(ops, int(words["lanes"]))):
+        return _channel_obstacle(words, target)
+    return contradiction(words) or _taps_obstacle(ops, KernelSchedule.of(words), block)
 
 
-def _parts_obstacle(ops: Sequence[Op], schedule: KernelSchedule, block: int) -> tuple[str, str] | None:
-    if schedule.share_taps or schedule.align_taps or schedule.across_channels:
-        return "tap_parts with share_taps, align_taps or axis channels", "leave one of them out"
-    if not may_split(ops, schedule, block):
-        taps = max(block, schedule.tile_frames)
-        needs = f"a convolution of dilation 1, without groups, of few channels and with {taps} taps a part or more"
-        return f"tap_parts needs {needs}", "leave it out, or make it or tile_vectors smaller"
+def _taps_obstacle(ops: Sequence[Op], schedule: KernelSchedule, block: int) -> tuple[str, str] | None:
+    match schedule.taps:
+        case Shared() if not may_share(ops, schedule):
+            needs = "convolutions of dilation 1 and few channels, with as many taps as the tile has frames"
+            return f"share_taps needs {needs}", "leave it out or make tile_vectors smaller"
+        case Parts() if not may_cut(ops, schedule, block):
+            taps = max(block, schedule.tile_frames)
+            needs = f"a convolution of dilation 1, without groups, of few channels and with {taps} taps a part or more"
+            return f"tap_parts needs {needs}", "leave it out, or make it or tile_vectors smaller"
     return None
 
 
-def _channel_obstacle(schedule: KernelSchedule, target: Target) -> tuple[str, str]:
+def _channel_obstacle(words: Words, target: Target) -> tuple[str, str]:
     if target.vectors.lanes == 1:
         return f"axis channels on {target.name}, which has no vectors", "leave it out"
-    if schedule.share_taps:
+    if words["share_taps"]:
         return "share_taps with axis channels", "leave one of them out"
     needs = "convolutions without groups, element-wise steps and slices that begin at a multiple of the lanes"
     return f"axis channels needs {needs}, no other steps", "name the kernels that can have it"
@@ -232,7 +242,19 @@ def _pointwise_block(ops: Sequence[Op], target: Target, vectors: int) -> int:
 def may_share(ops: Iterable[Op], schedule: KernelSchedule) -> bool:
     """Whether neighbouring taps can share their samples: all history has dilation 1, and it is long enough."""
     convolutions = [op for op in ops if isinstance(op, Conv) and op.history]
-    return _are_dense(convolutions) and any(shares_taps(op, schedule) for op in convolutions)
+    return _are_dense(convolutions) and bool(_sharing(convolutions, schedule))
+
+
+def _sharing(ops: Iterable[Op], schedule: KernelSchedule) -> list[Conv]:
+    return [op for op, loop in forms(ops, schedule) if isinstance(loop, Window | Skewed)]
+
+
+def may_cut(ops: Iterable[Op], schedule: KernelSchedule, block: int) -> bool:
+    """Whether taps can run in parts at calls of up to ``block`` frames: there are such convolutions, and what a part
+    goes on from is always of an earlier call.
+    """
+    cut = [loop for _, loop in forms(ops, schedule) if isinstance(loop, InParts)]
+    return bool(cut) and all(loop.taps >= block for loop in cut)
 
 
 def _are_dense(ops: Iterable[Op]) -> bool:
@@ -244,27 +266,26 @@ def _aligned(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> lis
     """The same with aligned taps, where a processor looks ahead and some tap overlaps the tile."""
     if target.in_order:
         return []
-    aligned = replace(schedule, align_taps=True)
-    return [aligned] if any(aligns_taps(op, aligned) for op in ops if isinstance(op, Conv)) else []
+    aligned = replace(schedule, taps=Aligned())
+    return [aligned] if any(isinstance(loop, AlignedCuts) for _, loop in forms(ops, aligned)) else []
 
 
-def _split(
+def _in_parts(
     ops: Sequence[Op], schedule: KernelSchedule, target: Target, block: int, forced: Forced
 ) -> list[KernelSchedule]:
     """The same with taps in parts, where a processor can run several chains but the tiles of a block are too few."""
     dense = any(isinstance(op, Conv) and op.history and op.dilation == 1 for op in ops)
     wanted = dense and not target.in_order and block <= schedule.tile_frames
-    split = [
-        replace(schedule, tap_parts=parts) for parts in _numbers(forced, "tap_parts", _TAP_PARTS if wanted else ())
-    ]
+    counts = [parts for parts in _numbers(forced, "tap_parts", _TAP_PARTS if wanted else ()) if parts > 1]
+    cut = [replace(schedule, taps=Parts(parts)) for parts in counts]
     room = target.limits.accumulators
-    return [entry for entry in split if may_split(ops, entry, block) and _sums_in_parts(ops, entry) <= room]
+    return [entry for entry in cut if may_cut(ops, entry, block) and _sums_in_parts(ops, entry) <= room]
 
 
 def _sums_in_parts(ops: Iterable[Op], schedule: KernelSchedule) -> int:
     """Vectors of sums that the widest convolution holds whose taps are cut into parts."""
-    outputs = max(op.out_channels for op in ops if isinstance(op, Conv) and splits_taps(op, schedule))
-    return outputs * schedule.tap_parts * schedule.tile_vectors
+    sums = [op.out_channels * loop.parts for op, loop in forms(ops, schedule) if isinstance(loop, InParts)]
+    return max(sums) * schedule.tile_vectors
 
 
 def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list[KernelSchedule]:
@@ -273,7 +294,7 @@ def _shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> list
         return []
     vectors = schedule.tile_vectors
     together = [count for count in range(1, vectors) if vectors % count == 0] if schedule.lanes > 1 else []
-    shared = [replace(schedule, share_taps=True, weight_vectors=count) for count in together or [1]]
+    shared = [replace(schedule, taps=Shared(count)) for count in together or [1]]
     return [entry for entry in shared if fits_shared(ops, entry, target)]
 
 
@@ -281,17 +302,17 @@ def fits_shared(ops: Sequence[Op], schedule: KernelSchedule, target: Target) -> 
     """Whether taps that share their samples find room in registers: sums, samples, weights."""
     if not may_share(ops, schedule):
         return False
-    convolutions = [op for op in ops if isinstance(op, Conv) and shares_taps(op, schedule)]
-    return max(_shared_registers(op, schedule) for op in convolutions) <= target.vectors.registers
+    return max(_shared_registers(op, schedule) for op in _sharing(ops, schedule)) <= target.vectors.registers
 
 
 def _shared_registers(op: Conv, schedule: KernelSchedule) -> float:
+    together = schedule.taps.weight_vectors if isinstance(schedule.taps, Shared) else 1
     outputs, vectors = min(schedule.output_block, op.out_channels), schedule.tile_vectors
     if schedule.lanes == 1:
         sources = op.columns * -(-outputs * op.groups // op.out_channels)
         return (outputs + sources) * vectors + outputs + 1 if vectors > 1 else math.inf
-    weights = vectors // schedule.weight_vectors if schedule.weight_route is WeightRoute.LANE else 1
-    return outputs * vectors + weights + 2 * schedule.weight_vectors  # samples are loaded one tap ahead
+    weights = vectors // together if schedule.weight_route is WeightRoute.LANE else 1
+    return outputs * vectors + weights + 2 * together  # samples are loaded one tap ahead
 
 
 def lane_widths(target: Target) -> list[int]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph
 from schedc.ir.ops import history
 from schedc.ir.program import Kernel, Level, Program
@@ -68,7 +69,7 @@ def ring_bytes(graph: Graph, rings: RingSchedule) -> int:
     for node in graph:
         past = max((history(reader.op) for reader in graph.consumers(node.name)), default=0)
         if past:
-            total += 4 * node.channels * (past + rings.span(past))
+            total += FLOAT32.bytes * node.channels * (past + rings.span(past))
     return total
 
 

@@ -20,7 +20,7 @@ from schedc.ir.ops import history
 from schedc.ir.program import Kernel, Program
 from schedc.passes.schedule_space import schedule_space
 from schedc.passes.select_kernels import Choose, round_up_to_tiles, select_rings
-from schedc.schedule import NOTHING_FORCED, Forced, KernelSchedule, RingPolicy, VectorAxis
+from schedc.schedule import NOTHING_FORCED, Aligned, Forced, KernelSchedule, Parts, RingPolicy, Shared, Taps, VectorAxis
 from schedc.targets.base import Target
 
 _CLOSE = 1.02  # predictions nearer than this say nothing about which is faster
@@ -46,12 +46,20 @@ def rank(graph: Graph, kernel: Kernel, prices: Prices, forced: Forced = NOTHING_
             -entry.schedule.lanes,
             entry.schedule.tile_vectors,
             entry.schedule.output_block,
-            entry.schedule.tap_parts,
-            entry.schedule.share_taps,
-            entry.schedule.align_taps,
-            entry.schedule.weight_vectors,
+            _rank_of(entry.schedule.taps),
         ),
     )
+
+
+def _rank_of(taps: Taps) -> tuple[int, bool, bool, int]:
+    """Among equals the simpler: fewer parts, nothing shared, nothing aligned, fewer vectors a weight."""
+    if isinstance(taps, Shared):
+        return 1, True, taps.align_rest, taps.weight_vectors
+    return _parts(taps), False, isinstance(taps, Aligned), 1
+
+
+def _parts(taps: Taps) -> int:
+    return taps.count if isinstance(taps, Parts) else 1
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ Tile = tuple[VectorAxis, int, int, int, int]
 
 
 def _tile(schedule: KernelSchedule) -> Tile:
-    return schedule.axis, schedule.lanes, schedule.tile_vectors, schedule.output_block, schedule.tap_parts
+    return schedule.axis, schedule.lanes, schedule.tile_vectors, schedule.output_block, _parts(schedule.taps)
 
 
 def _nearest(ranked: list[RankedSchedule], tile: Tile) -> KernelSchedule:
@@ -158,6 +166,6 @@ def choice(ranked: list[RankedSchedule], target: Target) -> RankedSchedule:
 
     def merits(entry: RankedSchedule) -> tuple[int, ...]:
         schedule = entry.schedule
-        return schedule.across_channels, schedule.lanes, schedule.output_block, -schedule.tap_parts
+        return schedule.across_channels, schedule.lanes, schedule.output_block, -_parts(schedule.taps)
 
     return max(close, key=merits)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any, ClassVar
 
 from schedc.errors import OptionError
 
@@ -32,6 +33,52 @@ class VectorAxis(StrEnum):
 
 
 @dataclass(frozen=True)
+class Plain:
+    """Every tap loads its own samples."""
+
+    word: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """With dilation 1, neighbouring taps read the same samples: each is loaded once for several taps.
+
+    ``weight_vectors``: where lanes are frames, so many neighbouring vectors share a weight.  ``align_rest``: those of
+    the kernel's convolutions that cannot share align theirs.
+    """
+
+    weight_vectors: int = 1
+    align_rest: bool = False
+    word: ClassVar[str] = "shared"
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Where a tap's samples overlap the tile's own frames, they are cut out of vectors loaded as those were stored: a
+    processor can pass on what it has just stored to a load of the same bytes, but not to one that straddles them.
+    """
+
+    word: ClassVar[str] = "aligned"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The taps of a long convolution of dilation 1 are cut into so many parts that run at the same time, each for
+    frames further ahead.
+    """
+
+    count: int
+
+    @property
+    def word(self) -> str:
+        return f"in {self.count} parts"
+
+
+# How the taps of a kernel's convolutions get their samples, where they can (:mod:`schedc.loops.form`).
+Taps = Plain | Shared | Aligned | Parts
+
+
+@dataclass(frozen=True)
 class KernelSchedule:
     """How one kernel's tile loop is built.
 
@@ -43,12 +90,7 @@ class KernelSchedule:
     channel loop.
     ``register_values``: streams of at most this many vectors per tile stay in registers, wider
     ones go through tile scratch.  ``interleave``: write element-wise steps across the tile's vectors,
-    for machines that issue in order.  ``share_taps``: with dilation 1, neighbouring taps read the same
-    samples; load each once for several taps.  ``weight_vectors``: where they do, and lanes are frames, so many
-    neighbouring vectors share a weight.  ``align_taps``: where a tap's samples overlap the tile's own frames, cut
-    them out of vectors loaded as those were stored: a processor can pass on what it has just stored to a load of
-    the same bytes, but not to one that straddles them.  ``tap_parts``: cut the taps of a long convolution of
-    dilation 1 into so many parts that run at the same time, each for frames further ahead.
+    for machines that issue in order.  ``taps``: how samples get to the taps.
     """
 
     lanes: int
@@ -59,10 +101,7 @@ class KernelSchedule:
     register_values: int
     weight_route: WeightRoute
     interleave: bool
-    share_taps: bool
-    weight_vectors: int = 1
-    align_taps: bool = False
-    tap_parts: int = 1
+    taps: Taps = Plain()
     axis: VectorAxis = VectorAxis.FRAMES
 
     @property
@@ -85,13 +124,57 @@ class KernelSchedule:
         """Whether a tile of a stream of so many channels stays in registers inside its kernel."""
         return self.stream_vectors(channels) <= self.register_values
 
+    @property
+    def words(self) -> Words:
+        """The same as schedule files put it, word by word."""
+        fields = {name: getattr(self, name) for name in _PLAIN_FIELDS}
+        return {**fields, **_words_of(self.taps), "axis": self.axis}
+
+    @staticmethod
+    def of(words: Words) -> KernelSchedule:
+        """The schedule of such words, of which :func:`contradiction` has nothing to say."""
+        fields: dict[str, Any] = {name: words[name] for name in (*_PLAIN_FIELDS, "axis")}
+        return KernelSchedule(**fields, taps=_taps_of(words))
+
     def forced_to(self, values: Forced) -> KernelSchedule:
         """The same with some values forced."""
-        return replace(self, **values) if values else self  # type: ignore[arg-type]
+        return KernelSchedule.of({**self.words, **values}) if values else self
 
     def agrees_with(self, values: Forced) -> bool:
         """Whether it has these values already."""
-        return all(getattr(self, key) == value for key, value in values.items())
+        words = self.words
+        return all(words[key] == value for key, value in values.items())
+
+
+_PLAIN_FIELDS = (
+    *("lanes", "tile_vectors", "output_block", "pointwise_block", "unroll_macs", "register_values", "weight_route"),
+    "interleave",
+)
+
+
+def _words_of(taps: Taps) -> Words:
+    return {
+        "share_taps": isinstance(taps, Shared),
+        "weight_vectors": taps.weight_vectors if isinstance(taps, Shared) else 1,
+        "align_taps": isinstance(taps, Aligned) or (isinstance(taps, Shared) and taps.align_rest),
+        "tap_parts": taps.count if isinstance(taps, Parts) else 1,
+    }
+
+
+def contradiction(words: Words) -> tuple[str, str] | None:
+    """What cannot be asked for together, and the remedy."""
+    others = words["share_taps"] or words["align_taps"] or words["axis"] is VectorAxis.CHANNELS
+    if int(words["tap_parts"]) > 1 and others:
+        return "tap_parts with share_taps, align_taps or axis channels", "leave one of them out"
+    return None
+
+
+def _taps_of(words: Mapping[str, Any]) -> Taps:
+    if words["share_taps"]:
+        return Shared(words["weight_vectors"], words["align_taps"])
+    if words["tap_parts"] > 1:
+        return Parts(words["tap_parts"])
+    return Aligned() if words["align_taps"] else Plain()
 
 
 class RingPolicy(StrEnum):
@@ -170,6 +253,7 @@ FORCEABLE: dict[str, int] = {
 }
 FORCEABLE_FLAGS = ("interleave", "share_taps", "align_taps")
 KernelValue = int | bool | WeightRoute | VectorAxis
+Words = dict[str, KernelValue]  # a whole KernelSchedule, as schedule files put it
 Forced = Mapping[str, KernelValue]  # what fields of a KernelSchedule have to be
 NOTHING_FORCED: Forced = MappingProxyType({})
 RingValue = int | bool | RingPolicy

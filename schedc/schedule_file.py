@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
 from enum import StrEnum
 from typing import Any
 
@@ -117,10 +116,7 @@ def _value(place: str, key: str, value: Any) -> KernelValue:
 
 def decisions(program: Program, boundaries: Sequence[str] = ()) -> ScheduleOverrides:
     """What reproduces the schedule of a scheduled program that was fused with ``boundaries``."""
-    kernels = tuple(
-        (name, tuple((field.name, getattr(schedule, field.name)) for field in fields(schedule)))
-        for name, schedule in program.schedules.items()
-    )
+    kernels = tuple((name, tuple(schedule.words.items())) for name, schedule in program.schedules.items())
     return ScheduleOverrides(kernels, tuple((key, getattr(program.rings, key)) for key in _RINGS), tuple(boundaries))
 
 

@@ -8,10 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 from llvmlite import ir
 
 from schedc.errors import InternalError
+from schedc.ir.elements import FLOAT32, ElementType
 
 PTR = ir.PointerType()
-I8, I32, F32 = ir.IntType(8), ir.IntType(32), ir.FloatType()
+I8, I32 = ir.IntType(8), ir.IntType(32)
 VOID = ir.VoidType()
+_LLVM_TYPES = {FLOAT32: ir.FloatType()}
 
 Value: TypeAlias = ir.Value
 Number: TypeAlias = int | Any  # a constant, or a native integer Value computed at run time
@@ -28,14 +30,19 @@ def internal_function(module: ir.Module, kind: ir.FunctionType, name: str) -> ir
     return function
 
 
-class Builder:
-    """Emits into one function.  Integers are of the target's pointer width ("native")."""
+def llvm_type(element: ElementType) -> ir.Type:
+    return _LLVM_TYPES[element]
 
-    def __init__(self, function: ir.Function, pointer_bits: int, lanes: int) -> None:
+
+class Builder:
+    """Emits into one function.  Integers are of the target's pointer width ("native"), vectors of ``element``."""
+
+    def __init__(self, function: ir.Function, pointer_bits: int, lanes: int, element: ElementType = FLOAT32) -> None:
         self.function = function
-        self.lanes = lanes
+        self.lanes, self.element = lanes, element
         self.native = ir.IntType(pointer_bits)
-        self.vector: ir.Type = ir.VectorType(F32, lanes) if lanes > 1 else F32
+        self.scalar: ir.Type = llvm_type(element)
+        self.vector: ir.Type = ir.VectorType(self.scalar, lanes) if lanes > 1 else self.scalar
         self.ir = ir.IRBuilder(function.append_basic_block("entry"))
 
     # -- integers and addresses -------------------------------------------------
@@ -65,13 +72,22 @@ class Builder:
             return pointer
         return self.ir.gep(pointer, [self.number(offset)], source_etype=I8)
 
+    def items(self, count: Number) -> Number:
+        """The bytes of ``count`` elements."""
+        return self.mul(count, self.element.bytes)
+
+    def item(self, pointer: Value, index: Number) -> Value:
+        """The address of element number ``index`` from ``pointer`` on."""
+        return self.at(pointer, self.items(index))
+
     def load(self, pointer: Value, kind: ir.Type) -> Value:
+        """Of an address that is aligned to an element."""
         loaded = self.ir.load(pointer, typ=kind)
-        loaded.align = 4
+        loaded.align = self.element.bytes
         return loaded
 
     def store(self, value: Value, pointer: Value) -> None:
-        self.ir.store(value, pointer).align = 4
+        self.ir.store(value, pointer).align = self.element.bytes
 
     def opaque(self, pointer: Value, pinned: bool = True) -> Value:
         """The same pointer, in a way LLVM cannot see through.

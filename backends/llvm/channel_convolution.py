@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from schedc.backends.llvm.builder import F32, Number, Value
-from schedc.backends.llvm.shared_taps import flatten, unflatten
+from schedc.backends.llvm.builder import Number, Value
+from schedc.backends.llvm.channel_tile import ChannelTile
+from schedc.backends.llvm.tap_block import flatten, unflatten
 from schedc.backends.llvm.tile_values import Row, in_memory
 from schedc.backends.weights.kernel_shape import Step
-from schedc.backends.weights.weight_layout import ChannelLayout, channel_layout
+from schedc.backends.weights.weight_layout import ChannelLayout, convolution_layout
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, Start
 from schedc.loops.channel_axis import reads_lanes
-from schedc.schedule import WeightRoute
-
-if TYPE_CHECKING:
-    from schedc.backends.llvm.channels import ChannelEmitter
+from schedc.loops.form import Rolled
+from schedc.schedule import KernelSchedule, WeightRoute
 
 # Columns whose loads LLVM may move about: its scheduler would begin with all of a kernel's and run out of registers.
 _AHEAD = 4
@@ -30,15 +28,15 @@ _AHEAD = 4
 class ChannelConvolution:
     """One convolution inside a tile: sums of a block of vectors of outputs, for each frame."""
 
-    def __init__(self, kernel: ChannelEmitter, step: Step, op: Conv) -> None:
+    def __init__(self, kernel: ChannelTile, step: Step, op: Conv) -> None:
         self.k, self.b, self.step, self.op = kernel, kernel.b, step, op
-        self.layout: ChannelLayout = channel_layout(op, kernel.shape.schedule)
+        self.layout = _layout(step, op, kernel.shape.schedule)
         self.source = kernel.value(step.operands[0])
         self.start = kernel.value(step.operands[1]) if op.start is Start.STREAM else None
         self.by_lane = kernel.shape.schedule.weight_route is WeightRoute.LANE
         self.from_registers = reads_lanes(op.in_channels, kernel.shape.schedule)
-        self.base = self.b.at(kernel.weights, 4 * step.offset("conv"))
-        self.dilation: Number = kernel.dilations[step.dilation] if step.dilation >= 0 else 0
+        self.base = self.b.item(kernel.weights, step.offset("conv"))
+        self.dilation: Number = 0 if step.dilation is None else kernel.dilations[step.dilation]
 
     # -- blocks ----------------------------------------------------------------------
 
@@ -48,7 +46,7 @@ class ChannelConvolution:
         weights = self.base
         for first, vectors in self.layout.blocks:
             rows += self.store_block(first, self.counts(first, vectors), weights)
-            weights = self.b.at(weights, 4 * self.layout.block_floats(vectors))
+            weights = self.b.item(weights, self.layout.block_floats(vectors))
         return rows
 
     def rolled(self) -> None:
@@ -61,14 +59,14 @@ class ChannelConvolution:
                 self.store_block(first, counts, weights)
             else:
                 self._loop_blocks(first, len(blocks), counts, weights)
-            weights = self.b.at(weights, 4 * floats * len(blocks))
+            weights = self.b.item(weights, floats * len(blocks))
 
     def _loop_blocks(self, first: int, blocks: int, counts: tuple[int, ...], weights: Value) -> None:
         floats = self.layout.block_floats(len(counts))
 
         def once(index: Value, _: list[Value]) -> list[Value]:
             vector = self.b.add(first, self.b.mul(index, len(counts)))
-            self.store_block(vector, counts, self.b.at(weights, self.b.mul(index, 4 * floats)))
+            self.store_block(vector, counts, self.b.at(weights, self.b.mul(index, self.b.element.bytes * floats)))
             return []
 
         self.b.loop(blocks, [], once)
@@ -89,13 +87,13 @@ class ChannelConvolution:
     def block(self, first: Number, counts: tuple[int, ...], weights: Value) -> list[list[Value]]:
         """The sums [vector of the block][frame] after all taps; ``weights``: the block's."""
         totals = self.starts(first, counts, weights)
-        weights = self.b.at(weights, 4 * self.layout.start_floats(len(counts)))
+        weights = self.b.item(weights, self.layout.start_floats(len(counts)))
         if self.op.kernel_size == 1:
             return self.tap(None, weights, totals)
         past = self.b.mul(self.dilation, -(self.op.kernel_size - 1))
         pointer = self.b.at(in_memory(self.source).pointer, past)
-        tap_bytes = 4 * self.layout.tap_floats(len(counts))
-        if self.layout.roll_taps:
+        tap_bytes = self.b.element.bytes * self.layout.tap_floats(len(counts))
+        if isinstance(self.layout.form, Rolled):
             return self._loop_taps(pointer, weights, tap_bytes, totals)
         at = self.b.opaque(pointer, pinned=False)
         for index in range(self.op.kernel_size):
@@ -125,12 +123,12 @@ class ChannelConvolution:
         return [[self.k.negative_zero() for _ in self.k.tile] for _ in counts]
 
     def _vector(self, weights: Value, number: int) -> Value:
-        return self.b.at(weights, 4 * self.b.lanes * number)
+        return self.b.item(weights, self.b.lanes * number)
 
     def tap(self, pointer: Value | None, weights: Value, totals: list[list[Value]]) -> list[list[Value]]:
         """All columns of one tap.  ``pointer``: the source's first channel at this tap; None: a 1x1's operand."""
-        column_bytes = 4 * self.layout.column_floats(len(totals))
-        if not self.layout.roll_columns:
+        column_bytes = self.b.element.bytes * self.layout.column_floats(len(totals))
+        if not self.layout.loops_over_columns:
             sample = self.samples(pointer)
             for column in range(self.op.columns):
                 if column % _AHEAD == 0:
@@ -188,7 +186,7 @@ class ChannelConvolution:
 
         def sample(column: Number, frame: int) -> Value:
             at = b.at(b.at(first, b.mul(memory.channel_bytes, column)), frame * memory.frame_bytes)
-            return b.splat(b.load(at, F32))
+            return b.splat(b.load(at, b.scalar))
 
         return sample
 
@@ -202,7 +200,7 @@ class ChannelConvolution:
             if (index, frame) not in loaded:
                 memory = in_memory(self.source)
                 first = memory.pointer if pointer is None else pointer
-                at = b.at(first, frame * memory.frame_bytes + 4 * b.lanes * index)
+                at = b.at(first, frame * memory.frame_bytes + memory.element.bytes * b.lanes * index)
                 loaded[index, frame] = b.load(at, b.vector)
             return loaded[index, frame]
 
@@ -213,3 +211,10 @@ class ChannelConvolution:
             return b.shuffle(vector(index, frame), [lane] * b.lanes)
 
         return sample
+
+
+def _layout(step: Step, op: Conv, schedule: KernelSchedule) -> ChannelLayout:
+    layout = convolution_layout(op, step.form, schedule) if step.form else None
+    if not isinstance(layout, ChannelLayout):
+        raise InternalError(f"{op} with channels across the lanes has no such layout")
+    return layout

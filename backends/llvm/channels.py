@@ -8,31 +8,23 @@ stream's last channel hold what nothing reads; only what is interleaved, or tile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from llvmlite import ir
-
-from schedc.backends.llvm.builder import F32, I32, Number, Value
+from schedc.backends.llvm.builder import Number, Value
 from schedc.backends.llvm.channel_convolution import ChannelConvolution
-from schedc.backends.llvm.kernel_function import KernelFunction
-from schedc.backends.llvm.kernels import evaluate_pointwise
-from schedc.backends.llvm.shared_taps import unflatten
-from schedc.backends.llvm.tile_values import ChannelValue, Frames, Row, in_memory
+from schedc.backends.llvm.channel_tile import ChannelTile
+from schedc.backends.llvm.pointwise import evaluate_pointwise
+from schedc.backends.llvm.tap_block import unflatten
+from schedc.backends.llvm.tile_values import ChannelValue, Frames, Row
 from schedc.backends.llvm.vector_math import InterleavedMath
-from schedc.backends.weights.kernel_shape import KernelShape, Operand, Step
+from schedc.backends.weights.kernel_shape import Step
 from schedc.errors import InternalError
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice
 from schedc.loops.channel_axis import TOGETHER
 
 
-class ChannelEmitter(KernelFunction):
+class ChannelEmitter(ChannelTile):
     """Emits one kernel function into a module."""
-
-    def __init__(self, function: ir.Function, shape: KernelShape, pointer_bits: int) -> None:
-        super().__init__(function, shape, pointer_bits)
-        self.tile = range(shape.schedule.tile_vectors)
-        self.values: list[ChannelValue] = []
-        self.slots: list[Frames] = []
 
     def emit(self) -> None:
         """The body: a loop over tiles, the steps inside."""
@@ -40,81 +32,13 @@ class ChannelEmitter(KernelFunction):
 
         def tile(frame: Value, _: list[Value]) -> list[Value]:
             self.weights = self.b.opaque(entry_weights)
-            self.slots = []
-            for slot, base, row_bytes in zip(self.shape.slots, self.bases, self.row_bytes, strict=True):
-                frame_bytes = 4 * slot.frame_floats
-                pointer = base if slot.scratch_offset >= 0 else self.b.at(base, self.b.mul(frame, frame_bytes))
-                self.slots.append(Frames(pointer, row_bytes, frame_bytes))
-            self.values = []
+            self.begin_tile(frame)
             for step in self.shape.steps:
                 self.values.append(self._step(step))
             return []
 
         self.b.loop(self.frames, [], tile, len(self.tile))
         self.b.ir.ret_void()
-
-    # -- values --------------------------------------------------------------------
-
-    def value(self, operand: Operand) -> ChannelValue:
-        if operand.kind == "step":
-            return self.values[operand.index]
-        return ChannelValue(None, self.slots[operand.index])
-
-    def read(self, value: ChannelValue, index: Number, count: int) -> Row:
-        """One vector of channels, all frames; ``count`` of its lanes are channels."""
-        if value.rows is not None:
-            if not isinstance(index, int):
-                raise InternalError("a register stream was indexed in a loop")
-            return value.rows[index]
-        memory = in_memory(value)
-        return tuple(self._load(memory, index, count, frame) for frame in self.tile)
-
-    def _load(self, memory: Frames, index: Number, count: int, frame: int) -> Value:
-        b = self.b
-        pointer = b.at(memory.pointer, frame * memory.frame_bytes)
-        first = b.mul(index, b.lanes)
-        if memory.is_interleaved:
-            return b.load(b.at(pointer, b.mul(first, 4)), b.vector)
-        vector: Value = ir.Constant(b.vector, None)
-        for lane in range(count):
-            at = b.at(pointer, b.mul(b.add(first, lane), memory.channel_bytes))
-            vector = b.ir.insert_element(vector, b.load(at, F32), I32(lane))
-        return vector
-
-    def write(self, step: Step, index: Number, count: int, row: Row) -> None:
-        """Store one vector of channels of a step's result, all frames, to all its slots."""
-        for slot in step.stores:
-            for frame in self.tile:
-                self._store(self.slots[slot], index, count, frame, row[frame])
-
-    def _store(self, memory: Frames, index: Number, count: int, frame: int, vector: Value) -> None:
-        b = self.b
-        pointer = b.at(memory.pointer, frame * memory.frame_bytes)
-        first = b.mul(index, b.lanes)
-        if memory.is_interleaved:
-            b.store(vector, b.at(pointer, b.mul(first, 4)))
-            return
-        words = b.ir.bitcast(vector, ir.VectorType(I32, b.lanes))  # moved only: no float unit of single floats
-        for lane in range(count):
-            at = b.at(pointer, b.mul(b.add(first, lane), memory.channel_bytes))
-            b.store(b.ir.extract_element(words, I32(lane)), at)
-
-    def each_vector(self, channels: int, rolled: bool, body: Callable[[Number, int], None]) -> None:
-        """``body(index, channels in it)`` for every vector; whole ones in a loop if ``rolled``."""
-        lanes = self.b.lanes
-        whole, rest = divmod(channels, lanes)
-
-        def once(index: Value, _: list[Value]) -> list[Value]:
-            body(index, lanes)
-            return []
-
-        if rolled and whole > 1:
-            self.b.loop(whole, [], once)
-        else:
-            for index in range(whole):
-                body(index, lanes)
-        if rest:
-            body(whole, rest)
 
     # -- steps ---------------------------------------------------------------------
 
@@ -149,7 +73,7 @@ class ChannelEmitter(KernelFunction):
             rows = source.rows[op.begin // b.lanes : -(-op.end // b.lanes)]
         if memory is not None:
             pointer = b.at(memory.pointer, b.mul(memory.channel_bytes, op.begin))
-            memory = Frames(pointer, memory.channel_bytes, memory.frame_bytes)
+            memory = Frames(pointer, memory.channel_bytes, memory.frame_bytes, memory.element)
         view = ChannelValue(rows, memory)
         if step.stores:
             self.each_vector(
@@ -215,8 +139,8 @@ class ChannelEmitter(KernelFunction):
         b, result = self.b, []
         for name, (count,) in step.op.parameters().items():
             if name == "slope" and count > 1:
-                at = b.mul(b.add(step.offset(name), b.mul(index, b.lanes)), 4)
-                result.append(b.load(b.at(self.weights, at), b.vector))
+                at = b.add(step.offset(name), b.mul(index, b.lanes))
+                result.append(b.load(b.item(self.weights, at), b.vector))
             else:
                 result += [self.weight(step.offset(name) + number) for number in range(count)]
         return result

@@ -15,7 +15,7 @@ from schedc.backends.llvm.builder import I32, PTR, Builder, Value, internal_func
 from schedc.backends.llvm.stages import ModuleParts
 from schedc.backends.weights.blob_reader import BlobFault
 from schedc.backends.weights.packing import HEADER
-from schedc.backends.weights.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, BlobLayout, cells_of
+from schedc.backends.weights.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, WORD_BYTES, BlobLayout, cells_of
 from schedc.ir.ops import LstmCell
 from schedc.ir.program import Placement
 
@@ -30,7 +30,9 @@ def emit_check(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> ir.F
     for pointer in (state, weights):
         address = b.ir.ptrtoint(pointer, b.native)
         _refuse_if(b, b.ir.icmp_unsigned("==", address, b.number(0)), BlobFault.MISALIGNED)
-        _refuse_if(b, b.ir.icmp_unsigned("!=", b.ir.and_(address, b.number(3)), b.number(0)), BlobFault.MISALIGNED)
+        _refuse_if(
+            b, b.ir.icmp_unsigned("!=", b.ir.and_(address, b.number(WORD_BYTES - 1)), b.number(0)), BlobFault.MISALIGNED
+        )
 
     def word(offset: int) -> Value:
         return b.load(b.at(weights, offset), I32)
@@ -43,8 +45,8 @@ def emit_check(module: ir.Module, layout: BlobLayout, pointer_bits: int) -> ir.F
     fixed += [(part, BlobFault.WRONG_ARCHITECTURE) for part in struct.unpack("<4I", layout.digest)]
     fixed += [(layout.total_bytes, BlobFault.TRUNCATED)]
     for position, (expected, fault) in enumerate(fixed):
-        _refuse_if(b, differs(4 * position, expected), fault)
-    rest = reduce(b.ir.or_, [word(offset) for offset in range(HEADER.size, HEADER_BYTES, 4)])
+        _refuse_if(b, differs(WORD_BYTES * position, expected), fault)
+    rest = reduce(b.ir.or_, [word(offset) for offset in range(HEADER.size, HEADER_BYTES, WORD_BYTES)])
     _refuse_if(b, b.ir.icmp_unsigned("!=", rest, I32(0)), BlobFault.DAMAGED)
     b.ir.ret(I32(BlobFault.OK))
     return function
@@ -79,7 +81,7 @@ class InitEmitter:
         b.ir.ret(I32(BlobFault.OK))
 
     def _fill_ring(self, name: str, place: Placement) -> None:
-        self.b.store(I32(place.first_frame), self.b.at(self.state, place.position_offset))
+        self.b.store(I32(place.first_frame), self.b.at(self.state, place.position))
         begin = place.first_frame - place.history
         if place.is_interleaved:
             self._fill_frames(name, place, begin)
@@ -90,7 +92,7 @@ class InitEmitter:
         # In whole chunks: what that writes beyond the history is the room of the first block, which has
         # not come yet, or the row's end, which rewinding needs for the same reason.
         count = -(-place.history // self.parts.support.chunk_frames) * self.parts.support.chunk_frames
-        row_bytes = self.b.number(4 * place.row_frames)
+        row_bytes = self.b.number(place.planar_bytes)
         arguments = [self._row(place, begin), self.b.number(place.channels), row_bytes, self.b.number(count)]
         self.b.ir.call(self.parts.support.fill, [*arguments, self._start(name)])
 
@@ -106,8 +108,8 @@ class InitEmitter:
 
         def channel(_: Value, carried: list[Value]) -> list[Value]:
             to, origin = carried
-            copy(to, origin, 4, 1)
-            return [b.at(to, 4), b.at(origin, 4 * given)]
+            copy(to, origin, b.items(1), 1)
+            return [b.item(to, 1), b.item(origin, given)]
 
         if given > 1:
             b.loop(place.channels, [target, source], channel)
@@ -116,9 +118,9 @@ class InitEmitter:
 
     def _copy(self, name: str, place: Placement, first_frame: int, count: int) -> None:
         """``count`` floats of every row, from the start state."""
-        b, given = self.b, 4 * self.parts.layout.silence[self.number, name].per_channel
-        sizes = [b.number(given), b.number(place.channels), b.number(count)]
-        target = [self._row(place, first_frame), b.number(4 * place.row_frames)]
+        b, given = self.b, self.parts.layout.silence[self.number, name].per_channel
+        sizes = [b.number(b.items(given)), b.number(place.channels), b.number(count)]
+        target = [self._row(place, first_frame), b.number(place.planar_bytes)]
         b.ir.call(self.parts.support.copy, [*target, self._start(name), *sizes])
 
     def _row(self, place: Placement, frame: int) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from schedc.backends.llvm.builder import F32, PTR, VOID, Builder, Number, Value
+from schedc.backends.llvm.builder import PTR, VOID, Builder, Number, Value
 from schedc.backends.llvm.vector_math import VectorMath
 from schedc.backends.weights.constant_table import NEGATIVE_ZERO
 from schedc.backends.weights.kernel_shape import KernelShape
@@ -14,7 +14,7 @@ def kernel_type(shape: KernelShape, native: ir.IntType) -> ir.FunctionType:
     """n, weights, scratch, then per slot a pointer (and bytes per row of rings), then dilations in bytes."""
     arguments: list[ir.Type] = [native, PTR, PTR]
     for slot in shape.slots:
-        if slot.scratch_offset < 0:
+        if not slot.in_scratch:
             arguments += [PTR] if slot.row_bytes else [PTR, native]
     return ir.FunctionType(VOID, [*arguments, *[native] * shape.dilations])
 
@@ -27,7 +27,7 @@ class KernelFunction:
 
     def __init__(self, function: ir.Function, shape: KernelShape, pointer_bits: int) -> None:
         self.shape = shape
-        self.b = Builder(function, pointer_bits, shape.schedule.lanes)
+        self.b = Builder(function, pointer_bits, shape.schedule.lanes, shape.element)
         arguments = iter(function.args)
         self.frames: Value = next(arguments)
         self.weights: Value = next(arguments)
@@ -35,15 +35,15 @@ class KernelFunction:
         self.bases: list[Value] = []
         self.row_bytes: list[Number] = []
         for slot in shape.slots:
-            in_scratch = slot.scratch_offset >= 0
-            self.bases.append(self.b.at(scratch, slot.scratch_offset) if in_scratch else next(arguments))
+            offset = slot.scratch_offset
+            self.bases.append(next(arguments) if offset is None else self.b.at(scratch, offset))
             self.row_bytes.append(slot.row_bytes or next(arguments))
         self.dilations: list[Value] = list(arguments)
         self.math = VectorMath(self.b, shape.contract, self._constant)
 
     def weight(self, offset: Number) -> Value:
-        """The splat of one weight, ``offset`` floats into the segment."""
-        return self.b.splat(self.b.load(self.b.at(self.weights, self.b.mul(offset, 4)), F32))
+        """The splat of one weight, ``offset`` elements into the segment."""
+        return self.b.splat(self.b.load(self.b.item(self.weights, offset), self.b.scalar))
 
     def _constant(self, bits: int) -> Value:
         return self.weight(self.shape.constants_at + self.shape.constants.index(bits))

@@ -40,12 +40,12 @@ class Cell:
         self.frames, self.weights, scratch = next(arguments), next(arguments), next(arguments)
         self.memory: list[Memory] = []
         for slot in shape.slots:
-            in_scratch = slot.scratch_offset >= 0
-            base = self.b.at(scratch, slot.scratch_offset) if in_scratch else next(arguments)
+            offset = slot.scratch_offset
+            base = next(arguments) if offset is None else self.b.at(scratch, offset)
             self.memory.append(Memory(base, slot.row_bytes or next(arguments)))
         state = self.memory[self.step.stores[-1]]
         self.hidden, self.cell = state.pointer, self.b.at(state.pointer, state.row_bytes)
-        fresh = next(slot for slot in self.step.stores if shape.slots[slot].scratch_offset >= 0)
+        fresh = next(slot for slot in self.step.stores if shape.slots[slot].in_scratch)
         self.fresh = self.memory[fresh].pointer
         self.outputs = [self.memory[slot] for slot in self.step.stores[:-1] if slot != fresh]
         self.source = self.memory[self.step.operands[0].index]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from schedc.backends.float_mode import Mode
-from schedc.backends.llvm.builder import F32, I32, PTR, Builder, Value, internal_function
+from schedc.backends.llvm.builder import I32, PTR, Builder, Value, internal_function
 from schedc.backends.llvm.float_registers import FloatRegisters
 from schedc.backends.llvm.flushing_math import FlushingMath
 from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, OUTPUT
@@ -80,7 +80,7 @@ class _Emitter:
             zero = self._constant(NEGATIVE_ZERO)
 
             def add(line: Value, scalar: Value, sums: list[Value]) -> list[Value]:
-                factor = math.flushed(b.splat(b.load(scalar, F32)))
+                factor = math.flushed(b.splat(b.load(scalar, b.scalar)))
                 return [math.flushed(math.mac(self._load(line, at), factor, math.flushed(sums[at]))) for at in range(2)]
 
             def column(index: Value, carried: list[Value]) -> list[Value]:
@@ -140,4 +140,4 @@ class _Emitter:
 
     def _constant(self, bits: int) -> Value:
         pointer = self.b.at(self.given["constants"], 4 * self.constants.index(bits))
-        return self.b.splat(self.b.load(pointer, F32))
+        return self.b.splat(self.b.load(pointer, self.b.scalar))

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from schedc.backends.llvm.builder import F32, I32, PTR, VOID, Builder, Value, internal_function
+from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value, internal_function, llvm_type
+from schedc.ir.elements import FLOAT32
 
 # rewind(rows, channels, row_bytes, distance, history): in each row move ``history`` floats down to the
 # row's start from ``distance`` bytes above it.
@@ -30,7 +31,7 @@ class SupportFunctions:
         self._native = ir.IntType(pointer_bits)
         # Without a vector unit eight words at a time, which become multiple loads and stores.
         self.chunk_frames = max(lanes, 8 if lanes == 1 else 4)
-        self._chunk = ir.VectorType(I32 if lanes == 1 else F32, self.chunk_frames)
+        self._chunk = ir.VectorType(I32 if lanes == 1 else llvm_type(FLOAT32), self.chunk_frames)
         self._made: dict[str, ir.Function] = {}
 
     def _new(self, name: str, arguments: list[ir.Type]) -> tuple[ir.Function, Builder, list[Value]]:
@@ -52,7 +53,7 @@ class SupportFunctions:
             def chunk(frame: Value, _: list[Value]) -> list[Value]:
                 # Whole vectors, upwards: the target lies below the source, so nothing is
                 # overwritten before it is read.
-                offset = b.mul(frame, 4)
+                offset = b.items(frame)
                 b.store(b.load(b.at(source, offset), self._chunk), b.at(row, offset))
                 return []
 
@@ -76,13 +77,13 @@ class SupportFunctions:
             chunk = self._repeated(b, b.load(value, self._chunk.element))
 
             def pair(frame: Value) -> None:
-                at = b.at(target, b.mul(frame, 4))
+                at = b.item(target, frame)
                 b.store(chunk, at)
-                b.store(chunk, b.at(at, 4 * step))
+                b.store(chunk, b.item(at, step))
 
             b.maybe_loop(pairs, pair, step=2 * step)
-            b.store(chunk, b.at(target, b.mul(last, 4)))  # the odd one, or the last one again
-            return [b.at(target, row_bytes), b.at(value, 4)]
+            b.store(chunk, b.item(target, last))  # the odd one, or the last one again
+            return [b.at(target, row_bytes), b.item(value, 1)]
 
         b.loop(channels, [row, source], channel)
         b.ir.ret_void()
@@ -124,11 +125,11 @@ class SupportFunctions:
             to, origin = carried
 
             def vector(frame: Value) -> None:
-                offset = b.mul(frame, 4)
+                offset = b.items(frame)
                 b.store(passed(b, b.load(b.at(origin, offset), chunk)), b.at(to, offset))
 
             def single(frame: Value) -> None:
-                offset = b.mul(frame, 4)
+                offset = b.items(frame)
                 b.store(passed(b, b.load(b.at(origin, offset), I32)), b.at(to, offset))
 
             b.maybe_loop(whole, vector, step=chunk.count)

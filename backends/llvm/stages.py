@@ -17,7 +17,7 @@ from schedc.backends.weights.weight_blob import BlobLayout, BoundKernel
 from schedc.errors import InternalError
 from schedc.ir.graph import Node
 from schedc.ir.ops import Input, Output
-from schedc.ir.program import Arena, Placement, Program, Stage
+from schedc.ir.program import Arena, Placement, Program, Region, Stage
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class StageEmitter:
         return self.b.ir.sext(value, self.b.native) if self.parts.pointer_bits > 32 else value
 
     def _position_pointer(self, place: Placement) -> Value:
-        return self.b.at(self.state, place.position_offset)
+        return self.b.at(self.state, place.position)
 
     def _position(self, place: Placement) -> Value:
         """The ring's position for this block, put back if a full block would no longer fit."""
@@ -100,7 +100,7 @@ class StageEmitter:
         def rewind() -> None:
             target = b.at(self.state, place.offset + place.frame_bytes * (place.rewound_frame - place.history))
             distance = b.ir.mul(b.ir.sub(found, b.number(place.rewound_frame)), b.number(place.frame_bytes))
-            arguments = [target, place.rows, place.row_bytes, distance, place.history * place.frame_floats]
+            arguments = [target, place.rows, place.row_bytes, distance, place.history * place.frame_items]
             self._call_support(self.parts.support.rewind, arguments)
 
         rewound = b.when(full, rewind)
@@ -117,7 +117,7 @@ class StageEmitter:
         def copy() -> None:
             begin = b.ir.select(b.ir.icmp_signed(">", position, zone), position, zone)
             source = b.at(b.at(self.state, place.offset), b.ir.mul(begin, b.number(place.frame_bytes)))
-            row_bytes, count = place.row_bytes, b.mul(b.ir.sub(moved, begin), place.frame_floats)
+            row_bytes, count = place.row_bytes, b.mul(b.ir.sub(moved, begin), place.frame_items)
             target = b.at(source, -place.frame_bytes * place.mirror_distance)
             self._call_support(self.parts.support.copy, [target, row_bytes, source, row_bytes, place.rows, count])
 
@@ -130,7 +130,7 @@ class StageEmitter:
 
     def address(self, place: Placement, name: str) -> Value:
         """Channel 0 of a stream at frame 0 of this block."""
-        base = {"state": self.state, "handoff_in": self.source, "handoff_out": self.target}[place.base]
+        base = {Region.STATE: self.state, Region.HANDOFF_IN: self.source, Region.HANDOFF_OUT: self.target}[place.base]
         pointer = self.b.at(base, place.offset)
         return self.b.at(pointer, self.b.mul(self.positions[name], place.frame_bytes)) if place.is_ring else pointer
 
@@ -143,20 +143,20 @@ class StageEmitter:
             home = self.arena.rows[node.name]
             target = self.address(home, node.name)
             if not node.op.handoff:
-                row_bytes = self.b.mul(self.frames, 4)
+                row_bytes = self.b.items(self.frames)
                 self._copy(target, home, self.source, row_bytes, node, self.parts.layout.contract.nonfinite == "zero")
-            elif home.base == "state":
+            elif home.base is Region.STATE:
                 place = self.arena.received[node.name]
-                self._copy(target, home, self.address(place, node.name), 4 * place.row_frames, node)
+                self._copy(target, home, self.address(place, node.name), place.planar_bytes, node)
             if node.name in self.arena.sent:  # passed on to a later stage
                 place = self.arena.sent[node.name]
-                self._copy(self.address(place, node.name), place, target, 4 * home.row_frames, node)
+                self._copy(self.address(place, node.name), place, target, home.planar_bytes, node)
 
     def _copy(
         self, target: Value, place: Placement, source: Value, row_bytes: Number, node: Node, finite: bool = False
     ) -> None:
         """``row_bytes``: of the source.  ``finite``: samples that are not become 0."""
-        arguments = [target, 4 * place.row_frames, source, row_bytes, node.channels, self.frames]
+        arguments = [target, place.planar_bytes, source, row_bytes, node.channels, self.frames]
         support = self.parts.support
         self._call_support(support.copy_finite if finite else support.copy, arguments)
 
@@ -168,12 +168,12 @@ class StageEmitter:
                 continue
             (name,) = node.operands
             place = self.arena.rows[name]
-            row_bytes = self.b.mul(self.frames, 4)
+            row_bytes = self.b.items(self.frames)
             arguments = [
                 self.target,
                 row_bytes,
                 self.address(place, name),
-                4 * place.row_frames,
+                place.planar_bytes,
                 place.channels,
                 self.frames,
             ]
@@ -195,4 +195,4 @@ class StageEmitter:
             arguments.append(self.address(place, names.get(id(place), "")))
             if not slot.row_bytes:
                 arguments.append(b.number(place.row_bytes))
-        return [*arguments, *(b.number(4 * dilation) for dilation in kernel.binding.dilations)]
+        return [*arguments, *(b.number(b.items(dilation)) for dilation in kernel.binding.dilations)]

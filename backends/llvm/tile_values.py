@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from schedc.backends.llvm.builder import Number, Value
+from schedc.backends.llvm.builder import Builder, Number, Value
 from schedc.errors import InternalError
+from schedc.ir.elements import FLOAT32, ElementType
 
 Row = tuple[Value, ...]  # the vectors of one channel
 
@@ -39,6 +40,15 @@ class Memory:
 
     pointer: Value
     row_bytes: Number
+    element: ElementType = FLOAT32
+
+    def row(self, builder: Builder, channel: Number) -> Value:
+        """The address of a channel."""
+        return builder.at(self.pointer, builder.mul(self.row_bytes, channel))
+
+    def moved(self, builder: Builder, offset: Number) -> Memory:
+        """The same rows, ``offset`` bytes on."""
+        return Memory(builder.at(self.pointer, offset), self.row_bytes, self.element)
 
 
 TileValue = Registers | Memory
@@ -51,10 +61,11 @@ class Frames:
     pointer: Value
     channel_bytes: Number
     frame_bytes: int
+    element: ElementType = FLOAT32
 
     @property
     def is_interleaved(self) -> bool:
-        return self.frame_bytes > 4
+        return self.frame_bytes > self.element.bytes
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from schedc.backends.weights.constant_table import NEGATIVE_ZERO, ConstantTable
 from schedc.backends.weights.weight_layout import FloatArray, LstmLayout, convolution_layout, pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
+from schedc.ir.elements import FLOAT32, ElementType
 from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell, Op, Scale, Slice, Start
 from schedc.ir.program import Kernel, Placement, Program, Stage
 from schedc.ir.weights import WeightTable
-from schedc.loops.channel_axis import frame_floats
-from schedc.loops.tap_parts import splits_taps
-from schedc.loops.tap_sharing import aligns_taps
+from schedc.loops.channel_axis import frame_items
+from schedc.loops.form import AlignedCuts, Form, form
 from schedc.schedule import KernelSchedule
 
 SEGMENT_ALIGN = 16  # floats
@@ -29,43 +29,59 @@ SEGMENT_ALIGN = 16  # floats
 
 @dataclass(frozen=True)
 class Slot:
-    """Memory a kernel touches: planar rows of ``channels`` channels, or interleaved frames of ``frame_floats`` floats.
+    """Memory a kernel touches: planar rows of ``channels`` channels, or interleaved frames of ``frame_items`` elements.
 
     ``row_bytes``, from one channel to the next, is 0 where it is an argument (planar rings).  ``scratch_offset``
-    is the place in tile scratch, or -1 for rows of a whole block.
+    is the place in tile scratch, or None for rows of a whole block.
     """
 
     channels: int
     row_bytes: int
-    scratch_offset: int = -1
-    frame_floats: int = 1
+    scratch_offset: int | None = None
+    frame_items: int = 1
+    element: ElementType = FLOAT32
+
+    @property
+    def in_scratch(self) -> bool:
+        return self.scratch_offset is not None
 
 
 @dataclass(frozen=True)
-class Operand:
-    """Where an operand comes from: an earlier step's value, or a slot."""
+class FromStep:
+    """An operand that an earlier step makes, by its number."""
 
-    kind: str  # "step" or "slot"
     index: int
 
 
 @dataclass(frozen=True)
-class Step:
-    """One node.  Where the dilation is an argument, ``dilation`` is its number and ``op`` has it replaced by 1; else
-    -1: it does not matter, or the code is made for the one that ``op`` states.
+class FromSlot:
+    """An operand in memory, by the number of its slot."""
 
-    ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but
-    read back from ``stores[0]``.  ``weights``: float offset of each field in the kernel's segment.  ``sums``: the slot
-    of a convolution's partial sums where its taps run in parts, or -1.
+    index: int
+
+
+Operand = FromStep | FromSlot
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node.
+
+    ``stores``: slots that receive the result.  ``wide``: the result is not kept in registers but read back from
+    ``stores[0]``.  ``weights``: offset of each field in the kernel's segment, in elements.  Of a convolution, ``form``
+    is how its loop runs; ``dilation`` the number of the argument that its dilation is (``op`` then has it replaced by
+    1), None where it does not matter, or the code is made for the one that ``op`` states; ``sums`` the slot of its
+    partial sums where its taps run in parts.
     """
 
     op: Op
     operands: tuple[Operand, ...]
     stores: tuple[int, ...]
     wide: bool
-    dilation: int
     weights: tuple[tuple[str, int], ...]
-    sums: int = -1
+    form: Form | None = None
+    dilation: int | None = None
+    sums: int | None = None
 
     def offset(self, name: str) -> int:
         return dict(self.weights)[name]
@@ -81,8 +97,13 @@ class KernelShape:
     steps: tuple[Step, ...]
     dilations: int
     constants: tuple[int, ...]  # bit patterns
-    constants_at: int  # float offset in the segment
-    segment_floats: int
+    constants_at: int  # offset in the segment, in elements
+    segment_items: int
+    element: ElementType = FLOAT32  # of the segment
+
+    @property
+    def segment_bytes(self) -> int:
+        return self.element.bytes * self.segment_items
 
 
 @dataclass(frozen=True)
@@ -109,8 +130,8 @@ def bind_kernel(program: Program, stage: Stage, kernel: Kernel, contract: Contra
 
 
 def pack_segment(shape: KernelShape, binding: Binding, weights: WeightTable) -> FloatArray:
-    """A kernel's weight segment for one capture, float32 [segment_floats]."""
-    result = np.zeros(shape.segment_floats, np.float32)
+    """A kernel's weight segment for one capture, float32 [segment_items]."""
+    result = np.zeros(shape.segment_items, np.float32)
     at = 0
     for item in binding.fields:
         values = item.pack(weights[item.node])
@@ -165,23 +186,24 @@ class _Binder:
         op = node.op
         past = isinstance(op, Conv) and op.history > 0
         operands = tuple(
-            Operand("step", step_of[operand])
+            FromStep(step_of[operand])
             if operand in step_of and not (past and index == 0)
-            else Operand("slot", self.row_slot(operand))
+            else FromSlot(self.row_slot(operand))
             for index, operand in enumerate(node.operands)
         )
-        dilation = -1
+        loop: Form | None = None
+        dilation: int | None = None
         if isinstance(op, Conv):
-            aligned = aligns_taps(op, self.schedule)
-            if past and not (self.schedule.share_taps or aligned or splits_taps(op, self.schedule)):
+            loop = form(op, self.schedule)
+            if past and loop.takes_dilation:
                 dilation = len(self.dilations)
-                self.dilations.append(op.dilation * self.rows[node.operands[0]].frame_floats)
-            op = op if aligned else replace(op, dilation=1)
-        weights = self.weight_fields(name, node.op)
+                self.dilations.append(op.dilation * self.rows[node.operands[0]].frame_items)
+            op = op if isinstance(loop, AlignedCuts) else replace(op, dilation=1)
+        weights = self.weight_fields(name, node.op, loop)
         stores = self.stores(name)
         wide = not isinstance(op, Slice) and (isinstance(op, LstmCell) or not self.schedule.holds(node.channels))
-        sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else -1
-        return Step(op, operands, stores, wide, dilation, weights, sums)
+        sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else None
+        return Step(op, operands, stores, wide, weights, loop, dilation, sums)
 
     def stores(self, name: str) -> tuple[int, ...]:
         slots = []
@@ -201,8 +223,8 @@ class _Binder:
     def add_slot(self, key: tuple[str, str], place: Placement) -> int:
         if key not in self.slot_of:
             self.slot_of[key] = len(self.slots)
-            row_bytes = 4 if place.is_interleaved else 0 if place.is_ring else place.row_bytes
-            self.slots.append(Slot(place.channels, row_bytes, frame_floats=place.frame_floats))
+            between = place.element.bytes if place.is_interleaved else 0 if place.is_ring else place.row_bytes
+            self.slots.append(Slot(place.channels, between, None, place.frame_items, place.element))
             self.places.append(place)
         return self.slot_of[key]
 
@@ -211,21 +233,22 @@ class _Binder:
         if key not in self.slot_of:
             self.slot_of[key] = len(self.slots)
             channels = self.stage.graph[name].channels
+            element = FLOAT32
             if self.schedule.across_channels:
-                slot = Slot(channels, 4, self.scratch[name], frame_floats(channels, self.schedule))
+                slot = Slot(channels, element.bytes, self.scratch[name], frame_items(channels, self.schedule), element)
             else:
-                slot = Slot(channels, 4 * self.schedule.tile_frames, self.scratch[name])
+                slot = Slot(channels, element.bytes * self.schedule.tile_frames, self.scratch[name], 1, element)
             self.slots.append(slot)
             self.places.append(None)
         return self.slot_of[key]
 
-    def weight_fields(self, name: str, op: Op) -> tuple[tuple[str, int], ...]:
+    def weight_fields(self, name: str, op: Op, loop: Form | None) -> tuple[tuple[str, int], ...]:
         """Append the fields of a node to the segment; returns their names and offsets."""
         match op:
-            case Conv():
+            case Conv() if loop:
                 if op.start is Start.NOTHING:
                     self.constants.use(NEGATIVE_ZERO)
-                layout = convolution_layout(op, self.schedule)
+                layout = convolution_layout(op, loop, self.schedule)
                 return self.add_field("conv", name, layout.floats, _layout_packer(layout.pack))
             case LstmCell():
                 lstm = LstmLayout(op, self.schedule.lanes)

@@ -22,6 +22,7 @@ from schedc.backends.weights.weight_blob import FORMAT_VERSION, HEADER_BYTES, MA
 from schedc.backends.weights.weight_layout import FloatArray
 from schedc.ir.architecture import Architecture, describe_architecture
 from schedc.ir.contract import Contract
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Conv, LstmCell, history
 from schedc.ir.program import Program
@@ -67,15 +68,16 @@ class PackingList:
 
     def fill(self, graph: Graph, weights: WeightTable, state: StartRows) -> bytes:
         """As :meth:`pack`, with the start state given."""
-        data = np.zeros(self.total_bytes // 4, np.float32)
-        first = HEADER_BYTES // 4
+        data = np.zeros(FLOAT32.items(self.total_bytes), FLOAT32.dtype)
+        first = FLOAT32.items(HEADER_BYTES)
         data[first : first + self.sources.size] = flat_weights(graph, weights)[self.sources]
         for item in self.constants:
-            at = item.offset // 4
+            at = FLOAT32.items(item.offset)
             data[at : at + len(item.bits)] = np.array(item.bits, np.uint32).view(np.float32)
         for field in self.start:
             rows = self._partial_sums(graph, weights, state, field) if field.parts > 1 else state[field.node]
-            data[field.offset // 4 : field.offset // 4 + field.floats] = _state_field(field, rows)
+            at = FLOAT32.items(field.offset)
+            data[at : at + field.floats] = _state_field(field, rows)
         body = data.tobytes()[HEADER_BYTES:]
         header = HEADER.pack(MAGIC, FORMAT_VERSION, self.digest, self.total_bytes, zlib.crc32(body))
         return header.ljust(HEADER_BYTES, b"\0") + body
@@ -98,14 +100,15 @@ def packing_list(program: Program, layout: BlobLayout, contract: Contract) -> Pa
     """The packing list of a planned program: its kernels' fields, filled with numbers of weights."""
     numbers = _numbered(program.graph)
     end = min((item.offset for item in layout.silence.values()), default=layout.total_bytes)
-    sources = np.zeros((end - HEADER_BYTES) // 4, np.uint32)
+    sources = np.zeros(FLOAT32.items(end - HEADER_BYTES), np.uint32)
     constants = []
     for kernel in layout.kernels:
-        at = (kernel.segment - HEADER_BYTES) // 4
+        at = FLOAT32.items(kernel.segment - HEADER_BYTES)
         segment = pack_segment(kernel.shape, kernel.binding, numbers).view(np.uint32)
         sources[at : at + kernel.shape.constants_at] = segment[: kernel.shape.constants_at]
         if kernel.shape.constants:
-            constants.append(Constants(kernel.segment + 4 * kernel.shape.constants_at, kernel.shape.constants))
+            offset = kernel.segment + kernel.shape.element.bytes * kernel.shape.constants_at
+            constants.append(Constants(offset, kernel.shape.constants))
     return PackingList(
         architecture=describe_architecture(program.graph),
         contract=contract,

@@ -6,19 +6,21 @@ it, :mod:`schedc.backends.weights.blob_reader` checks it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from schedc.backends.weights.kernel_shape import Binding, KernelShape, bind_kernel
+from schedc.backends.weights.layout_digest import contract_words, layout_digest, shape_words
 from schedc.backends.weights.weight_layout import pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import after_cells
 from schedc.ir.program import Program, Stage, sums_of
 
 MAGIC = b"SCDW"
 FORMAT_VERSION = 1
+WORD_BYTES = 4  # of the header, which is read word by word
 HEADER_BYTES = 64
 BLOB_ALIGN = 64  # bytes, of a blob's end too
 
@@ -44,6 +46,10 @@ class SilenceField:
     per_channel: int  # floats per channel: 1 for a constant column, the history, or the padded size
     parts: int = 1  # more: the partial sums of convolution ``node``, whose taps run in so many parts
 
+    @property
+    def bytes(self) -> int:
+        return FLOAT32.bytes * self.floats
+
 
 @dataclass(frozen=True)
 class BlobLayout:
@@ -64,12 +70,12 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
         for kernel in stage.kernels:
             shape, binding = bind_kernel(program, stage, kernel, contract)
             kernels.append(BoundKernel(kernel.name, number, shape, binding, at))
-            at += 4 * shape.segment_floats
+            at += shape.segment_bytes
     silence: dict[tuple[int, str], SilenceField] = {}
     for number, stage in enumerate(program.stages):
         for name, field in _silent_streams(program, stage):
             silence[number, name] = replace(field, offset=at)
-            at += 4 * field.floats
+            at += field.bytes
     total = pad(at, BLOB_ALIGN)
     return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total), contract)
 
@@ -104,8 +110,7 @@ def _digest(
     silence: Mapping[tuple[int, str], SilenceField],
     total: int,
 ) -> bytes:
-    words = str(contract).removesuffix(" nonfinite=keep")  # as it was before there was that choice
-    parts = [program.graph.digest(), words, str(total)]
-    parts += [f"{k.name} {k.stage} {k.segment} {k.shape}" for k in kernels]
+    parts = [program.graph.digest(), contract_words(contract), str(total)]
+    parts += [f"{k.name} {k.stage} {k.segment} {shape_words(k.shape)}" for k in kernels]
     parts += [str(item) for item in silence.items()]
-    return hashlib.sha256("\n".join(parts).encode()).digest()[:16]
+    return layout_digest(parts)

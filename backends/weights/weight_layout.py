@@ -19,9 +19,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from schedc.errors import InternalError
 from schedc.ir.ops import Conv, LstmCell, Start
-from schedc.loops.tap_parts import newest_taps, part_taps, splits_taps
-from schedc.loops.tap_sharing import shares_taps, writes_out_taps
+from schedc.loops.form import AlignedCuts, Form, InParts, Rolled, Skewed, Window, WrittenOut
 from schedc.schedule import KernelSchedule, WeightRoute
 
 FloatArray = npt.NDArray[np.float32]
@@ -50,11 +50,13 @@ class ConvLayout:
     """The blocks of a convolution and where their weights are.  Offsets in floats."""
 
     op: Conv
+    form: WrittenOut | Rolled | Window | Skewed | AlignedCuts
     block_outputs: int
     lanes_of_weights: int  # 4 where weights are fetched as vector lanes, else 1
-    roll_taps: bool
-    roll_columns: bool
-    share_taps: bool = False  # weights of all taps without gaps: a vector of weights may span taps
+
+    @property
+    def loops_over_columns(self) -> bool:
+        return isinstance(self.form, Rolled) and self.form.columns
 
     @cached_property
     def rows(self) -> int:
@@ -82,11 +84,12 @@ class ConvLayout:
 
     def column_floats(self, block: Block) -> int:
         """From one column's weights to the next's."""
-        return pad(block.outputs, self.lanes_of_weights) if self.roll_columns else block.outputs
+        return pad(block.outputs, self.lanes_of_weights) if self.loops_over_columns else block.outputs
 
     def tap_floats(self, block: Block) -> int:
+        """From one tap's weights to the next's.  Shared taps have no gaps: a vector of weights may span several."""
         floats = self.column_floats(block) * self.op.columns
-        return floats if self.share_taps else pad(floats, self.lanes_of_weights)
+        return floats if isinstance(self.form, Window | Skewed) else pad(floats, self.lanes_of_weights)
 
     def block_floats(self, block: Block) -> int:
         return self.start_floats(block) + pad(self.tap_floats(block) * self.op.kernel_size, self.lanes_of_weights)
@@ -125,19 +128,6 @@ def block_channels(block: Block, rows: int) -> Iterator[int]:
         yield from range(first, first + block.rows)
 
 
-def conv_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout:
-    """The layout that ``schedule`` asks for: what is unrolled, what is looped over."""
-    outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
-    per_column = outputs * schedule.tile_vectors
-    share = shares_taps(op, schedule)
-    roll_taps = op.kernel_size > 1 and not writes_out_taps(op, schedule) and not share
-    # A source narrow enough for registers is never looped over: registers have no index.
-    in_memory = op.columns * schedule.tile_vectors > schedule.register_values
-    roll_columns = in_memory and per_column * op.columns > schedule.unroll_macs and not share
-    lanes = 4 if schedule.weight_route is WeightRoute.LANE else 1
-    return ConvLayout(op, outputs, lanes, roll_taps or (roll_columns and op.kernel_size > 1), roll_columns, share)
-
-
 @dataclass(frozen=True)
 class SplitLayout:
     """A convolution's weights where its taps run in parts.  Offsets in floats.
@@ -147,13 +137,8 @@ class SplitLayout:
     """
 
     op: Conv
-    parts: int
+    form: InParts
     lanes_of_weights: int
-    roll_taps: bool = True  # always
-
-    @staticmethod
-    def of(op: Conv, schedule: KernelSchedule) -> SplitLayout:
-        return SplitLayout(op, schedule.tap_parts, 4 if schedule.weight_route is WeightRoute.LANE else 1)
 
     @property
     def start_floats(self) -> int:
@@ -161,7 +146,7 @@ class SplitLayout:
 
     @property
     def tap_floats(self) -> int:
-        return pad(self.op.columns * self.parts * self.op.out_channels, self.lanes_of_weights)
+        return pad(self.op.columns * self.form.parts * self.op.out_channels, self.lanes_of_weights)
 
     @property
     def newest_floats(self) -> int:
@@ -170,20 +155,19 @@ class SplitLayout:
 
     @property
     def floats(self) -> int:
-        newest = newest_taps(self.op, self.parts) * self.newest_floats
-        return self.start_floats + part_taps(self.op, self.parts) * self.tap_floats + newest
+        return self.start_floats + self.form.taps * self.tap_floats + self.form.newest * self.newest_floats
 
     def pack(self, parameters: dict[str, FloatArray]) -> FloatArray:
         """The field's content for one capture's weight [out, columns, taps] and bias [out]."""
-        op, taps = self.op, part_taps(self.op, self.parts)
+        op, parts, taps = self.op, self.form.parts, self.form.taps
         start = np.zeros((1, self.start_floats), np.float32)
         if self.op.start is Start.BIAS:
             start[0, : op.out_channels] = parameters["bias"]
         by_tap = parameters["weight"].transpose(2, 1, 0)  # [taps, columns, out]
-        parts = by_tap[: self.parts * taps].reshape(self.parts, taps, op.columns, op.out_channels)
+        whole = by_tap[: parts * taps].reshape(parts, taps, op.columns, op.out_channels)
         lines = [
-            parts.transpose(1, 2, 0, 3).reshape(taps, -1),
-            by_tap[self.parts * taps :].reshape(-1, op.columns * op.out_channels),
+            whole.transpose(1, 2, 0, 3).reshape(taps, -1),
+            by_tap[parts * taps :].reshape(-1, op.columns * op.out_channels),
         ]
         widths = (self.tap_floats, self.newest_floats)
         padded = [np.pad(line, ((0, 0), (0, width - line.shape[1]))) for line, width in zip(lines, widths, strict=True)]
@@ -199,10 +183,13 @@ class ChannelLayout:
     """
 
     op: Conv
+    form: WrittenOut | Rolled
     lanes: int
     block_vectors: int
-    roll_taps: bool
-    roll_columns: bool
+
+    @property
+    def loops_over_columns(self) -> bool:
+        return isinstance(self.form, Rolled) and self.form.columns
 
     @property
     def vectors(self) -> int:
@@ -242,22 +229,17 @@ class ChannelLayout:
         return np.concatenate(parts)
 
 
-def channel_layout(op: Conv, schedule: KernelSchedule) -> ChannelLayout:
-    """The layout that a ``schedule`` of vectors of channels asks for."""
-    outputs = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
-    block = schedule.channel_vectors(min(outputs, op.out_channels))
-    per_tap = block * schedule.tile_vectors * op.columns
-    # As in ``conv_layout``, a source narrow enough for registers is never looped over.
-    roll_columns = not schedule.holds(op.in_channels) and per_tap > schedule.unroll_macs
-    roll_taps = op.kernel_size > 1 and per_tap * op.kernel_size > schedule.unroll_macs
-    return ChannelLayout(op, schedule.lanes, block, roll_taps, roll_columns)
-
-
-def convolution_layout(op: Conv, schedule: KernelSchedule) -> ConvLayout | ChannelLayout | SplitLayout:
-    """The layout of a convolution under ``schedule``."""
-    if splits_taps(op, schedule):
-        return SplitLayout.of(op, schedule)
-    return channel_layout(op, schedule) if schedule.across_channels else conv_layout(op, schedule)
+def convolution_layout(op: Conv, form: Form, schedule: KernelSchedule) -> ConvLayout | ChannelLayout | SplitLayout:
+    """The layout of a convolution that runs in a ``form`` of ``schedule``'s."""
+    lanes_of_weights = 4 if schedule.weight_route is WeightRoute.LANE else 1
+    if isinstance(form, InParts):
+        return SplitLayout(op, form, lanes_of_weights)
+    outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
+    if not schedule.across_channels:
+        return ConvLayout(op, form, outputs, lanes_of_weights)
+    if not isinstance(form, WrittenOut | Rolled):
+        raise InternalError(f"{form} with channels across the lanes")
+    return ChannelLayout(op, form, schedule.lanes, schedule.channel_vectors(outputs))
 
 
 @dataclass(frozen=True)

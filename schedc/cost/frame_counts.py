@@ -9,8 +9,7 @@ from schedc.cost.streams import is_wide, leaves
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
-from schedc.loops.tap_parts import kept_sums, splits_taps, taps_in_a_row
-from schedc.loops.tap_sharing import aligns_taps, overlaps_tile, shares_taps
+from schedc.loops.form import form
 from schedc.schedule import KernelSchedule, WeightRoute
 
 
@@ -45,33 +44,20 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
     source = node.operands[0]
     in_registers = op.kernel_size == 1 and source in inside and not is_wide(graph[source], schedule)
-    steps = taps_in_a_row(op, schedule)
-    samples = 0 if in_registers else op.in_channels * steps * vectors * passes
-    weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1)
-    if shares_taps(op, schedule):
-        together, skew, rest = 1, vectors - 1, 0
-        if schedule.lanes > 1:
-            together = schedule.weight_vectors
-            skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
-            steps += skew
-            # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
-            weights *= (vectors / together * (op.kernel_size - rest) + rest) / op.kernel_size
-        samples = op.in_channels * (together * (op.kernel_size - rest + skew) + rest * vectors) * passes
+    work = form(op, schedule).work(op, schedule)
     counts: Counter[str] = Counter()
-    if aligns_taps(op, schedule):
-        vectors_read, counts["splices"] = (op.in_channels * passes * count for count in _aligned_vectors(op, schedule))
-        samples = vectors_read
-    elif overlaps_tile(op, schedule) and not shares_taps(op, schedule):
-        counts["straddles"] = 1
-    if splits_taps(op, schedule):
-        kept = kept_sums(op, schedule.tap_parts) * vectors
-        samples, counts["stores"] = samples + kept, kept
+    counts["stores"] = work.kept_sums * vectors
+    counts["splices"] = op.in_channels * passes * work.splices
+    counts["straddles"] = int(work.straddles)
+    # A 1x1 convolution reads registers, where its source is in this kernel.
+    samples = 0 if in_registers else op.in_channels * passes * work.samples
+    weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1) * work.weight_loads
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts["macs"] = op.out_channels * terms * vectors
-    counts["loads"], counts["weights"] = samples, int(weights + starts)
+    counts["loads"], counts["weights"] = samples + counts["stores"], int(weights + starts)
     counts["moves"] = starts * (vectors - 1)
     blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
-    counts["chain"] = op.columns * steps * blocks
+    counts["chain"] = op.columns * (work.row + work.skew) * blocks
     counts["blocks"] = blocks
     return counts
 
@@ -86,15 +72,5 @@ def effect_of_dilation(op: Conv, schedule: KernelSchedule) -> tuple[int, ...]:
     """Equal for convolutions that differ in dilation only and have equal counts under ``schedule``."""
     if op.dilation == 1:
         return (1,)
-    return _aligned_vectors(op, schedule) if aligns_taps(op, schedule) else (-overlaps_tile(op, schedule),)
-
-
-def _aligned_vectors(op: Conv, schedule: KernelSchedule) -> tuple[int, int]:
-    """(loads, splices) of one channel whose taps are aligned: a vector is loaded once, however many are cut from it."""
-    lanes = schedule.lanes
-    first = [
-        lanes * vector - op.dilation * tap for vector in range(schedule.tile_vectors) for tap in range(op.kernel_size)
-    ]
-    cut = [frame for frame in first if frame % lanes and frame + lanes > 0]
-    pairs = {frame - frame % lanes + at for frame in cut for at in (0, lanes)}
-    return len(pairs.union(set(first) - set(cut))), len(cut)
+    work = form(op, schedule).work(op, schedule)
+    return (work.samples, work.splices) if work.splices else (-work.straddles,)

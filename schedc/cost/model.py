@@ -16,8 +16,9 @@ from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, history
 from schedc.ir.program import Kernel, Program
+from schedc.loops.form import cut_convolutions
 from schedc.loops.paired_cells import in_loops, share_loop
-from schedc.loops.tap_parts import kept_sums, part_taps, split_convolutions
+from schedc.loops.tap_parts import kept_sums
 from schedc.schedule import KernelSchedule
 from schedc.targets.base import Target
 
@@ -233,9 +234,7 @@ def ring_cycles(program: Program, kernel: Kernel, target: Target) -> float:
         past = max((history(reader.op) for reader in program.graph.consumers(name)), default=0)
         if past and program.rings:
             copied += program.graph[name].channels * program.rings.copied_share(past)
-    schedule = program.schedules[kernel.name]
-    for _, op in split_convolutions(program.graph, kernel, schedule):
+    for _, op, cut in cut_convolutions(program.graph, kernel, program.schedules[kernel.name]):
         if program.rings:
-            share = program.rings.copied_share(part_taps(op, schedule.tap_parts))
-            copied += kept_sums(op, schedule.tap_parts) * share
+            copied += kept_sums(op, cut.parts) * program.rings.copied_share(cut.taps)
     return target.fact("copy_cycles_per_float") * copied

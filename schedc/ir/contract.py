@@ -50,8 +50,3 @@ class Contract:
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in asdict(self).items())
-
-    def __repr__(self) -> str:
-        """As it was before there was ``nonfinite``, where that is "keep": blobs' digests are made of it."""
-        given = {name: value for name, value in asdict(self).items() if (name, value) != ("nonfinite", "keep")}
-        return f"Contract({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Input, Output, macs
 from schedc.ir.printer import (
@@ -20,7 +21,7 @@ from schedc.ir.printer import (
     describe_schedule,
     describe_stage,
 )
-from schedc.ir.program import Arena, Kernel, Level, Program
+from schedc.ir.program import Arena, Kernel, Level, Program, Region
 
 _LAYER = re.compile(r".*?\b(?:layer|block)\d+")
 _WIDELY_READ = 3  # readers from which a stream is named where it is read, instead of drawn to all of them
@@ -143,7 +144,7 @@ def _handoffs(program: Program) -> Iterator[str]:
     for number, (first, second) in enumerate(zip(program.stages, program.stages[1:], strict=False)):
         streams = [node for node in second.graph.inputs if isinstance(node.op, Input) and node.op.handoff]
         floats = " + ".join(str(node.channels) for node in streams)
-        size = 4 * program.block * sum(node.channels for node in streams)
+        size = FLOAT32.bytes * program.block * sum(node.channels for node in streams)
         if first.arena:
             size = first.arena.handoff_bytes
         title = f"handoff of {floats} floats a frame, {size:,} bytes a block:"
@@ -176,7 +177,7 @@ def _places(program: Program) -> dict[str, list[str]]:
 
 def _kept(arena: Arena) -> Iterator[tuple[str, str]]:
     for name, place in arena.rows.items():
-        if place.base == "state":
+        if place.base is Region.STATE:
             yield name, describe_place(place)
     for name, place in arena.sums.items():
         yield name, f"sums: {describe_place(place)}"

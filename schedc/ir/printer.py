@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Input, LstmCell, Op, Output, Slice, macs
-from schedc.ir.program import Arena, Kernel, Placement, Program, Stage
-from schedc.schedule import KernelSchedule, RingSchedule
+from schedc.ir.program import Arena, Kernel, Placement, Program, Region, Stage
+from schedc.schedule import KernelSchedule, RingSchedule, Shared
 
 
 def describe_op(op: Op) -> str:
@@ -94,10 +95,11 @@ def describe_schedule(schedule: KernelSchedule, short: bool = False) -> str:
     words = [f"{tile}x{schedule.output_block}"] if short else [f"tile={tile} block={schedule.output_block}"]
     if not short and schedule.pointwise_block != schedule.output_block:
         words.append(f"1x1={schedule.pointwise_block}")
-    words += ["of channels"] * schedule.across_channels + ["taps shared"] * schedule.share_taps
-    words += [f"{schedule.weight_vectors} vectors a weight"] if schedule.weight_vectors > 1 else []
-    words += ["taps aligned"] * schedule.align_taps
-    words += [f"taps in {schedule.tap_parts} parts"] if schedule.tap_parts > 1 else []
+    words += ["of channels"] * schedule.across_channels
+    words += [f"taps {schedule.taps.word}"] if schedule.taps.word else []
+    if isinstance(schedule.taps, Shared):
+        words += [f"{schedule.taps.weight_vectors} vectors a weight"] * (schedule.taps.weight_vectors > 1)
+        words += ["the rest aligned"] * schedule.taps.align_rest
     if not short:
         words += [f"weights={schedule.weight_route}", *["interleaved"] * schedule.interleave]
         words += [f"unroll<={schedule.unroll_macs}", f"registers={schedule.register_values}"]
@@ -117,10 +119,10 @@ def describe_stage(stage: Stage, program: Program) -> str:
     words = [f"{len(stage.kernels)} kernel{'s' * (len(stage.kernels) != 1)}, {work:,} mac"]
     sent = sum(node.op.operand_channels[0] for node in stage.graph.outputs if node.name.startswith("send."))
     if stage.arena:
-        rings = sum(place.bytes for place in stage.arena.rings.values() if place.base == "state")
+        rings = sum(place.bytes for place in stage.arena.rings.values() if place.base is Region.STATE)
         words.append(f"state {stage.arena.state_bytes:,} bytes ({rings:,} in rings)")
     if sent:
-        words.append(f"hands on {sent} floats a frame, {4 * sent * program.block:,} bytes a block")
+        words.append(f"hands on {sent} floats a frame, {FLOAT32.bytes * sent * program.block:,} bytes a block")
     return ", ".join(words)
 
 

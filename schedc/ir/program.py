@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
+from schedc.errors import InternalError
+from schedc.ir.elements import FLOAT32, ElementType
 from schedc.ir.graph import Graph
 from schedc.schedule import KernelSchedule, RingSchedule
 
@@ -31,21 +33,32 @@ class Kernel:
     nodes: tuple[str, ...]
 
 
+POSITION_BYTES = 4  # of a ring's position in the state: a 32-bit integer on every machine
+
+
+class Region(StrEnum):
+    """Whose memory a stream lives in."""
+
+    STATE = "state"  # the stage's own
+    HANDOFF_IN = "handoff_in"  # what the stage before has sent
+    HANDOFF_OUT = "handoff_out"  # what the next stage will receive
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where a stream lives in its stage's memory: planar rows, one per channel; or interleaved, one row in which the
     channels of a frame lie beside each other.
 
-    ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  ``frame_floats``: floats from
+    ``offset`` bytes from the base, ``row_frames`` frames from one row to the next.  ``frame_items``: elements from
     one frame to the next, 1 in planar rows, all channels and what fills their last vector in an interleaved one.
     A ring has
     ``history`` > 0 past frames kept in front of the current block; its position (frame 0 of the next
     block) moves on by each block and, once it is past ``last_frame``, is rewound to ``rewound_frame``,
     the history with it; or it is put back by ``mirror_distance`` frames, where the history has been
-    copied block by block.  ``base`` says whose memory: the stage's state, or a handoff block.
+    copied block by block.  ``position_offset``: where in the state that position is kept; None where there is none.
     """
 
-    base: str  # "state", "handoff_in", "handoff_out"
+    base: Region
     offset: int
     channels: int
     row_frames: int
@@ -54,20 +67,28 @@ class Placement:
     rewound_frame: int = 0
     last_frame: int = 0
     mirror_distance: int = 0  # 0: the ring is rewound
-    position_offset: int = -1  # where in the state the ring's position is kept
-    frame_floats: int = 1
+    position_offset: int | None = None
+    frame_items: int = 1
+    element: ElementType = FLOAT32
 
     @property
     def is_ring(self) -> bool:
         return self.history > 0
 
     @property
+    def position(self) -> int:
+        """``position_offset`` of a ring."""
+        if self.position_offset is None:
+            raise InternalError("a stream without a past has no position")
+        return self.position_offset
+
+    @property
     def is_interleaved(self) -> bool:
-        return self.frame_floats > 1
+        return self.frame_items > 1
 
     @property
     def frame_bytes(self) -> int:
-        return 4 * self.frame_floats
+        return self.element.bytes * self.frame_items
 
     @property
     def rows(self) -> int:
@@ -76,6 +97,11 @@ class Placement:
     @property
     def row_bytes(self) -> int:
         return self.frame_bytes * self.row_frames
+
+    @property
+    def planar_bytes(self) -> int:
+        """From one channel's row to the next, where rows are planar; of an interleaved one, one element a frame."""
+        return self.element.bytes * self.row_frames
 
     @property
     def bytes(self) -> int:

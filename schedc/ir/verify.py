@@ -26,7 +26,7 @@ from itertools import pairwise
 from schedc.errors import InternalError
 from schedc.ir.graph import Graph
 from schedc.ir.ops import BatchNorm, Conv, Input, LstmCell, Output, Slice
-from schedc.ir.program import Kernel, Level, Program, Stage
+from schedc.ir.program import POSITION_BYTES, Kernel, Level, Program, Region, Stage
 
 
 def verify(program: Program) -> None:
@@ -146,11 +146,11 @@ def check_placements_disjoint(stage: Stage) -> None:
     rings = arena.rings
     held = {**rings, **{f"h and c of {name}": place for name, place in arena.lstm.items()}}
     spans = [(place.offset, place.offset + place.bytes, name) for name, place in held.items()]
-    spans += [(p.position_offset, p.position_offset + 4, f"{name} position") for name, p in rings.items()]
+    spans += [(p.position, p.position + POSITION_BYTES, f"{name} position") for name, p in rings.items()]
     spans.sort()
     for (_, end, name), (begin, _, other) in pairwise(spans):
         if begin < end:
             raise InternalError(f"{name} and {other} overlap in the arena")
     for place in (*arena.rows.values(), *arena.lstm.values(), *arena.sums.values()):
-        if place.base == "state" and place.offset + place.bytes > arena.state_bytes:
+        if place.base is Region.STATE and place.offset + place.bytes > arena.state_bytes:
             raise InternalError("a stream lies outside the state")

@@ -35,7 +35,7 @@ def _can_hold(op: Op, lanes: int) -> bool:
             return isinstance(op, Combine | Activation | Scale)
 
 
-def frame_floats(channels: int, schedule: KernelSchedule) -> int:
+def frame_items(channels: int, schedule: KernelSchedule) -> int:
     """Floats of an interleaved frame: whole vectors."""
     return schedule.channel_vectors(channels) * schedule.lanes
 
@@ -53,7 +53,7 @@ def interleaved_streams(stage: Stage, schedules: Mapping[str, KernelSchedule]) -
         users = [by_node.get(name) for name in (node.name, *(reader.name for reader in readers))]
         known = [user for user in users if user is not None and user.across_channels]
         if len(known) == len(users) and len({user.lanes for user in known}) == 1:
-            found[node.name] = frame_floats(node.channels, known[0])
+            found[node.name] = frame_items(node.channels, known[0])
     return found
 
 

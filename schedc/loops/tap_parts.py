@@ -15,42 +15,22 @@ a part come last, for the newest part alone.  Each frame still adds its taps in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from schedc.ir.graph import Graph
-from schedc.ir.ops import Conv, Op, Start
-from schedc.ir.program import Kernel
+from schedc.ir.ops import Conv, Start
 from schedc.loops.tap_sharing import LEAST_TAPS
 from schedc.schedule import KernelSchedule
 
 
-def splits_taps(op: Op, schedule: KernelSchedule) -> bool:
-    """Whether ``op`` is lowered by :mod:`schedc.backends.llvm.split_taps` under ``schedule``.
+def can_be_cut(op: Conv, schedule: KernelSchedule, parts: int) -> bool:
+    """Whether the taps of ``op`` can run in ``parts`` parts.
 
     A part needs as many taps as the tile has frames; the sums of all parts are in registers together, and few
     enough of them that several taps are written out.
     """
-    if schedule.tap_parts == 1 or schedule.across_channels or not isinstance(op, Conv):
+    if schedule.across_channels or op.dilation != 1 or op.groups != 1 or op.start is Start.STREAM:
         return False
-    if op.dilation != 1 or op.groups != 1 or op.start is Start.STREAM:
-        return False
-    sums = schedule.tap_parts * op.out_channels * schedule.tile_vectors
+    sums = parts * op.out_channels * schedule.tile_vectors
     few = LEAST_TAPS * sums * op.columns <= schedule.unroll_macs
-    return few and schedule.holds(op.out_channels) and part_taps(op, schedule.tap_parts) >= schedule.tile_frames
-
-
-def may_split(ops: Iterable[Op], schedule: KernelSchedule, block: int) -> bool:
-    """Whether taps can be cut into ``schedule.tap_parts`` parts at calls of up to ``block`` frames: there are such
-    convolutions, and what a part goes on from is always of an earlier call.
-    """
-    split = [op for op in ops if isinstance(op, Conv) and splits_taps(op, schedule)]
-    return bool(split) and all(part_taps(op, schedule.tap_parts) >= block for op in split)
-
-
-def split_convolutions(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> list[tuple[str, Conv]]:
-    """The nodes of ``kernel`` whose taps are cut into parts."""
-    ops = ((name, graph[name].op) for name in kernel.nodes)
-    return [(name, op) for name, op in ops if isinstance(op, Conv) and splits_taps(op, schedule)]
+    return few and schedule.holds(op.out_channels) and part_taps(op, parts) >= schedule.tile_frames
 
 
 def part_taps(op: Conv, parts: int) -> int:
@@ -58,18 +38,11 @@ def part_taps(op: Conv, parts: int) -> int:
     return op.kernel_size // parts
 
 
-def newest_taps(op: Conv, parts: int) -> int:
-    """Taps after the last whole part."""
-    return op.kernel_size % parts
-
-
-def taps_in_a_row(op: Conv, schedule: KernelSchedule) -> int:
-    """Taps that a call adds to one sum."""
-    if not splits_taps(op, schedule):
-        return op.kernel_size
-    return part_taps(op, schedule.tap_parts) + newest_taps(op, schedule.tap_parts)
-
-
 def kept_sums(op: Conv, parts: int) -> int:
     """Channels of partial sums that are kept: part by part, the outputs of each."""
     return (parts - 1) * op.out_channels
+
+
+def newest_taps(op: Conv, parts: int) -> int:
+    """Taps after the last whole part."""
+    return op.kernel_size % parts

@@ -1,4 +1,4 @@
-"""Which convolutions load a sample once for several taps, and how many taps are written out at a time.
+"""Convolutions that load a sample once for several taps: which ones can, and how many taps are written out at a time.
 
 With dilation 1, tap ``t`` of frame ``f`` reads the sample that tap ``t + 1`` of frame ``f - 1`` reads.  With any
 dilation shorter than a tile, taps overlap what the tile's own frames hold.
@@ -15,49 +15,36 @@ LEAST_TAPS = 4
 MOST_WINDOW_TAPS = 16
 
 
-def shares_taps(op: Conv, schedule: KernelSchedule) -> bool:
-    """Whether ``op``, of dilation 1, is lowered by :mod:`schedc.backends.llvm.shared_taps` under ``schedule``.
+def can_share(op: Conv, schedule: KernelSchedule) -> bool:
+    """Whether neighbouring taps of ``op``, of dilation 1, can share samples.
 
     Vectors of frames need as many taps as the tile has frames, and few enough channels to be written out.
     """
-    if not schedule.share_taps or op.kernel_size == 1:
-        return False
     few = _tap_macs(op, schedule) <= schedule.unroll_macs
-    return schedule.lanes == 1 or (op.kernel_size >= schedule.tile_frames and few)
+    enough = schedule.lanes == 1 or (op.kernel_size >= schedule.tile_frames and few)
+    return op.kernel_size > 1 and enough
 
 
-def taps_at_once(op: Conv, schedule: KernelSchedule) -> int:
-    """Taps written out in the loop's body.
-
-    Where a register is one frame a multiple of the tile's frames, so that the window's registers are back where they
-    were; or all, if the kernel has no more than that: a loop runs at least once.
+def window_taps(op: Conv, schedule: KernelSchedule) -> int:
+    """Taps written out in the body of a loop with a window: a multiple of the tile's frames, so that the window's
+    registers are back where they were; or all, if the kernel has no more than that: a loop runs at least once.
     """
-    if schedule.lanes == 1:
-        frames = schedule.tile_vectors
-        return min(op.kernel_size, frames * -(-MOST_WINDOW_TAPS // frames))
+    frames = schedule.tile_vectors
+    return min(op.kernel_size, frames * -(-MOST_WINDOW_TAPS // frames))
+
+
+def skewed_taps(op: Conv, schedule: KernelSchedule) -> int:
+    """Taps written out in the body of a loop over vectors of frames: as many as these have lanes, or fewer."""
     taps = schedule.lanes
     while taps > LEAST_TAPS and taps * _tap_macs(op, schedule) > schedule.unroll_macs * LEAST_TAPS:
         taps //= 2
     return taps
 
 
-def writes_out_taps(op: Conv, schedule: KernelSchedule) -> bool:
-    """Whether the taps of one block of outputs are few enough to be written out instead of looped over."""
-    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
-    macs = min(block, op.out_channels) * schedule.tile_vectors * op.columns * op.kernel_size
-    return macs <= schedule.unroll_macs
-
-
 def overlaps_tile(op: Conv, schedule: KernelSchedule) -> bool:
     """Whether the vectors of samples of some tap straddle the tile's own first frame, or vectors of its frames."""
     near = op.history > 0 and op.dilation < schedule.tile_frames
     return near and op.dilation % schedule.lanes != 0 and not schedule.across_channels
-
-
-def aligns_taps(op: Conv, schedule: KernelSchedule) -> bool:
-    """Whether ``op`` cuts those vectors out of aligned ones under ``schedule``."""
-    wanted = schedule.align_taps and overlaps_tile(op, schedule)
-    return wanted and writes_out_taps(op, schedule) and not shares_taps(op, schedule)
 
 
 def _tap_macs(op: Conv, schedule: KernelSchedule) -> int:

@@ -26,10 +26,7 @@ class Label:
 def tile_text(schedule: KernelSchedule) -> str:
     """Vectors x lanes x outputs, and what is special."""
     words = [f"{schedule.tile_vectors}x{schedule.lanes}x{schedule.output_block}"]
-    words += ["channels"] * schedule.across_channels + ["shared"] * schedule.share_taps
-    words += ["aligned"] * schedule.align_taps
-    words += [f"in {schedule.tap_parts} parts"] if schedule.tap_parts > 1 else []
-    return " ".join(words)
+    return " ".join([*words, *["channels"] * schedule.across_channels, schedule.taps.word]).strip()
 
 
 def labels(wholes: Sequence[WholeSchedule]) -> list[Label]:

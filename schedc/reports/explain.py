@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from schedc.compiler import Compilation
 from schedc.cost.model import predict_program
 from schedc.ir.contract import MACS, MATHS, Contract
-from schedc.ir.program import Arena
+from schedc.ir.program import Arena, Region
 from schedc.reports.report import KernelFacts
 
 
@@ -29,7 +29,7 @@ class StageMemory:
 
 def stage_memory(arena: Arena) -> StageMemory:
     """The memory of a planned stage."""
-    rings = sum(p.bytes for p in arena.rings.values() if p.base == "state")
+    rings = sum(p.bytes for p in arena.rings.values() if p.base is Region.STATE)
     other = arena.state_bytes - rings - arena.scratch_bytes
     return StageMemory(arena.state_bytes, rings, arena.scratch_bytes, other, arena.handoff_bytes)
 

@@ -18,7 +18,7 @@ from schedc.cost.model import Prices, kernel_bounds, predict_kernels
 from schedc.frontend.capture import Capture
 from schedc.ir.ops import Activation, Conv, LstmCell, macs
 from schedc.ir.program import Kernel, Program
-from schedc.loops.tap_sharing import aligns_taps
+from schedc.loops.form import WORDS
 from schedc.options import Options
 from schedc.reports.balance import balance_of
 from schedc.reports.schema import ContractReport, KernelReport, Report
@@ -83,7 +83,7 @@ def _facts(
         taps=_taps(bound),
         bound=_deciding_bound(compilation, bound, kernel),
         runner_up=other,
-        weight_bytes=4 * bound.shape.segment_floats,
+        weight_bytes=bound.shape.segment_bytes,
         estimated_cycles_per_sample=round(cycles, 1),
     )
 
@@ -113,20 +113,10 @@ def _activations(op: object) -> int:
 
 
 def _taps(bound: BoundKernel) -> str:
-    from schedc.backends.weights.weight_layout import convolution_layout
-
+    """The form of a kernel's taps; the most special one of several."""
     steps = [step for step in bound.shape.steps if isinstance(step.op, Conv) and step.op.kernel_size > 1]
-    convolutions = [(step.op, step.dilation) for step in steps if isinstance(step.op, Conv)]
-    if not convolutions:
-        return "-"
-    if bound.shape.schedule.share_taps:
-        return "shared"
-    if bound.shape.schedule.tap_parts > 1:
-        return "in parts"
-    if any(aligns_taps(op, bound.shape.schedule) for op, dilation in convolutions if dilation < 0):
-        return "aligned"
-    rolled = any(convolution_layout(op, bound.shape.schedule).roll_taps for op, _ in convolutions)
-    return "looped" if rolled else "unrolled"
+    words = {step.form.word for step in steps if step.form}
+    return next((word for word in WORDS if word in words), "-")
 
 
 def _deciding_bound(compilation: Compilation, bound: BoundKernel, kernel: Kernel) -> str:

@@ -44,7 +44,7 @@ def test_header(target: str) -> None:
 def test_pieces_do_not_overlap_and_fill_the_blob(example: Example, target: str) -> None:
     plan = plan_graph(example.graph, make_options(target))
     layout = plan.layout
-    pieces = [(kernel.segment, kernel.segment + 4 * kernel.shape.segment_floats) for kernel in layout.kernels]
+    pieces = [(kernel.segment, kernel.segment + 4 * kernel.shape.segment_items) for kernel in layout.kernels]
     pieces += [(item.offset, item.offset + 4 * item.floats) for item in layout.silence.values()]
     pieces.sort()
     assert pieces[0][0] == 64

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from schedc.backends.weights.weight_layout import ChannelLayout, ConvLayout, LstmLayout, block_channels
 from schedc.ir.ops import Conv, LstmCell, Start
+from schedc.loops.form import Rolled, WrittenOut
 
 
 @st.composite
@@ -22,9 +23,9 @@ def layouts(draw: st.DrawFn) -> ConvLayout:
         draw(st.sampled_from(Start)),
     )
     outputs = draw(st.integers(1, op.out_channels))
-    roll_columns = draw(st.booleans())
-    roll_taps = draw(st.booleans()) or roll_columns
-    return ConvLayout(op, outputs, draw(st.sampled_from((1, 4))), roll_taps, roll_columns)
+    forms: tuple[WrittenOut | Rolled, ...] = (WrittenOut(False), Rolled(False, False), Rolled(False, True))
+    form = draw(st.sampled_from(forms))
+    return ConvLayout(op, form, outputs, draw(st.sampled_from((1, 4))))
 
 
 @given(layouts())
@@ -66,7 +67,7 @@ def test_lane_loads_stay_in_their_tap(layout: ConvLayout) -> None:
         return
     for block in layout.blocks:
         assert layout.start_floats(block) % 4 == 0 and layout.tap_floats(block) % 4 == 0
-        if layout.roll_columns:
+        if layout.loops_over_columns:
             assert layout.column_floats(block) % 4 == 0
 
 
@@ -90,7 +91,7 @@ def test_vectors_of_channels_hold_zeros_beyond_the_last(
     columns: int, outputs: int, taps: int, start: Start, block: int
 ) -> None:
     op = Conv(columns, outputs, taps, start=start)
-    layout = ChannelLayout(op, 4, min(block, -(-outputs // 4)), False, False)
+    layout = ChannelLayout(op, WrittenOut(False), 4, min(block, -(-outputs // 4)))
     shapes = op.parameters()
     rng = np.random.default_rng(1)
     parameters = {key: rng.normal(size=shape).astype(np.float32) for key, shape in shapes.items()}

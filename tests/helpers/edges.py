@@ -17,10 +17,14 @@ from schedc.targets.base import load_target
 # Modules whose decisions depend on the sizes of a graph.
 DECIDING = (
     "ir/ops.py",
-    *(f"analysis/{name}.py" for name in ("tap_sharing", "tap_parts", "channel_axis", "paired_cells")),
+    "loops/*.py",
     *("schedule.py", "passes/*.py", "backends/weights/kernel_shape.py", "backends/weights/weight_layout.py"),
-    *(f"backends/llvm/{name}.py" for name in ("kernels", "*convolution", "*_taps", "channels", "recurrent")),
-    *(f"backends/llvm/{name}.py" for name in ("lstm_cell", "rings", "stages", "tile_values", "builder", "module")),
+    *(
+        f"backends/llvm/{name}.py"
+        for name in ("kernels", "*convolution", "*tap*", "weights", "channels", "channel_tile")
+    ),
+    *(f"backends/llvm/{name}.py" for name in ("recurrent", "lstm_cell", "rings", "stages", "tile_*", "builder")),
+    "backends/llvm/module.py",
 )
 # Number -> which sizes of a graph a rule compares with it: taps, channels, hidden units, frames of a block, or the
 # frames of a history.
@@ -40,7 +44,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "schedc.passes.select_kernels._LEAST_CHUNK": ("frames",),
     "schedc.backends.weights.kernel_shape.SEGMENT_ALIGN": ("channels",),
     "schedc.backends.llvm.channel_convolution._AHEAD": ("channels",),
-    "schedc.backends.llvm.convolution._PRODUCT_DELAY": ("channels",),
+    "schedc.backends.llvm.tap_block._PRODUCT_DELAY": ("channels",),
     "schedc.backends.llvm.lstm_cell._UNROLLED_UNITS": ("units",),
 }
 # Numbers of these modules that are no sizes of a graph.
@@ -58,11 +62,10 @@ NO_SIZES = {
     "schedc.backends.llvm.rings._EXPONENT": "bits of a number",
     "schedc.backends.llvm.builder.I8": "a type",
     "schedc.backends.llvm.builder.I32": "a type",
-    "schedc.backends.llvm.builder.F32": "a type",
 }
 
 # Comparisons with a plain number that are none of a graph's sizes.
-NO_RULES = ("self.frame_bytes > 4", "self.parts.pointer_bits > 32", "parts.pointer_bits > 32")
+NO_RULES = ("self.parts.pointer_bits > 32", "parts.pointer_bits > 32")
 
 
 def near(numbers: Iterable[int], most: int) -> tuple[int, ...]:

@@ -23,4 +23,9 @@ def assert_golden(name: str, found: str) -> None:
     if found == wanted:
         return
     lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), f"golden/{name}", "found", lineterm="")
-    pytest.fail("\n".join([*lines, "", f"if this is right: {REFRESH}=1 python -m pytest tests/ir"]), pytrace=False)
+    pytest.fail(
+        "\n".join(
+            [*lines, "", f"if this is right: {REFRESH}=1 python -m pytest tests/ir tests/backends/test_tap_loops.py"]
+        ),
+        pytrace=False,
+    )

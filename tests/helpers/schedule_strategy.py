@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from schedc.ir.ops import Conv
 from schedc.ir.program import Program
-from schedc.loops.tap_sharing import aligns_taps
+from schedc.loops.form import AlignedCuts, forms
 from schedc.passes.schedule_space import lane_widths
 from schedc.schedule import KernelValue, RingPolicy, RingValue, ScheduleOverrides, WeightRoute
 from schedc.targets.base import load_target
@@ -45,8 +44,9 @@ def everywhere(values: Values, rings: dict[str, RingValue] | None = None) -> Sch
 
 def aligned_convolutions(program: Program) -> int:
     """How many convolutions cut taps out of aligned vectors."""
-    return sum(
-        isinstance(op := program.graph[name].op, Conv) and aligns_taps(op, program.schedules[kernel.name])
+    found = [
+        loop
         for kernel in program.kernels
-        for name in kernel.nodes
-    )
+        for _, loop in forms((program.graph[name].op for name in kernel.nodes), program.schedules[kernel.name])
+    ]
+    return sum(isinstance(loop, AlignedCuts) for loop in found)

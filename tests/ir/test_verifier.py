@@ -10,7 +10,7 @@ from helpers.captures import compile_for, graph_of
 from schedc.errors import InternalError
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import BatchNorm, Combine, Conv, Elementwise, Input, LstmCell, Output, Scale, Slice
-from schedc.ir.program import Arena, Kernel, Level, Placement, Program, Stage
+from schedc.ir.program import Arena, Kernel, Level, Placement, Program, Region, Stage
 from schedc.ir.verify import verify, verify_graph
 
 TWO_KERNELS = graph_of(("x", Input(3), ""), ("c", Conv(3, 2, 3), "x"), ("d", Conv(2, 1, 2), "c"))
@@ -152,7 +152,7 @@ def test_lstm_states_do_not_overlap_rings() -> None:
 def test_lstm_states_lie_inside_the_state() -> None:
     program = planned(RECURRENT)
     arena = arena_of(program)
-    far = {name: Placement("state", arena.state_bytes, 2, place.row_frames) for name, place in arena.lstm.items()}
+    far = {name: Placement(Region.STATE, arena.state_bytes, 2, place.row_frames) for name, place in arena.lstm.items()}
     refuses(with_arena(program, lstm=far), "outside the state")
 
 

@@ -58,7 +58,7 @@ def spans(stage: Stage, block_frames: int) -> Iterator[Span]:
         begin, size = place.offset, place.bytes
         if place.is_ring:
             yield Span(f"ring {name}", begin, begin + size, -2, end)
-            yield Span(f"position {name}", place.position_offset, place.position_offset + 4, -2, end)
+            yield Span(f"position {name}", place.position, place.position + 4, -2, end)
             assert place.row_frames >= place.history + 2 * block_frames
         else:
             assert place.row_frames >= block_frames

@@ -169,9 +169,9 @@ def test_a_history_that_does_not_settle_becomes_interleaved(target: str, policy:
         forced = replace(ON_FOUR_LANES, rings=(("policy", policy), ("most_blocks", 2)))
         compilation = compiled(AFTER_LSTM, target, 7, forced, cores)
         rings = {n: p for stage in compilation.program.stages for n, p in rows_of(stage).items() if p.is_ring}
-        assert {n: p.frame_floats for n, p in rings.items()}["l"] == 1
+        assert {n: p.frame_items for n, p in rings.items()}["l"] == 1
         if cores == 1:
-            assert {n: p.frame_floats for n, p in rings.items()} == {"l": 1, "a": 12, "mixed": 12}
+            assert {n: p.frame_items for n, p in rings.items()} == {"l": 1, "a": 12, "mixed": 12}
         check(capture, compilation, 120, 1)
 
 
@@ -184,16 +184,16 @@ def test_streams_are_interleaved_where_both_ends_are_alike() -> None:
     )
     across: Forced = {"axis": VectorAxis.CHANNELS, "lanes": 4, "tile_vectors": 2}
 
-    def frame_floats(**other: Forced) -> dict[str, int]:
+    def frame_items(**other: Forced) -> dict[str, int]:
         """By stream; the kernels in ``other`` differ from the rest."""
         kernels = {**dict.fromkeys("acd", across), **other}
         forced = ScheduleOverrides(tuple((name, tuple(values.items())) for name, values in kernels.items()))
         program = plan_graph(graph, replace(make_options("avx2", block=4), schedule=forced)).program
-        return {name: place.frame_floats for name, place in rows_of(program.stages[0]).items()}
+        return {name: place.frame_items for name, place in rows_of(program.stages[0]).items()}
 
-    assert frame_floats() == {"x": 1, "a": 8, "b": 8, "c": 8, "d": 1}
-    assert frame_floats(c={"axis": VectorAxis.FRAMES}) == {"x": 1, "a": 8, "b": 1, "c": 1, "d": 1}
-    assert frame_floats(d={**across, "lanes": 8}) == {"x": 1, "a": 8, "b": 8, "c": 1, "d": 1}
+    assert frame_items() == {"x": 1, "a": 8, "b": 8, "c": 8, "d": 1}
+    assert frame_items(c={"axis": VectorAxis.FRAMES}) == {"x": 1, "a": 8, "b": 1, "c": 1, "d": 1}
+    assert frame_items(d={**across, "lanes": 8}) == {"x": 1, "a": 8, "b": 8, "c": 1, "d": 1}
 
 
 def test_the_axis_is_offered_while_frames_would_waste_lanes() -> None:

@@ -16,7 +16,7 @@ from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, Output, Start
 from schedc.ir.program import Kernel
 from schedc.options import make_options
-from schedc.schedule import KernelSchedule, VectorAxis, WeightRoute
+from schedc.schedule import Aligned, KernelSchedule, Parts, Plain, Shared, Taps, VectorAxis, WeightRoute
 from schedc.targets.base import load_target
 
 KERNEL = Kernel("k", ("conv", "act", "mix"))
@@ -33,7 +33,10 @@ def graph() -> Graph:
     return builder.build()
 
 
-def schedule(vectors: int, route: WeightRoute = WeightRoute.BROADCAST, share: bool = False) -> KernelSchedule:
+PLAIN = Plain()
+
+
+def schedule(vectors: int, route: WeightRoute = WeightRoute.BROADCAST, taps: Taps = PLAIN) -> KernelSchedule:
     return KernelSchedule(
         lanes=8,
         tile_vectors=vectors,
@@ -43,7 +46,7 @@ def schedule(vectors: int, route: WeightRoute = WeightRoute.BROADCAST, share: bo
         register_values=16,
         weight_route=route,
         interleave=False,
-        share_taps=share,
+        taps=taps,
     )
 
 
@@ -87,7 +90,7 @@ def fir_features(lanes: int, vectors: int, together: int = 1, share: bool = True
     """Of 35 taps from 2 channels to 1."""
     fir = graph_of(("x", Input(2), ""), ("fir", Conv(2, 1, 35, 1, 1, Start.NOTHING), "x"))
     route = WeightRoute.SCALAR if lanes == 1 else WeightRoute.BROADCAST
-    chosen = replace(schedule(vectors, route, share), lanes=lanes, weight_vectors=together)
+    chosen = replace(schedule(vectors, route, Shared(together) if share else Plain()), lanes=lanes)
     return kernel_features(fir, Kernel("k", ("fir",)), chosen)
 
 
@@ -112,7 +115,7 @@ def test_vectors_in_skewed_order_load_samples_once_and_weights_each() -> None:
 def test_aligned_taps_load_a_vector_once(dilation: int, loads: int, splices: int) -> None:
     """Of three taps of a tile of 4 vectors of 8 frames."""
     layer = graph_of(("layer", Conv(1, 1, 3, dilation), "x"))
-    features = kernel_features(layer, Kernel("k", ("layer",)), replace(schedule(4), align_taps=True))
+    features = kernel_features(layer, Kernel("k", ("layer",)), schedule(4, taps=Aligned()))
     assert (features.loads, features.splices, features.straddles) == (loads, splices, False)
 
 
@@ -121,7 +124,7 @@ def test_a_block_of_one_tile_waits_for_what_was_just_stored() -> None:
     near, far = (graph_of(("layer", Conv(3, 3, 6, dilation), "x")) for dilation in (3, 300))
     for block, fresh in ((16, True), (256, False)):
         best = [rank(layer, Kernel("k", ("layer",)), Prices(target, contract, block))[0] for layer in (near, far)]
-        assert [entry.schedule.align_taps for entry in best] == [fresh, False]
+        assert [entry.schedule.taps == Aligned() for entry in best] == [fresh, False]
 
 
 @pytest.mark.parametrize("target", ["avx512", "zen4", "avx2", "a8", "aarch64", "m33"])
@@ -131,7 +134,7 @@ def test_a_long_filter_shares_its_taps_or_cuts_them_and_a_dilated_one_cannot(tar
         fir = graph_of(("fir", Conv(1, 1, 2048, dilation), "x"))
         ranked = rank(fir, Kernel("k", ("fir",)), Prices(machine, contract, 64))
         best = ranked[0].schedule
-        assert (best.share_taps or best.tap_parts > 1) == (dilation == 1)
+        assert isinstance(best.taps, Shared | Parts) == (dilation == 1)
 
 
 def test_counts_with_channels_across_the_lanes() -> None:

@@ -20,7 +20,7 @@ from schedc.errors import UserError
 from schedc.ir.ops import Conv, Input, Start
 from schedc.options import Options, make_options
 from schedc.planning import plan_graph
-from schedc.schedule import KernelValue, ScheduleOverrides, WeightRoute
+from schedc.schedule import KernelValue, Parts, ScheduleOverrides, Shared, WeightRoute
 from schedc.targets.base import load_target
 
 
@@ -101,7 +101,7 @@ def test_a_long_linear_capture_as_it_is_compiled(target: str, channels: int) -> 
     taps = 2048 if target in native_targets() else 150
     capture = capture_from_text(linear_text(taps, channels))
     compilation = compile_graph(capture.graph, make_options(target, block=64))
-    assert all(schedule.share_taps or schedule.tap_parts > 1 for schedule in compilation.program.schedules.values())
+    assert all(isinstance(schedule.taps, Shared | Parts) for schedule in compilation.program.schedules.values())
     x = np.random.default_rng(1).standard_normal((channels, 200)).astype(np.float32)
     found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(200, 64, 1))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
@@ -121,7 +121,7 @@ def test_sharing_goes_by_what_a_file_forces(
 ) -> None:
     options = replace(make_options("avx2", block=64), schedule=ScheduleOverrides((("*", forced),)))
     chosen = plan_graph(capture_from_text(linear_text(150)).graph, options).program.schedules
-    assert [(s.tile_vectors, s.share_taps, s.weight_vectors) for s in chosen.values()] == [
+    assert [(s.words["tile_vectors"], s.words["share_taps"], s.words["weight_vectors"]) for s in chosen.values()] == [
         (dict(forced)["tile_vectors"], share, together)
     ]
 
