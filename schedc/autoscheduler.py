@@ -157,7 +157,7 @@ def runner_up(program: Program, kernel: Kernel, prices: Prices) -> RunnerUp | No
 def choice(ranked: list[RankedSchedule], target: Target) -> RankedSchedule:
     """The first of a ranking; out of order, of those that are as good within the model's reach, one that may leave
     its streams interleaved (the cost of planar ones is its neighbours'), and of these the one with the
-    fewest passes over the outputs: more of them lost on every such machine (MACHINES.md section 6, item 7); then
+    fewest passes over the outputs: more of them lost on every such machine (docs/machines.md#what-lost); then
     the one with the fewest parts of taps, which keeps the least state.
     """
     if target.in_order:

@@ -93,7 +93,7 @@ class Builder:
         """The same pointer, in a way LLVM cannot see through.
 
         ``pinned``, inside a loop: without it the loads behind the pointer are hoisted out of the loop,
-        run out of registers and come back as stack traffic (MACHINES.md section 7).  Not pinned: only
+        run out of registers and come back as stack traffic (docs/machines.md#hoisted-weights).  Not pinned: only
         hides how the pointer was computed, so that a chain of additions stays a chain instead of
         becoming one hoisted address a link.
         """

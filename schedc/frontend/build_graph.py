@@ -1,6 +1,6 @@
 """A typed capture to a graph and its weight table.
 
-The graph is the composition that NAM_FORMAT writes down, in the same words; every feature of the
+The graph is the composition that docs/nam_format.md writes down, in the same words; every feature of the
 format is a few lines here and nowhere else.  ``build_graph`` accepts plain models (containers and
 slimmable sizes are resolved before, :mod:`schedc.frontend.slimming`).
 """
@@ -150,7 +150,7 @@ class _Build:
 
 @dataclass
 class _WaveNetBuild:
-    """NAM_FORMAT 2.5, the dataflow of 2.5.4 and 2.5.6 line by line."""
+    """docs/nam_format.md#one-layer and docs/nam_format.md#arrays-and-model, line by line."""
 
     base: _Build
     model: WaveNetModel

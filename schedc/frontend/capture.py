@@ -65,7 +65,7 @@ class Capture:
 
 
 def read_capture(path: ModelPath, reading: Reading | None = None) -> Capture:
-    """Read and check a capture's file; ``reading`` chooses a size (NAM_FORMAT section 3)."""
+    """Read and check a capture's file; ``reading`` chooses a size (docs/nam_format.md#sizes)."""
     return capture_of(read_nam_file(path), reading)
 
 

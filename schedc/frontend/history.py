@@ -1,4 +1,4 @@
-"""How much of the past a model keeps, in float32 numbers and in samples (NAM_FORMAT 4.1, 5)."""
+"""How much of the past a model keeps, in float32 numbers and in samples (docs/nam_format.md#state)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A file is only numbers in JSON: a few bytes can claim a kernel of a billion taps.  Everything is
 therefore counted against these limits before memory is taken.  They are far above any capture in
-the field (the largest published shape has 13 802 weights and 23 layers).
+the field (docs/nam_format.md#standard-shapes).  Also in docs/nam_format.md#limits.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ MAX_JSON_DEPTH = 100  # 8 nested documents need about 50
 MAX_JSON_STRUCTURES = 2**18  # objects, arrays and strings; a capture has some hundreds
 MAX_JSON_VALUES = 2**24  # commas, hence numbers; bounds the parsed list at about 0.5 GiB
 
-MAX_DOCUMENT_DEPTH = 8  # NAM_FORMAT 7.4
+MAX_DOCUMENT_DEPTH = 8
 MAX_LAYERS = 4096  # over all nested documents; a document counts as one more
-MAX_WEIGHTS = 2**24  # NAM_FORMAT 7.4
-MAX_HISTORY_FLOATS = 2**26  # NAM_FORMAT 7.4
+MAX_WEIGHTS = 2**24
+MAX_HISTORY_FLOATS = 2**26
 MAX_CHANNELS = 2**16
 MAX_SIZE = 2**31 - 1  # any other integer (kernels, dilations, a receptive field)
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1.0, 1e7  # Hz

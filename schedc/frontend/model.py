@@ -1,6 +1,6 @@
 """The typed, immutable form of a capture: what a `.nam` document says, checked.
 
-Names follow NAM_FORMAT (the public file format): a *layer array* is a stack of layers with one
+Names are the file format's (docs/nam_format.md): a *layer array* is a stack of layers with one
 head convolution.  ``weights`` is always the document's flat float32 stream; the order of its
 tensors is the format's and is consumed by :mod:`schedc.frontend.build_graph`.
 """

@@ -1,7 +1,7 @@
 """Reading `.nam` captures: bytes in, a sound typed model out, or one line that says why not.
 
 A file may also be a `.namb` (:mod:`schedc.frontend.namb_file`), which its content tells.
-The rules are NAM_FORMAT's; :mod:`schedc.frontend.read_document` knows the architectures.
+The rules are in docs/nam_format.md; :mod:`schedc.frontend.read_document` knows the architectures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Activations: a name, or an object with a type and parameters (NAM_FORMAT 2.1)."""
+"""Activations: a name, or an object with a type and parameters (docs/nam_format.md#activations)."""
 
 from __future__ import annotations
 

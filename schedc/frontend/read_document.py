@@ -1,4 +1,4 @@
-"""Model documents: the top level, and which reader knows which architecture (NAM_FORMAT 1, 3.1)."""
+"""Model documents: the top level, and which reader knows which architecture (docs/nam_format.md#the-document)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One layer array of a WaveNet: its layers and everything they share (NAM_FORMAT 2.5.2, 3.2)."""
+"""One layer array of a WaveNet: its layers and everything they share (docs/nam_format.md#layer-array)."""
 
 from __future__ import annotations
 

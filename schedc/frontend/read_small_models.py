@@ -1,4 +1,4 @@
-"""Linear, ConvNet and LSTM (NAM_FORMAT 2.2 to 2.4)."""
+"""Linear, ConvNet and LSTM (docs/nam_format.md#linear, docs/nam_format.md#convnet, docs/nam_format.md#lstm)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WaveNet: layer arrays, the post-stack head and the condition model (NAM_FORMAT 2.5)."""
+"""WaveNet: layer arrays, the post-stack head and the condition model (docs/nam_format.md#wavenet)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from schedc.frontend.read_activation import read_activation
 from schedc.frontend.read_layer_array import has_slimmable_without_method, read_layer_array
 from schedc.frontend.wavenet_rules import violations
 
-_HEAD_SCALE_TOLERANCE = 1e-5  # NAM_FORMAT 7.3
+_HEAD_SCALE_TOLERANCE = 1e-5  # docs/nam_format.md#wavenet
 
 
 def read_wavenet(parts: DocumentParts) -> WaveNetModel:

@@ -1,4 +1,4 @@
-"""Choosing a size: a container's submodel, or the widths of a slimmable WaveNet (NAM_FORMAT 3)."""
+"""Choosing a size: a container's submodel, or the widths of a slimmable WaveNet (docs/nam_format.md#sizes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of a WaveNet must agree on (NAM_FORMAT 2.5.3).
+"""What the parts of a WaveNet must agree on (docs/nam_format.md#what-must-agree).
 
 Checked when a file is read and again after a slimmable model was sliced.
 """

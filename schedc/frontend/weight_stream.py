@@ -1,4 +1,4 @@
-"""The flat weight stream of each architecture, as named tensors (NAM_FORMAT section 2).
+"""The flat weight stream of each architecture, as named tensors (docs/nam_format.md#wavenet-weights).
 
 The one description of the stream's order: the reader counts with it, slimming cuts with it, the
 graph builder unpacks with it.  All tensors are read in C order, last index fastest.
@@ -72,7 +72,7 @@ def gate_width(layer: Layer) -> int:
 
 
 def film_width(array: LayerArray, layer: Layer, site: FilmSite) -> int:
-    """How many channels the FiLM at ``site`` modulates (NAM_FORMAT 2.5.5)."""
+    """How many channels the FiLM at ``site`` modulates (docs/nam_format.md#film)."""
     match site:
         case FilmSite.CONV_PRE | FilmSite.LAYER1X1_POST:
             return array.channels
@@ -87,7 +87,7 @@ def film_width(array: LayerArray, layer: Layer, site: FilmSite) -> int:
 
 
 def wavenet_tensors(model: WaveNetModel) -> Iterator[Tensor]:
-    """The stream of a WaveNet (NAM_FORMAT 2.5.9), its condition model's excluded."""
+    """The stream of a WaveNet (docs/nam_format.md#wavenet-weights), its condition model's excluded."""
     for i, array in enumerate(model.arrays):
         yield f"array{i}.rechannel.weight", (array.channels, array.input_size)
         for j, layer in enumerate(array.layers):

@@ -102,7 +102,7 @@ def sigmoid(p: Primitives[V], x: V) -> V:
 
 
 def fasttanh(p: Primitives[V], x: V) -> V:
-    """The engine's rational approximation (NAM_FORMAT 2.1); not bounded by 1.
+    """The engine's rational approximation (docs/nam_format.md#activations); not bounded by 1.
 
     Both sides of the fraction grow like 0.8 x**4.  Where the contract divides, both overflow beyond 4.5e9, as in the
     engine; :func:`divide` needs them below 2**94, and from 2**23 on the fraction is within 0.15 ulp of its limit.

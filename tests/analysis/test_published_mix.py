@@ -1,6 +1,6 @@
 """The M33 model against the published C++ fast path: 8,396 cycles/sample measured for A2-Lite.
 
-Only the instruction mix is public (MACHINES.md section 2 of the project's brief): 1,728 vfma, 1,190 vldr, 541
+Only the instruction mix is known (docs/machines.md#m33-measured-kernels): 1,728 vfma, 1,190 vldr, 541
 vstr, 138 vadd, 138 vmov, 69 vmul, 69 vcmpe, 69 vmrs and about 1,250 integer instructions.  Here it stands
 in the order such code has: per layer the taps (addresses, loads, nine multiply-accumulates in three
 chains), then activation, additions and stores.

@@ -86,7 +86,7 @@ def test_reset_forgets() -> None:
 
 
 def convolve(op: Conv, weight: FloatArray, start: npt.NDArray[Any], x: FloatArray) -> npt.NDArray[Any]:
-    """NAM_FORMAT section 2's formula, sample by sample, in float64."""
+    """The formula of docs/nam_format.md#convolutions, sample by sample, in float64."""
     p, q = op.out_channels // op.groups, op.in_channels // op.groups
     y = np.broadcast_to(start, (op.out_channels, x.shape[1])).astype(np.float64).copy()
     for o in range(op.out_channels):

@@ -24,13 +24,13 @@ from schedc.reports.balance import Balance, balance_of
 from schedc.verification import verify_compilation
 
 CAPTURES = {path.stem: path for path in EXAMPLES}
-# Oyama's measurements of the public C++ fast path on RP2350: split before layer K -> cycles per sample.
+# The public C++ fast path on RP2350, docs/machines.md#m33-measured-kernels: split before layer K -> cycles per sample.
 PUBLISHED = {12: 4891, 13: 4598, 14: 4533, 15: 5177, 16: 5778}
 PUBLISHED_ONE_CORE = 8396
 
 
 def published_costs() -> StageCosts:
-    """A2-Lite's 23 layers by kernel size and what is around them, in the fast path's cycles (MACHINES.md section 2).
+    """A2-Lite's 23 layers by kernel size and what is around them, in the fast path's cycles.
 
     A layer of 6 taps weighs 293, the two of 15 taps 644 and 600.  The halves measured at K=14 (core 0, and core
     1 by its K=13 less a layer) add up to more than one core's total by 442: the handoff of 7 floats, on both

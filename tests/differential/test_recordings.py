@@ -1,6 +1,6 @@
 """Recordings of the C++ engine (``../shared``, where present) and the project's own captures.
 
-Criterion of NAM_FORMAT 8.3: max|y - wanted| <= 1e-5 max(1, max|wanted|), from the silence state and from
+Criterion (docs/nam_format.md#tolerance): max|y - wanted| <= 1e-5 max(1, max|wanted|), from the silence state and from
 zero, in blocks of any size; and the same bits on every machine, on one core or several.
 """
 

@@ -1,7 +1,7 @@
 """Every refusal of the reader, with its exact words: the table is reject_cases.yaml.
 
-The last test reads the list of reactions recommended by NAM_FORMAT 8.1 when it lies beside the
-checkout.
+The last test reads a list of documents and recommended reactions when it lies beside the checkout
+(``../shared/golden/reject_cases.json``).
 """
 
 from __future__ import annotations

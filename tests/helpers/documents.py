@@ -223,7 +223,7 @@ def _divisors(n: int) -> list[int]:
 
 
 def array_weights(config: Config, acc: int) -> int:
-    """NAM_FORMAT 2.5.9, counted apart from the product's own count."""
+    """docs/nam_format.md#wavenet-weights, counted apart from the product's own count."""
     channels, inner, condition = config["channels"], config["bottleneck"], config["condition_size"]
     head = config["head"]
     total: int = channels * config["input_size"] + head["out_channels"] * (acc * head["kernel_size"] + head["bias"])

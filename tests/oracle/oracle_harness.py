@@ -33,7 +33,7 @@ SAMPLE_RATE = 48_000
 # Relative to the larger of 1 and the peak. Most models agree to 1e-12; the rest holds a number that the
 # trainer keeps finer than the file does, to a relative 3e-8: LeakyReLU's 0.01, a sum of two LSTM biases.
 TOLERANCE = 1e-7
-# For schedc's float32, whose own rounding and polynomial activations come on top (NAM_FORMAT.md 8.3).
+# For schedc's float32, whose own rounding and polynomial activations come on top (docs/nam_format.md#tolerance).
 TOLERANCE_FLOAT32 = 1e-5
 
 

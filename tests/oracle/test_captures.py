@@ -19,7 +19,7 @@ from oracle_harness import (
 )
 
 CAPTURES = Path(__file__).parents[2] / "examples" / "captures"
-# By hand from NAM_FORMAT.md 6.3, 2.4 and 2.3.
+# By hand from docs/nam_format.md#standard-shapes, docs/nam_format.md#lstm, docs/nam_format.md#convnet.
 WEIGHTS = {
     "a2_lite": 1871,
     "a1_nano": 842,

@@ -1,6 +1,6 @@
 """Where the trainer, the C++ engine and the file format part, and which one schedc follows.
 
-The engine plays the files, so schedc follows it (NAM_FORMAT.md 7.1) wherever a file means something
+The engine plays the files, so schedc follows it (docs/nam_format.md#engine-and-trainer) wherever a file means something
 to it. Each test shows the trainer doing otherwise, so that it fails on the day the trainer changes.
 """
 
