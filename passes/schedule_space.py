@@ -284,7 +284,7 @@ def _in_parts(
 
 def _sums_in_parts(ops: Iterable[Op], schedule: KernelSchedule) -> int:
     """Vectors of sums that the widest convolution holds whose taps are cut into parts."""
-    sums = [op.out_channels * loop.parts for op, loop in forms(ops, schedule) if isinstance(loop, InParts)]
+    sums = (op.out_channels * loop.parts for op, loop in forms(ops, schedule) if isinstance(loop, InParts))
     return max(sums) * schedule.tile_vectors
 
 

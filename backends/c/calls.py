@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schedc.ir.elements import FLOAT32
+
 ANY_STACK_BYTES = 1024  # what calls of any length may take for the rows of several channels, if a frame fits
 
 
@@ -52,12 +54,12 @@ def process_any(name: str, inputs: int, outputs: int, block: int) -> list[str]:
             "}",
         ]
     rows = max(inputs, outputs)
-    frames = max(1, min(block, ANY_STACK_BYTES // (4 * rows)))
+    frames = max(1, min(block, ANY_STACK_BYTES // (FLOAT32.bytes * rows)))
     return [
         "",
         "/* As process, for any n; nothing is done below 1. The rows of shorter calls lie elsewhere than those of",
         f" * long ones: the samples go, {frames} frames at a time, through ANY_STACK_BYTES on the stack. */",
-        f"#define {macro}_ANY_STACK_BYTES {4 * rows * frames}",
+        f"#define {macro}_ANY_STACK_BYTES {FLOAT32.bytes * rows * frames}",
         head,
         "{",
         f"    float rows[{rows * frames}];",

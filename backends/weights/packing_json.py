@@ -23,10 +23,12 @@ from schedc.frontend.fields import Fields, Value
 from schedc.frontend.limits import MAX_SIZE
 from schedc.ir.architecture import Architecture
 from schedc.ir.contract import Contract, Mac, Math, Nonfinite, Subnormals
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph
 from schedc.wording import quoted
 
 REMEDY = "compile again with this version"
+_NUMBERS = np.dtype("<u4")  # of weights, on every machine
 _MOST_LINES = 2**20
 MOST_STAGES = 8
 # Floats of the blob: what is padded is at most one unit or channel in a vector of 16, in segments of 16, with the
@@ -36,7 +38,7 @@ _MOST_FLOATS_A_WEIGHT, _MOST_FLOATS_A_NODE = 32, 256
 
 def packing_to_json(packing: PackingList) -> dict[str, Any]:
     """JSON-ready; ``sources`` as the base64 of zlib of the little-endian differences."""
-    steps = np.diff(packing.sources.astype("<u4"), prepend=np.zeros(1, "<u4"))
+    steps = np.diff(packing.sources.astype(_NUMBERS), prepend=np.zeros(1, _NUMBERS))
     return {
         "blob_format": FORMAT_VERSION,
         "blob_bytes": packing.total_bytes,
@@ -81,7 +83,7 @@ def packing_from_json(section: Value, graph: Graph) -> PackingList:
     total_bytes = total.integer(HEADER_BYTES, MAX_SIZE)
     end = min((field.offset for field in start), default=total_bytes)
     _check_order(fields.require("start_state"), start, total, end)
-    count, rest = divmod(end - HEADER_BYTES, 4)
+    count, rest = divmod(end - HEADER_BYTES, FLOAT32.bytes)
     if rest or not 0 <= count <= most:
         total.fail(f"{count} floats of weights, where the architecture has {weights}")
     return PackingList(
@@ -115,7 +117,7 @@ def _check_order(at: Value, start: Sequence[SilenceField], total: Value, end: in
     for field in start:
         if field.offset != end:
             at.fail(f"{quoted(field.node)} is at byte {field.offset}, not {end}")
-        end += 4 * field.floats
+        end += field.bytes
     if total.raw != pad(end, BLOB_ALIGN):
         total.fail(f"{total.raw} bytes, where the last start state ends at {end}")
 
@@ -147,12 +149,12 @@ def _sources(value: Value, count: int, weights: int) -> Sources:
     """``count`` numbers of weights, of which there are ``weights``; no more of them than that is unpacked."""
     unpacker = zlib.decompressobj()
     try:
-        raw = unpacker.decompress(base64.b64decode(value.string(), validate=True), 4 * count + 1)
+        raw = unpacker.decompress(base64.b64decode(value.string(), validate=True), _NUMBERS.itemsize * count + 1)
     except (ValueError, zlib.error) as error:
         value.fail(f"cannot be unpacked ({error})")
-    if len(raw) != 4 * count or not unpacker.eof or unpacker.unused_data:
+    if len(raw) != _NUMBERS.itemsize * count or not unpacker.eof or unpacker.unused_data:
         value.fail(f"does not unpack to {count} numbers")
-    sources = np.cumsum(np.frombuffer(raw, "<u4"), dtype=np.uint32)
+    sources = np.cumsum(np.frombuffer(raw, _NUMBERS), dtype=np.uint32)
     if int(sources.max(initial=0)) > weights:
         value.fail(f"names weight {sources.max()} of {weights}")
     return sources
@@ -163,6 +165,6 @@ def _constants(item: Value, end: int) -> Constants:
     place, bits = item.items(2, 2)
     offset = place.integer(HEADER_BYTES)
     found = tuple(value.integer(0, 2**32 - 1) for value in bits.items(MAX_SIZE))
-    if offset % 4 or offset + 4 * len(found) > end:
+    if offset % FLOAT32.bytes or offset + FLOAT32.bytes * len(found) > end:
         item.fail(f"{len(found)} constants at byte {offset} of {end}")
     return Constants(offset, found)

@@ -28,7 +28,7 @@ from schedc.ir.ops import (
 )
 from schedc.ir.program import Kernel
 from schedc.loops.channel_axis import TOGETHER, sampled_in_memory
-from schedc.loops.form import form
+from schedc.loops.form import taps_in_a_row
 from schedc.schedule import FORCEABLE, KernelSchedule
 
 # Of an LSTM cell's groups of units after the first, what a frame waits for though another group could go on (fitted).
@@ -146,7 +146,7 @@ def _own_depth(op: Op, schedule: KernelSchedule, contract: Contract) -> float:
     """Dependent operations from a node's operands to its value."""
     match op:
         case Conv():
-            return op.columns * form(op, schedule).work(op, schedule).row
+            return op.columns * taps_in_a_row(op, schedule)
         case Activation():
             return activation_depth(op.kind, contract)
         case Combine() | Scale():

@@ -9,7 +9,8 @@ from schedc.cost.streams import is_wide, leaves
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
-from schedc.loops.form import form
+from schedc.loops.form import AlignedCuts, form
+from schedc.loops.tap_sharing import overlaps_tile
 from schedc.schedule import KernelSchedule, WeightRoute
 
 
@@ -57,7 +58,7 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     counts["loads"], counts["weights"] = samples + counts["stores"], int(weights + starts)
     counts["moves"] = starts * (vectors - 1)
     blocks = op.groups * passes if op.out_channels // op.groups >= block else -(-op.out_channels // block)
-    counts["chain"] = op.columns * (work.row + work.skew) * blocks
+    counts["chain"] = op.columns * work.rounds * blocks
     counts["blocks"] = blocks
     return counts
 
@@ -72,5 +73,8 @@ def effect_of_dilation(op: Conv, schedule: KernelSchedule) -> tuple[int, ...]:
     """Equal for convolutions that differ in dilation only and have equal counts under ``schedule``."""
     if op.dilation == 1:
         return (1,)
-    work = form(op, schedule).work(op, schedule)
-    return (work.samples, work.splices) if work.splices else (-work.straddles,)
+    loop = form(op, schedule)
+    if not isinstance(loop, AlignedCuts):
+        return (-overlaps_tile(op, schedule),)
+    work = loop.work(op, schedule)
+    return work.samples, work.splices

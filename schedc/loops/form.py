@@ -7,36 +7,33 @@ called in reports and what it does in a tile (:class:`TapWork`); how it becomes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, Op
 from schedc.ir.program import Kernel
 from schedc.loops.tap_parts import can_be_cut, kept_sums, newest_taps, part_taps
 from schedc.loops.tap_sharing import can_share, overlaps_tile, skewed_taps, window_taps
-from schedc.schedule import Aligned, KernelSchedule, Parts, Shared
+from schedc.schedule import Aligned, KernelSchedule, Parts, Shared, VectorAxis
 
 
-@dataclass(frozen=True)
-class TapWork:
+class TapWork(NamedTuple):
     """What the taps of a convolution take in a tile of frames.
 
-    ``row``: taps that a call adds to one sum, one after the other.  ``skew``: taps for which some sums wait while
-    others begin or end.  ``samples``: vectors of samples that are loaded
+    ``rounds``: taps that are gone through one after the other.  ``samples``: vectors of samples that are loaded
     for each input channel, each time it is read.  ``weight_loads``: how often each weight is loaded.  ``splices``:
     vectors that are cut out of two, for each channel as above.  ``kept_sums``: channels of partial sums that are
     loaded and stored.  ``straddles``: whether some load covers a part of what the tile's own frames were stored by.
     """
 
-    row: int
+    rounds: int
     samples: int
     weight_loads: float = 1.0
     splices: int = 0
     kept_sums: int = 0
     straddles: bool = False
-    skew: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Skewed:
         skew, rest = schedule.lanes * (vectors - together), op.kernel_size % schedule.lanes
         # Each vector, or every ``together``, is at a tap of its own; all at the same for the rest.
         weight_loads = (vectors / together * (taps - rest) + rest) / taps
-        return TapWork(taps, together * (taps - rest + skew) + rest * vectors, weight_loads, skew=skew)
+        return TapWork(taps + skew, together * (taps - rest + skew) + rest * vectors, weight_loads)
 
 
 @dataclass(frozen=True)
@@ -141,8 +138,8 @@ class InParts:
     takes_dilation: ClassVar[bool] = False
 
     def work(self, op: Conv, schedule: KernelSchedule) -> TapWork:
-        row, straddles = self.taps + self.newest, overlaps_tile(op, schedule)
-        return TapWork(row, row * schedule.tile_vectors, kept_sums=kept_sums(op, self.parts), straddles=straddles)
+        rounds, straddles = self.taps + self.newest, overlaps_tile(op, schedule)
+        return TapWork(rounds, rounds * schedule.tile_vectors, kept_sums=kept_sums(op, self.parts), straddles=straddles)
 
 
 TapByTap = WrittenOut | Rolled
@@ -160,7 +157,9 @@ def form(op: Conv, schedule: KernelSchedule) -> Form:
             if schedule.lanes == 1:
                 return Window(window_taps(op, schedule))
             return Skewed(skewed_taps(op, schedule), together)
-        case Aligned() | Shared(align_rest=True) if overlaps_tile(op, schedule) and _is_short(op, schedule):
+        case Aligned() | Shared(align_rest=True) if (
+            overlaps_tile(op, schedule) and _block_macs(op, schedule) <= schedule.unroll_macs
+        ):
             return AlignedCuts()
     return _tap_by_tap(op, schedule)
 
@@ -169,32 +168,42 @@ def _tap_by_tap(op: Conv, schedule: KernelSchedule) -> TapByTap:
     """Written out while that is short.  A source narrow enough for registers is never looped over: registers have no
     index.
     """
-    dense = isinstance(schedule.taps, Shared)
-    macs = _block_macs(op, schedule)
-    if schedule.across_channels:
+    dense, macs = isinstance(schedule.taps, Shared), _block_macs(op, schedule)
+    if macs <= schedule.unroll_macs:
+        return _WRITTEN_OUT[dense]
+    if schedule.axis is VectorAxis.CHANNELS:
         in_memory = not schedule.holds(op.in_channels)
     else:
         in_memory = op.columns * schedule.tile_vectors > schedule.register_values
     columns = in_memory and macs > schedule.unroll_macs * op.kernel_size
-    taps = op.kernel_size > 1 and not _is_short(op, schedule)
-    return Rolled(dense, columns) if taps or columns else WrittenOut(dense)
+    return Rolled(dense, columns) if op.kernel_size > 1 or columns else _WRITTEN_OUT[dense]
+
+
+_WRITTEN_OUT = (WrittenOut(False), WrittenOut(True))  # made once: the search asks thousands of times
 
 
 def _is_short(op: Conv, schedule: KernelSchedule) -> bool:
-    """Whether the taps of one block of outputs are few enough to be written out."""
     return _block_macs(op, schedule) <= schedule.unroll_macs
 
 
 def _block_macs(op: Conv, schedule: KernelSchedule) -> int:
     """Multiply-accumulate instructions of all taps and columns of one block of outputs."""
-    outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
-    vectors = schedule.channel_vectors(outputs) if schedule.across_channels else outputs
-    return vectors * schedule.tile_vectors * op.columns * op.kernel_size
+    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    outputs = block if block < op.out_channels else op.out_channels
+    if schedule.axis is VectorAxis.CHANNELS:
+        outputs = schedule.channel_vectors(outputs)
+    return outputs * schedule.tile_vectors * op.columns * op.kernel_size
 
 
-def forms(ops: Iterable[Op], schedule: KernelSchedule) -> list[tuple[Conv, Form]]:
-    """The convolutions among ``ops`` with their forms."""
-    return [(op, form(op, schedule)) for op in ops if isinstance(op, Conv)]
+def forms(ops: Iterable[Op], schedule: KernelSchedule) -> Iterator[tuple[Conv, Form]]:
+    """The convolutions with a past among ``ops``, and their forms."""
+    return ((op, form(op, schedule)) for op in ops if isinstance(op, Conv) and op.kernel_size > 1)
+
+
+def taps_in_a_row(op: Conv, schedule: KernelSchedule) -> int:
+    """Taps that a call adds to one sum."""
+    loop = form(op, schedule) if isinstance(schedule.taps, Parts) else None
+    return loop.taps + loop.newest if isinstance(loop, InParts) else op.kernel_size
 
 
 def cut_convolutions(graph: Graph, kernel: Kernel, schedule: KernelSchedule) -> list[tuple[str, Conv, InParts]]:

@@ -49,12 +49,12 @@ def test_the_best_of_what_agrees_is_first(name: str, target: str, block: int, na
     kernel = kernels[seed % len(kernels)]
     free = rank(graph, kernel, Prices(options.target, options.contract, block))
     one = free[seed % len(free)]
-    forced = {field: getattr(one.schedule, field) for field in sorted(named)}
+    forced = {field: one.schedule.words[field] for field in sorted(named)}
     found = rank(graph, kernel, Prices(options.target, options.contract, block), forced)
     assert all(entry.schedule.agrees_with(forced) for entry in found)
     assert found[0].cycles_per_sample <= one.cycles_per_sample
     # Naming everything reproduces the schedule.
-    whole = {field: getattr(one.schedule, field) for field in FIELDS}
+    whole = one.schedule.words
     assert rank(graph, kernel, Prices(options.target, options.contract, block), whole) == [one]
 
 
