@@ -48,7 +48,15 @@ def _fields(contract: Contract) -> dict[str, str]:
 
 
 def _schedule(schedule: KernelSchedule) -> str:
-    return _record("KernelSchedule", **{key: repr(value) for key, value in schedule.words.items()})
+    """What came after the first words is stated where it is not as it was without it."""
+    words = {key: value for key, value in schedule.words.items() if key in _SCHEDULE_WORDS or value not in (False, 1)}
+    return _record("KernelSchedule", **{key: repr(value) for key, value in words.items()})
+
+
+_SCHEDULE_WORDS = (
+    *("lanes", "tile_vectors", "output_block", "pointwise_block", "unroll_macs", "register_values", "weight_route"),
+    *("interleave", "share_taps", "weight_vectors", "align_taps", "tap_parts", "axis"),
+)
 
 
 def _slot(slot: Slot) -> str:

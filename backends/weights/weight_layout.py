@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, LstmCell, Start
-from schedc.loops.form import AlignedCuts, Form, InParts, Rolled, Skewed, Window, WrittenOut
+from schedc.loops.form import BlockByBlock, Form, InParts, Rolled, Skewed, Window, WrittenOut
 from schedc.schedule import KernelSchedule, WeightRoute
 
 FloatArray = npt.NDArray[np.float32]
@@ -50,7 +50,7 @@ class ConvLayout:
     """The blocks of a convolution and where their weights are.  Offsets in floats."""
 
     op: Conv
-    form: WrittenOut | Rolled | Window | Skewed | AlignedCuts
+    form: BlockByBlock
     block_outputs: int
     lanes_of_weights: int  # 4 where weights are fetched as vector lanes, else 1
 

@@ -143,7 +143,8 @@ class InParts:
 
 
 TapByTap = WrittenOut | Rolled
-Form = WrittenOut | Rolled | Window | Skewed | AlignedCuts | InParts
+BlockByBlock = WrittenOut | Rolled | Window | Skewed | AlignedCuts  # of outputs
+Form = BlockByBlock | InParts
 # What reports call them, the most special ones first.
 WORDS = (Skewed.word, InParts.word, AlignedCuts.word, Rolled.word, WrittenOut.word)
 
