@@ -8,7 +8,7 @@ from schedc.ir.program import Program
 
 
 class Pass(Protocol):
-    """Fields are options; ``__call__`` is pure.  The pipeline verifies, times and dumps."""
+    """Fields are options; ``__call__`` is pure.  Whoever runs passes verifies, times and dumps."""
 
     @property
     def name(self) -> str: ...

@@ -9,10 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from schedc.analysis.disassembly import MachineCode
-from schedc.analysis.machine_code import (
-    call_costs,
-    static_stack_bytes,
-)
+from schedc.analysis.machine_code import call_costs, static_stack_bytes
 from schedc.analysis.models import pipeline_for
 from schedc.analysis.out_of_order import OutOfOrder
 from schedc.analysis.report import CodeReport
@@ -21,7 +18,9 @@ from schedc.backends.emulator.emulator import Machine
 from schedc.backends.emulator.trace import TracingEmulator
 from schedc.compiler import Compilation
 from schedc.errors import InternalError
+from schedc.host.start_state import silent_rows
 from schedc.ir.weights import WeightTable
+from schedc.machines import Driver, routes
 
 _MOST_CALLS = 80  # 40 ring periods' worth would be better and slower; see ``analyze_compilation``
 
@@ -44,7 +43,8 @@ def zero_blob(compilation: Compilation) -> bytes:
         for node in graph
         if node.op.parameters()
     }
-    return compilation.packing.pack(graph, weights, 0)
+    packing = compilation.packing
+    return packing.fill(graph, weights, silent_rows(graph, weights, packing.contract, 0))
 
 
 def ring_period(compilation: Compilation, frames: int) -> int:
@@ -74,13 +74,13 @@ def analyze_compilation(
     pipeline = pipeline_for(target, bus_blocked)
     code = MachineCode(compilation.code.elf)
     emulator = TracingEmulator(compilation.code.elf, Machine(target.emulator))
-    arguments = _set_up(emulator, compilation, frames)
+    driver = Driver(emulator, compilation, zero_blob(compilation), routes(compilation)[0], frames)
+    ((symbol, arguments),) = driver.calls(frames)
     period = ring_period(compilation, frames)
     warm, kept = (period, period) if calls is None else (0, calls)
     if warm + kept > _MOST_CALLS:
         warm, kept = 0, min(kept, _MOST_CALLS)
     timer = TraceTimer(pipeline, code)
-    symbol = f"{compilation.name}_process"
     bounds = pipeline.bounds if isinstance(pipeline, OutOfOrder) else None
     names = [kernel.name for kernel in compilation.layout.kernels]
     found = []
@@ -102,18 +102,3 @@ def analyze_compilation(
         static_stack_bytes=static_stack_bytes(code, symbol),
         code_bytes=code.code_bytes,
     )
-
-
-def _set_up(emulator: TracingEmulator, compilation: Compilation, frames: int) -> tuple[int, ...]:
-    """Memory and a fresh state; returns the arguments of ``NAME_process``."""
-    graph = compilation.program.graph
-    inputs = sum(node.channels for node in graph.inputs)
-    outputs = sum(node.op.operand_channels[0] for node in graph.outputs)
-    blob = zero_blob(compilation)
-    weights = emulator.alloc(len(blob))
-    emulator.write(weights, blob)
-    state = emulator.alloc(compilation.state_bytes)
-    if emulator.call(f"{compilation.name}_init", state, weights):
-        raise InternalError("the code refuses its own blob")
-    source, target = emulator.alloc(4 * frames * inputs, 4), emulator.alloc(4 * frames * outputs, 4)
-    return state, weights, source, target, frames

@@ -21,10 +21,8 @@ from schedc.backends.llvm.module import ObjectCode, emit_object, lower_program, 
 from schedc.backends.objects.containers import contained
 from schedc.backends.reschedule.reschedule import reschedule
 from schedc.errors import UserError
-from schedc.frontend.capture import Capture
 from schedc.ir.graph import Graph
 from schedc.options import Options
-from schedc.passes.core import core_weights
 from schedc.passes.run import Observer
 from schedc.planning import Plan, plan_graph
 from schedc.targets.base import Target
@@ -36,11 +34,6 @@ class Compilation(Plan):
 
     code: ObjectCode
     name: str
-
-    def pack(self, capture: Capture, prewarm: bool = True) -> bytes:
-        """The weight blob of a capture of this architecture."""
-        weights = core_weights(self.program.graph, capture.weights)
-        return self.packing.pack(self.program.graph, weights, capture.prewarm_samples if prewarm else 0)
 
     @property
     def state_bytes(self) -> int:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack, get_args
+from typing import Any, Unpack, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.interpreter import Interpreter, Precision
 from schedc.errors import OptionError, tell
+from schedc.frontend.capture import Capture
 from schedc.frontend.chains import ModelPaths, read_source
 from schedc.ir.contract import Contract
-from schedc.options import InterpretOptions, choose, taking
+from schedc.options import ContractOptions, InterpretOptions, choose, taking
 from schedc.passes.core import core_graph, core_weights
 from schedc.samples import samples
 from schedc.wording import shown
+
+
+def reference_interpreter(capture: Capture, precision: Precision, contract: Contract | None = None) -> Interpreter:
+    """The interpreter of a capture, in the zero state: ``float64`` on the graph as built, with the true functions;
+    ``float32`` on the core graph, where it defines the bits under the contract.
+    """
+    graph, weights = capture.graph, capture.weights
+    if precision == "float32":
+        graph = core_graph(graph)
+        weights = core_weights(graph, weights)
+    return Interpreter(graph, weights, precision, contract)
 
 
 @taking(InterpretOptions)
@@ -38,17 +50,13 @@ def interpret(
         raise OptionError("precision", f"{shown(precision)} is none", f"use {' or '.join(get_args(Precision))}")
     if not isinstance(contract, Contract | None):
         raise OptionError("contract", f"{shown(contract)} is not a Contract")
-    for name in ("math", "nonfinite"):
+    for name in get_type_hints(ContractOptions):
         if contract is not None and name in given:
             raise OptionError(name, "is part of the contract, which is given, too", "leave one of them out")
     capture = read_source(path, choices.reading)
     tell(capture.warnings)
-    graph, weights = capture.graph, capture.weights
-    if precision == "float32":
-        graph = core_graph(graph)
-        weights = core_weights(graph, weights)
-    rows, flat = samples("interpret", x, sum(node.channels for node in graph.inputs), np.dtype(precision))
-    interpreter = Interpreter(graph, weights, precision, contract or choices.options.contract)
+    interpreter = reference_interpreter(capture, precision, contract or choices.options.contract)
+    rows, flat = samples("interpret", x, interpreter.graph.in_channels, np.dtype(precision))
     interpreter.prewarm(capture.prewarm_samples)
     y = interpreter.process(rows)
     return y[0] if flat and len(y) == 1 else y

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.captures import EXAMPLES
+from helpers.captures import EXAMPLES, packed
 from helpers.graph_strategy import signal
 from helpers.machines import assert_same_bits
 from helpers.siblings import write_sibling
@@ -71,7 +71,7 @@ def test_captures_of_one_architecture_share_graph_and_code(path: Path, tmp_path:
     for target in ("m33", "avx2", "aarch64"):
         one, two = (compile_graph(capture.graph, make_options(target)) for capture in (ours, theirs))
         assert one.code.elf == two.code.elf and one.layout.digest == two.layout.digest
-        assert one.pack(ours, False) != one.pack(theirs, False) == two.pack(theirs, False)
+        assert packed(one, ours, False) != packed(one, theirs, False) == packed(two, theirs, False)
 
 
 @pytest.mark.parametrize("path", [CAPTURE, LSTM], ids=lambda path: path.stem)

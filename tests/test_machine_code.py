@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
-from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of
+from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, packed
 from helpers.graph_strategy import signal
 from helpers.machines import FOREIGN, Loaded
 
@@ -84,8 +84,8 @@ def exported(compilation: Compilation) -> set[str]:
 def test_the_stack_stays_small(model: str, target: str) -> None:
     for cores in (1, 2):
         compilation = compiled(model, target, cores)
-        loaded = Loaded(compilation, compilation.pack(capture(model)))
-        loaded.process(signal(loaded.inputs, 40, 0), [1, 16, 23])
+        loaded = Loaded(compilation, packed(compilation, capture(model)))
+        loaded.process(signal(loaded.in_channels, 40, 0), [1, 16, 23])
         assert isinstance(loaded.machine, Emulator)
         used = loaded.machine.stack_used_bytes
         assert 0 < used <= MOST_STACK_BYTES, f"{used} bytes of stack on {cores} cores"
@@ -97,8 +97,8 @@ def test_the_stack_stays_small_with_channels_across_the_lanes(model: str, target
     for block in (1, 3):
         compilation = compile_for(capture(model).graph, target, block=block)
         assert any(schedule.across_channels for schedule in compilation.program.schedules.values())
-        loaded = Loaded(compilation, compilation.pack(capture(model)))
-        loaded.process(signal(loaded.inputs, 4, 0), [1] * 4)
+        loaded = Loaded(compilation, packed(compilation, capture(model)))
+        loaded.process(signal(loaded.in_channels, 4, 0), [1] * 4)
         assert isinstance(loaded.machine, Emulator)
         assert loaded.machine.stack_used_bytes <= MOST_STACK_BYTES
 
@@ -139,7 +139,7 @@ def test_an_unfused_contract_has_no_fused_instructions(target: str) -> None:
     """Executed instructions, so that constants inside the section do not count."""
     compilation = compile_for(capture("a1_nano").graph, target, mac="unfused")
     machine = Emulator(compilation.code.elf, machine_of(target), count_instructions=True)
-    loaded = Loaded(compilation, compilation.pack(capture("a1_nano")), machine)
+    loaded = Loaded(compilation, packed(compilation, capture("a1_nano")), machine)
     loaded.process(signal(1, 16, 0), [16])
     executed = set(machine.instruction_counts)
     assert not {name for name in executed if name.startswith(("vfma", "vfms", "vfnma"))}
@@ -179,7 +179,7 @@ def test_m33_multiplies_as_often_as_the_model_says() -> None:
     """Fused multiply-adds executed per sample: the model's, and those of its activation functions."""
     compilation = compile_for(graph_of(("c", Conv(1, 3, 4, 2), "x"), ("d", Conv(3, 2, 2), "c")), "m33", block=16)
     machine = Emulator(compilation.code.elf, machine_of("m33"), count_instructions=True)
-    loaded = Loaded(compilation, compilation.pack(capture_of(compilation.program.graph)), machine)
+    loaded = Loaded(compilation, packed(compilation, capture_of(compilation.program.graph)), machine)
     machine.reset_counts()
     tile = max(schedule.tile_frames for schedule in compilation.program.schedules.values())
     frames = 16 // tile * tile

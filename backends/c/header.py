@@ -36,8 +36,8 @@ def c_header(program: Program, facts: HeaderFacts) -> str:
     macro, name = facts.name.upper(), facts.name
     arenas = [stage.arena for stage in program.stages if stage.arena]
     stages = len(arenas)
-    channels_in = sum(node.channels for node in program.graph.inputs)
-    channels_out = sum(node.op.operand_channels[0] for node in program.graph.outputs)
+    channels_in = program.graph.in_channels
+    channels_out = program.graph.out_channels
     process = Function(
         f"{name}_process",
         "const float *in",

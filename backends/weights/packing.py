@@ -59,15 +59,8 @@ class PackingList:
     constants: tuple[Constants, ...]
     start: tuple[SilenceField, ...]
 
-    def pack(self, graph: Graph, weights: WeightTable, prewarm_samples: int) -> bytes:
-        """The blob of a capture, given as core graph and core weights of this very architecture.
-
-        ``prewarm_samples`` zeros lead to its start state (0: the zero state).
-        """
-        return self.fill(graph, weights, start_state(graph, weights, self.contract, prewarm_samples))
-
     def fill(self, graph: Graph, weights: WeightTable, state: StartRows) -> bytes:
-        """As :meth:`pack`, with the start state given."""
+        """The blob of a capture, given as core graph and core weights of this very architecture and its start."""
         data = np.zeros(FLOAT32.items(self.total_bytes), FLOAT32.dtype)
         first = FLOAT32.items(HEADER_BYTES)
         data[first : first + self.sources.size] = flat_weights(graph, weights)[self.sources]
@@ -164,7 +157,7 @@ def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:
 
 
 def resume(interpreter: Interpreter, rows: StartRows) -> None:
-    """Go on from a start state: the reverse of :func:`start_state`."""
+    """Go on from a start state: the reverse of :func:`held_by`."""
     for node in interpreter.graph:
         held = interpreter.state.get(node.name)
         if held is None:
@@ -176,20 +169,10 @@ def resume(interpreter: Interpreter, rows: StartRows) -> None:
             interpreter.state[node.name] = (rows[node.operands[0]][:, -held[0].shape[1] :].copy(),)
 
 
-def start_state(graph: Graph, weights: WeightTable, contract: Contract, prewarm_samples: int) -> StartRows:
-    """Rows [channels, history] of every stream that is read with history, and h and c of LSTMs.
-
-    Silence of a convolutional model settles exactly, so a stretch as long as the longest history
-    after the prewarm shows every row's constant.
-    """
-    interpreter = Interpreter(graph, weights, "float32", contract)
-    if prewarm_samples:
-        interpreter.prewarm(prewarm_samples)
-    return held_by(interpreter)
-
-
 def held_by(interpreter: Interpreter) -> StartRows:
-    """What an interpreter remembers, as a start state."""
+    """What an interpreter remembers, as a start state: rows [channels, history] of every stream that is read with
+    history, and h and c of LSTMs.
+    """
     state: dict[str, FloatArray] = {}
     for node in interpreter.graph:
         held = interpreter.state.get(node.name)

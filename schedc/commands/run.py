@@ -110,8 +110,7 @@ def load_voices(request: RunRequest, info: SoundInfo) -> list[Processor]:
     """Processors for the file's channels: one that takes all, or for a mono capture one per channel."""
     choices = request.choices
     capture = read_source(request.models, choices.reading)
-    takes = sum(node.channels for node in capture.graph.inputs)
-    gives = sum(node.op.operand_channels[0] for node in capture.graph.outputs)
+    takes, gives = capture.graph.in_channels, capture.graph.out_channels
     name = one_line(str(request.source))
     if info.channels != takes and (takes, gives) != (1, 1):
         raise UserError(

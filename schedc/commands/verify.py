@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from schedc.backends.interpreter import Interpreter
 from schedc.backends.this_machine import can_run_here
 from schedc.cache.compile_cache import compile_cached
 from schedc.commands.console import count, say, tell, warn
@@ -22,9 +21,11 @@ from schedc.host.start_state import CHECKED_SILENCE, is_left_to_machine_code
 from schedc.ir.contract import Contract
 from schedc.ir.graph import is_recurrent
 from schedc.ir.ops import macs
+from schedc.ir.weights import FloatArray
 from schedc.options import Choices
+from schedc.reference import reference_interpreter
 from schedc.targets.base import Target
-from schedc.verification import FloatArray, Run, Verification, verify_compilation
+from schedc.verification import Run, Verification, verify_compilation
 
 
 def verify(models: Sequence[Path], choices: Choices, samples: int | None) -> int:
@@ -110,7 +111,7 @@ def accuracy_text(capture: Capture, result: Verification, contract: Contract) ->
 
 def measure_accuracy(capture: Capture, x: FloatArray, y: FloatArray, contract: Contract | None = None) -> Accuracy:
     """How far the float32 answer ``y`` to ``x`` is from the model in double precision."""
-    interpreter = Interpreter(capture.graph, capture.weights, "float64", contract)
+    interpreter = reference_interpreter(capture, "float64", contract)
     interpreter.prewarm(capture.prewarm_samples)
     exact = interpreter.process(x)
     with np.errstate(all="ignore"):

@@ -26,7 +26,7 @@ from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch, InternalError, one_line
 from schedc.frontend.capture import Capture
 from schedc.frontend.fields import Reading, Value
-from schedc.host.loaded_code import CodeShape, LoadedCode
+from schedc.host.loaded_code import CodeShape, LoadedCode, once_per_target
 from schedc.host.start_state import pack_from_silence
 from schedc.host.weights import Weights
 from schedc.ir.architecture import describe_architecture, first_difference
@@ -35,6 +35,7 @@ from schedc.ir.graph_json import graph_from_json, graph_to_json
 from schedc.ir.receptive_field import receptive_field
 from schedc.options import Options, check_options
 from schedc.passes.core import core_graph
+from schedc.targets.base import Target
 
 if TYPE_CHECKING:
     from schedc.compiler import Compilation
@@ -147,21 +148,27 @@ def _compile(graph: Graph, options: Options) -> bytes:
 
 def _entry(compilation: Compilation) -> _Entry:
     from schedc.backends.llvm.module import state_layout
-    from schedc.backends.llvm.stage_runner import pipeline_object
 
     program = compilation.program
     layout = state_layout(program)
     shape = CodeShape(
         name=compilation.name,
         block=compilation.options.frames,
-        in_channels=sum(node.channels for node in program.graph.inputs),
-        out_channels=sum(node.op.operand_channels[0] for node in program.graph.outputs),
+        in_channels=program.graph.in_channels,
+        out_channels=program.graph.out_channels,
         state_bytes=layout.total_bytes,
         stage_states=layout.stages,
         handoffs=tuple(stage.arena.handoff_bytes for stage in program.stages if stage.arena),
     )
-    objects = (compilation.code.elf, pipeline_object(compilation.options.target))
+    objects = (compilation.code.elf, _stage_runner(compilation.options.target))
     return _Entry(shape, program.graph, compilation.packing, objects)
+
+
+@once_per_target
+def _stage_runner(target: Target) -> bytes:
+    from schedc.backends.llvm.stage_runner import pipeline_object
+
+    return pipeline_object(target)
 
 
 def _encode(entry: _Entry) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from functools import wraps
+from typing import Protocol, TypeVar
 
 from schedc.backends.llvm.stage_runner import RUN_SYMBOL, WAIT_SYMBOL
 from schedc.backends.this_machine import can_run_here
@@ -37,12 +38,14 @@ class CodeShape:
     handoffs: tuple[int, ...]
 
 
-class _Memory(Protocol):
+class CodeMemory(Protocol):
+    """Where functions are."""
+
     def address(self, symbol: str) -> int: ...
 
 
 class LoadedCode:
-    """The functions of finished objects: the capture's and the host pipeline's.  Calls release the GIL.
+    """The functions of finished objects: the capture's and the stage runner's.  Calls release the GIL.
 
     Raises UnsupportedError for code that this machine's processor may not execute, wherever it comes from.
     """
@@ -70,7 +73,24 @@ class LoadedCode:
         return address
 
 
-def load_objects(objects: Sequence[bytes], target: Target) -> _Memory:
+T = TypeVar("T")
+
+
+def once_per_target(make: Callable[[Target], T]) -> Callable[[Target], T]:
+    """``make``, its results kept for the process; a target holds tables, which do not hash."""
+    kept: dict[str, T] = {}
+
+    @wraps(make)
+    def find(target: Target) -> T:
+        key = repr(target)
+        if key not in kept:
+            kept[key] = make(target)
+        return kept[key]
+
+    return find
+
+
+def load_objects(objects: Sequence[bytes], target: Target) -> CodeMemory:
     """Mapped by ourselves where the system lets us, which takes no LLVM; else by LLVM's loader."""
     if can_map():
         with suppress(OSError):

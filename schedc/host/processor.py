@@ -55,7 +55,7 @@ class _Cue(NamedTuple):
     """A voice to be played from the next block on.
 
     ``gains``: of the old voice and the new one while they fade, [2, samples]; ``abrupt``: without the
-    samples that the old voice's pipeline still holds.
+    samples that the old voice's threads still hold.
     """
 
     voice: Voice
@@ -87,7 +87,7 @@ class Processor:
 
     @property
     def latency_samples(self) -> int:
-        """Constant lag of the output, in samples: 0 with one core, (cores - 1) * block with a pipeline."""
+        """Constant lag of the output, in samples: 0 with one core, (cores - 1) * block with threads."""
         return (len(self._program.code.stages) - 1) * self.block
 
     @property
@@ -189,7 +189,7 @@ class Processor:
         return fade if cue.abrupt else fade + self.latency_samples
 
     def _change(self, rows: FloatArray, out: FloatArray) -> int:
-        """Both voices: first what the old one's pipeline still holds, then the fade."""
+        """Both voices: first what the old one's threads still hold, then the fade."""
         assert self._fading is not None
         samples = self._change_samples(self._playing)
         count: int = min(rows.shape[1], samples - self._faded)
@@ -272,7 +272,7 @@ class Processor:
         return Processor(self._program, self.weights, self._reading)
 
     def close(self) -> None:
-        """End the threads of a pipeline.  Done by ``with``, at garbage collection and at exit, too.
+        """End the stages' threads.  Done by ``with``, at garbage collection and at exit, too.
 
         May be called while another thread processes: its call ends with a UserError.
         """

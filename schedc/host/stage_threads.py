@@ -43,7 +43,7 @@ class StageCode:
 
 
 @dataclass(frozen=True)
-class PipelineCode:
+class ThreadedCode:
     """Everything that runs.  ``keep`` holds what the addresses point into."""
 
     stages: Sequence[StageCode]
@@ -67,14 +67,14 @@ def ring_slots(handoff_bytes: int) -> int:
     return max(_LEAST_SLOTS, min(_MOST_SLOTS, 1 << (fitting.bit_length() - 1)))
 
 
-class HostPipeline:
-    """Threads and rings of one capture.  Threads start with the first block and end with ``close``.
+class StageThreads:
+    """The threads of one capture's stages, from the first block to ``close``, and the rings between them.
 
     Not to be used by two threads at once.  ``process`` raises InternalError if a stage's thread
-    failed; after that, or after a KeyboardInterrupt in it, only a new pipeline goes on.
+    failed; after that, or after a KeyboardInterrupt in it, only new ones go on.
     """
 
-    def __init__(self, code: PipelineCode, block: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, code: ThreadedCode, block: int, in_channels: int, out_channels: int) -> None:
         if len(code.stages) < 2:
             raise InternalError("a pipeline has at least two stages")
         self.latency_samples = (len(code.stages) - 1) * block
@@ -85,7 +85,7 @@ class HostPipeline:
         self._shared = _Shared(code, block, in_channels, self._output)
         self._pending = np.zeros((in_channels, 0), np.float32)
         self._taken = 0  # samples taken from the caller so far
-        self._close: weakref.finalize[[_Shared], HostPipeline] = weakref.finalize(self, _Shared.shut_down, self._shared)
+        self._close: weakref.finalize[[_Shared], StageThreads] = weakref.finalize(self, _Shared.shut_down, self._shared)
 
     @property
     def closed(self) -> bool:
@@ -151,9 +151,9 @@ class HostPipeline:
 
 @dataclass
 class _Shared:
-    """What the threads share.  They hold this, never the pipeline, so that the pipeline can be collected."""
+    """What the threads share.  They hold this, never the :class:`StageThreads`, so that those can be collected."""
 
-    code: PipelineCode
+    code: ThreadedCode
     block: int
     in_channels: int
     output: FloatArray
@@ -233,7 +233,7 @@ class _Shared:
         self.persist(lambda: self.code.wait(counter, blocks, _SPINS, stop))
 
     def persist(self, step: Callable[[], int]) -> None:
-        """Repeat ``step`` until it has finished; raise if the pipeline was stopped under it."""
+        """Repeat ``step`` until it has finished; raise if the threads were stopped under it."""
         turns = 0
         while (result := step()) != RunResult.FINISHED:
             if result == RunResult.STOPPED or self.failure:

@@ -16,7 +16,8 @@ from schedc.host.quick_silence import cell_code, quick_interpreter
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, is_recurrent
 from schedc.ir.weights import WeightTable
-from schedc.passes.core import core_graph, core_weights
+from schedc.passes.core import core_weights
+from schedc.reference import reference_interpreter
 
 CHECKED_SILENCE = 500  # samples
 
@@ -24,7 +25,7 @@ CHECKED_SILENCE = 500  # samples
 def silent_rows(graph: Graph, weights: WeightTable, contract: Contract, samples: int) -> StartRows:
     """Where ``samples`` zeros lead from the zero state, of a core graph and core weights."""
     recurrent = samples > 0 and is_recurrent(graph)
-    interpreter = (quick_interpreter if recurrent else _interpreter)(graph, weights, contract)
+    interpreter = (quick_interpreter if recurrent else Interpreter)(graph, weights, contract=contract)
     interpreter.prewarm(samples)
     return held_by(interpreter)
 
@@ -41,19 +42,17 @@ def silent_interpreter(capture: Capture, contract: Contract) -> Interpreter:
     Of a silence that machine code runs (:func:`is_left_to_machine_code`) the interpreter looks at both ends,
     :data:`CHECKED_SILENCE` samples each, and if it finds another bit it runs all of it.
     """
-    graph = core_graph(capture.graph)
-    weights = core_weights(graph, capture.weights)
-    interpreter = _interpreter(graph, weights, contract)
+    interpreter = reference_interpreter(capture, "float32", contract)
     if not is_left_to_machine_code(capture, contract):
         interpreter.prewarm(capture.prewarm_samples)
         return interpreter
+    graph, weights = interpreter.graph, interpreter.weights
     first = silent_rows(graph, weights, contract, CHECKED_SILENCE)
     last = silent_rows(graph, weights, contract, capture.prewarm_samples - CHECKED_SILENCE)
     interpreter.prewarm(CHECKED_SILENCE)
     if all(_is_past(rows, first[node]) for node, rows in held_by(interpreter).items()):
         resume(interpreter, last)
-        channels = sum(node.channels for node in graph.inputs)
-        interpreter.process(np.zeros((channels, CHECKED_SILENCE), np.float32))
+        interpreter.process(np.zeros((graph.in_channels, CHECKED_SILENCE), np.float32))
     else:
         interpreter.prewarm(capture.prewarm_samples)
     return interpreter
@@ -63,10 +62,6 @@ def is_left_to_machine_code(capture: Capture, contract: Contract) -> bool:
     """Whether there is a long silence through an LSTM, which this machine can run."""
     long = is_recurrent(capture.graph) and capture.prewarm_samples > 2 * CHECKED_SILENCE
     return long and cell_code(contract) is not None
-
-
-def _interpreter(graph: Graph, weights: WeightTable, contract: Contract) -> Interpreter:
-    return Interpreter(graph, weights, "float32", contract)
 
 
 def _is_past(held: FloatArray, found: FloatArray) -> bool:

@@ -9,7 +9,7 @@ from schedc.backends.llvm.stage_runner import JobWord, RunResult
 from schedc.errors import InternalError
 from schedc.host.job_table import FloatArray, JobTable, aligned_bytes, from_blocks, to_blocks
 from schedc.host.loaded_code import LoadedCode
-from schedc.host.stage_threads import HostPipeline, PipelineCode, StageCode, StageWaits
+from schedc.host.stage_threads import StageCode, StageThreads, StageWaits, ThreadedCode
 from schedc.host.weights import Weights
 
 _STRETCH_BLOCKS = 1024  # per call of machine code, so that an interrupt from the keyboard is heard
@@ -25,7 +25,7 @@ class Voice:
     def __init__(self, code: LoadedCode, weights: Weights) -> None:
         self.code = code
         self.state: npt.NDArray[np.uint8] = aligned_bytes(code.shape.state_bytes)
-        self.pipeline: HostPipeline | None = None
+        self.threads: StageThreads | None = None
         self._state_address = int(self.state.ctypes.data)
         self._jobs = self._single_job()
         self.restart(weights)
@@ -38,7 +38,7 @@ class Voice:
         result = self.code.init(self._state_address, weights.address)
         if result:
             raise InternalError(f"init refused its own weight blob with code {result}")
-        self.pipeline = self._pipeline() if len(self.code.stages) > 1 else None
+        self.threads = self._stage_threads() if len(self.code.stages) > 1 else None
 
     # -- any thread ----------------------------------------------------------------------
 
@@ -48,23 +48,23 @@ class Voice:
 
     def close(self) -> None:
         """End the threads, if there are any."""
-        if self.pipeline:
-            self.pipeline.close()
+        if self.threads:
+            self.threads.close()
 
     @property
     def broken(self) -> bool:
         """Whether nobody can tell how far it has got: only :meth:`restart` helps."""
-        return self._torn or (self.pipeline is not None and self.pipeline.closed)
+        return self._torn or (self.threads is not None and self.threads.closed)
 
     def after_fork(self, in_use: bool) -> None:
         """In the new process; ``in_use``: another thread was processing, which this process does not have."""
         self._torn = in_use
-        if self.pipeline:
-            self.pipeline.after_fork()
+        if self.threads:
+            self.threads.after_fork()
 
     @property
     def waits(self) -> list[StageWaits]:
-        return self.pipeline.waits if self.pipeline else []
+        return self.threads.waits if self.threads else []
 
     # -- the processing thread -------------------------------------------------------------
 
@@ -77,10 +77,10 @@ class Voice:
 
         These are all, unless there was an interrupt; then whole blocks, at least one.
         """
-        if self.pipeline is None:
+        if self.threads is None:
             return self._alone(rows, out)
         count: int = min(rows.shape[1], _PIECE_FRAMES)
-        out[:, :count] = self.pipeline.process(np.ascontiguousarray(rows[:, :count]))
+        out[:, :count] = self.threads.process(np.ascontiguousarray(rows[:, :count]))
         return count
 
     def _alone(self, rows: FloatArray, out: FloatArray) -> int:
@@ -113,13 +113,13 @@ class Voice:
 
     # -- set up ----------------------------------------------------------------------------
 
-    def _pipeline(self) -> HostPipeline:
+    def _stage_threads(self) -> StageThreads:
         shape = self.code.shape
         states = (self._state_address + offset for offset in shape.stage_states)
         stages = [StageCode(*parts) for parts in zip(self.code.stages, states, shape.handoffs, strict=True)]
         keep = (self.code, self.state, self.weights)
-        code = PipelineCode(stages, self.weights.address, self.code.run, self.code.wait, keep)
-        return HostPipeline(code, shape.block, shape.in_channels, shape.out_channels)
+        code = ThreadedCode(stages, self.weights.address, self.code.run, self.code.wait, keep)
+        return StageThreads(code, shape.block, shape.in_channels, shape.out_channels)
 
     def _single_job(self) -> JobTable:
         """The job of :meth:`_blocks`, but for the addresses of samples and weights: one stage, never held up."""

@@ -97,6 +97,16 @@ class Graph:
     def outputs(self) -> Sequence[Node]:
         return tuple(node for node in self if isinstance(node.op, Output))
 
+    @property
+    def in_channels(self) -> int:
+        """Width of what goes in: rows of samples."""
+        return sum(node.channels for node in self.inputs)
+
+    @property
+    def out_channels(self) -> int:
+        """Width of what comes out."""
+        return sum(node.op.operand_channels[0] for node in self.outputs)
+
     def digest(self) -> str:
         """SHA-256 (hex) of the structure: the architecture's identity, the same in every process."""
         text = "\n".join([*(repr(node) for node in self), *(repr(recipe) for recipe in self.recipes)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from schedc.errors import InternalError
 from schedc.frontend.capture import Capture
 from schedc.host.code import load_compilation
 from schedc.host.job_table import aligned_bytes
+from schedc.host.start_state import pack_from_silence
 from schedc.options import Options
 from schedc.reports.report import kernel_facts
 
@@ -49,16 +50,15 @@ class Loaded:
     def __init__(self, compilation: Compilation, capture: Capture) -> None:
         self.code = load_compilation(compilation)
         self.frames = compilation.options.frames
-        blob = compilation.pack(capture, prewarm=False)  # silence through an LSTM takes long, and noise comes next
+        graph = compilation.program.graph
+        # From zero: silence through an LSTM takes long, and noise comes next.
+        blob = pack_from_silence(compilation.packing, graph, replace(capture, prewarm_samples=0))
         self.weights, self.state = aligned_bytes(len(blob)), aligned_bytes(compilation.state_bytes)
         self.weights[:] = np.frombuffer(blob, np.uint8)
-        graph = compilation.program.graph
-        inputs = sum(node.channels for node in graph.inputs)
-        outputs = sum(node.op.operand_channels[0] for node in graph.outputs)
         self.blocks = max(1, 48000 // self.frames)
-        self.x = noise(self.blocks * inputs * self.frames)
-        self.y = aligned_bytes(4 * outputs * self.frames)
-        self.stride = 4 * inputs * self.frames
+        self.x = noise(self.blocks * graph.in_channels * self.frames)
+        self.y = aligned_bytes(4 * graph.out_channels * self.frames)
+        self.stride = 4 * graph.in_channels * self.frames
         if self.code.init(self.state.ctypes.data, self.weights.ctypes.data):
             raise InternalError("init refused its own weights")
 

@@ -1,4 +1,4 @@
-"""Measuring the host pipeline: throughput of several threads over that of one, in one run."""
+"""Measuring stages on threads: throughput of several threads over that of one, in one run."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def measure_cores(capture: Capture, options: Options) -> CoreTimes:
     passes: dict[int, list[int]] = {1: [], cores: []}
     frames = ROUND_FRAMES // block * block
     one, several = _processor(capture, replace(options, cores=1)), _processor(capture, options)
-    with one as single, several as pipeline:
-        x = np.random.default_rng(1).normal(0.0, 0.1, (pipeline.in_channels, frames)).astype(np.float32)
+    with one as single, several as threaded:
+        x = np.random.default_rng(1).normal(0.0, 0.1, (threaded.in_channels, frames)).astype(np.float32)
         for _ in range(ROUNDS):
-            for count, processor in ((1, single), (cores, pipeline)):
+            for count, processor in ((1, single), (cores, threaded)):
                 begin = time.perf_counter_ns()
                 processor.process(x)
                 passes[count].append(time.perf_counter_ns() - begin)
-        latency = pipeline.latency_samples
+        latency = threaded.latency_samples
     middle = {count: float(np.median(found)) for count, found in passes.items()}
     return CoreTimes(
         block=block,

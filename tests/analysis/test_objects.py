@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES, compile_for, graph_of
+from helpers.captures import EXAMPLES, compile_for, graph_of, packed
 from helpers.machines import Loaded
 
 from schedc.analysis import instructions as k
@@ -65,7 +65,7 @@ def test_mix_is_the_emulators_own_count() -> None:
     emulator = Emulator(compilation.code.elf, Machine.M33, count_instructions=True)
     loaded = Loaded(compilation, zero_blob(compilation), emulator)
     emulator.reset_counts()
-    loaded.block(FRAMES)
+    loaded.call(FRAMES)
     mix = report("m33", "fused").calls[0].costs.mix
     assert emulator.instruction_counts["vfma.f32"] == mix["fma"] > 0
     assert emulator.instruction_counts["vldr"] <= mix["float_load"]
@@ -148,9 +148,9 @@ def test_init_is_a_fill(tmp_path: Path, target: str, most: float) -> None:
 def _instruction_trace(compilation: Compilation, blob: bytes) -> list[str]:
     emulator = TracingEmulator(compilation.code.elf, Machine.M33)
     loaded = Loaded(compilation, blob, emulator)
-    arguments = (loaded.state, loaded.weights, loaded.source, loaded.target, FRAMES)
+    ((symbol, arguments),) = loaded.calls(FRAMES)
     code = MachineCode(compilation.code.elf)
-    blocks = emulator.traced("lite_process", *arguments)
+    blocks = emulator.traced(symbol, *arguments)
     return [f"{found.address:#x} {found.text}" for block in blocks for found in code.block(*block)]
 
 
@@ -192,7 +192,7 @@ def test_rescheduled_code_has_the_same_bits_and_no_more_cycles(mac: str) -> None
     before = replace(after, code=plain)
     assert cycles_per_sample(after)["total"] <= cycles_per_sample(before)["total"]
     x = np.random.default_rng(0).normal(0, 0.3, (1, 3 * FRAMES + 5)).astype(np.float32)
-    blob = before.pack(capture())
+    blob = packed(before, capture())
     outputs = [Loaded(c, blob).process(x, [FRAMES, 5, FRAMES, FRAMES]) for c in (before, after)]
     assert np.array_equal(outputs[0].view(np.uint32), outputs[1].view(np.uint32))
 

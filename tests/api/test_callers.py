@@ -139,8 +139,8 @@ def test_a_call_ends_with_an_error_when_the_processor_is_closed(monkeypatch: pyt
 
 def cut_short(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that Ctrl-C ends while threads are at work."""
-    assert processor._playing.voice.pipeline is not None
-    shared = processor._playing.voice.pipeline._shared
+    assert processor._playing.voice.threads is not None
+    shared = processor._playing.voice.threads._shared
     with monkeypatch.context() as patch:
         patch.setattr(shared, "wait_for_output", raise_interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -56,7 +56,7 @@ def test_the_receptive_field_is_how_long_a_sample_is_heard() -> None:
     branches = graph_of(("a", Conv(1, 1, 3), "x"), ("b", Conv(1, 1, 9), "x"), ("c", Combine(Elementwise.ADD, 1), "a b"))
     for graph, heard in ((wide, 1 + 14 + 3), (branches, 9), (graph_of(("a", Conv(1, 1), "x")), 1)):
         assert receptive_field(graph) == heard
-        x = np.zeros((graph.inputs[0].channels, 50), np.float32)
+        x = np.zeros((graph.in_channels, 50), np.float32)
         x[:, 10] = np.nan
         y = Interpreter(graph, capture_of(graph).weights).process(x)
         assert np.flatnonzero(np.isnan(y[0]))[[0, -1]].tolist() == [10, 9 + heard]

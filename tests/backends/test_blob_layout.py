@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, random_weights
+from helpers.captures import capture_of, compile_for, graph_of, packed, random_weights
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples
 from hypothesis import given
@@ -30,7 +30,7 @@ def header(blob: bytes) -> tuple[bytes, int, bytes, int, int]:
 @pytest.mark.parametrize("target", TARGET_NAMES)
 def test_header(target: str) -> None:
     compilation = compile_for(GRAPH, target)
-    blob = compilation.pack(capture_of(GRAPH))
+    blob = packed(compilation, capture_of(GRAPH))
     magic, version, digest, size, crc = header(blob)
     assert (magic, version) == (b"SCDW", 1)
     assert digest == compilation.layout.digest
@@ -56,10 +56,10 @@ def test_pieces_do_not_overlap_and_fill_the_blob(example: Example, target: str) 
 
 def test_equal_architectures_have_equal_digests_and_other_numbers() -> None:
     compilation = compile_for(GRAPH, "m33")
-    one, two = (compilation.pack(capture_of(GRAPH, random_weights(GRAPH, seed))) for seed in (1, 2))
+    one, two = (packed(compilation, capture_of(GRAPH, random_weights(GRAPH, seed))) for seed in (1, 2))
     assert header(one)[2] == header(two)[2] and one != two
     other = compile_for(GRAPH, "m33", block=47)
-    assert other.pack(capture_of(GRAPH))[8:24] == other.layout.digest
+    assert packed(other, capture_of(GRAPH))[8:24] == other.layout.digest
 
 
 def test_contract_and_target_stand_in_the_digest() -> None:
@@ -70,7 +70,7 @@ def test_contract_and_target_stand_in_the_digest() -> None:
 
 def test_zero_start_and_silence_differ_only_in_the_start_state() -> None:
     compilation = compile_for(GRAPH, "aarch64")
-    silence, zero = (compilation.pack(capture_of(GRAPH), prewarm) for prewarm in (True, False))
+    silence, zero = (packed(compilation, capture_of(GRAPH), prewarm) for prewarm in (True, False))
     first = min(item.offset for item in compilation.layout.silence.values())
     assert silence[64:first] == zero[64:first] and silence[first:] != zero[first:]
     for item in compilation.layout.silence.values():
@@ -81,7 +81,7 @@ def test_the_lstm_starts_from_the_captures_own_state() -> None:
     graph = graph_of(("l", LstmCell(1, 5), "x"), ("h", Conv(5, 1), "l"))
     weights = random_weights(graph)
     compilation = compile_for(graph, "aarch64")
-    blob = compilation.pack(capture_of(graph, weights), prewarm=False)
+    blob = packed(compilation, capture_of(graph, weights), prewarm=False)
     (item,) = compilation.layout.silence.values()
     h, c = np.frombuffer(blob, np.float32, item.floats, item.offset).reshape(2, -1)
     assert np.array_equal(h[:5], weights["l"]["hidden"]) and np.array_equal(c[:5], weights["l"]["cell"])

@@ -26,7 +26,7 @@ CONTRACTS = (Contract("fused"), Contract("unfused"), Contract("unfused", "flush"
 @examples_per_test(30)
 @given(examples(recurrent=True), st.sampled_from(CONTRACTS), st.integers(1, 40))
 def test_blocks_do_not_matter(example: Example, contract: Contract, most: int) -> None:
-    x = signal(example.graph.inputs[0].channels, 90, example.seed, special=True)
+    x = signal(example.graph.in_channels, 90, example.seed, special=True)
     whole = Interpreter(example.graph, example.weights, "float32", contract).process(x)
     streamed = Interpreter(example.graph, example.weights, "float32", contract)
     ends = np.cumsum(cut_blocks(90, most, example.seed))[:-1]
@@ -38,7 +38,7 @@ def test_blocks_do_not_matter(example: Example, contract: Contract, most: int) -
 @given(examples(recurrent=False), st.sampled_from(CONTRACTS))
 def test_silence_is_what_a_long_run_of_zeros_leads_to(example: Example, contract: Contract) -> None:
     graph = example.graph
-    channels = graph.inputs[0].channels
+    channels = graph.in_channels
     n = lookback(graph) + 1
     slow = Interpreter(graph, example.weights, "float32", contract)
     slow.process(np.zeros((channels, n), np.float32))

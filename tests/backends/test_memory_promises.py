@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import capstone
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.graph_strategy import signal
-from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, machine_for
+from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits
 
 from schedc.analysis.disassembly import MachineCode
 from schedc.backends.objects.elf import read_image
 from schedc.compiler import Compilation, compile_graph
 from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell
+from schedc.machines import machine_for
 from schedc.options import make_options
 
 GRAPH = graph_of(
@@ -60,7 +61,7 @@ def test_memory_at_any_multiple_of_four_will_do(target: str, block: int) -> None
     compilation, capture, x = compile_for(GRAPH, target, cores=2, block=block), capture_of(GRAPH), signal(1, 50, 2)
     wanted = interpret_core(capture, x, compilation.options.contract)
     for kind in (Loaded, LoadedStages):
-        loaded = kind(compilation, compilation.pack(capture), Shifted(compilation))
+        loaded = kind(compilation, packed(compilation, capture), Shifted(compilation))
         assert loaded.weights % 64 == loaded.source % 64 == 4
         blocks = [block] * (50 // block) + [50 % block] * (50 % block > 0)
         assert_same_bits(loaded.process(x, blocks), wanted, target)
@@ -93,7 +94,7 @@ def test_no_instruction_wants_more_but_on_the_stack(target: str, model: str, blo
 @every_target
 def test_states_share_weights_which_are_only_read(target: str) -> None:
     compilation, capture = compile_for(GRAPH, target, block=16), capture_of(GRAPH)
-    blob = compilation.pack(capture)
+    blob = packed(compilation, capture)
     first = Loaded(compilation, blob)
     second = Loaded(compilation, blob, first.machine)
     second.weights = first.weights

@@ -13,9 +13,9 @@ import lief
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES, graph_of
+from helpers.captures import EXAMPLES, graph_of, packed
 from helpers.containers import Contents, Mapped, read_coff, read_macho
-from helpers.machines import Loaded, LoadedStages, Native, assert_same_bits, cut_blocks, native_targets
+from helpers.machines import Loaded, LoadedStages, assert_same_bits, cut_blocks, native_targets
 
 import schedc
 from schedc.artifact import Artifact
@@ -34,6 +34,7 @@ from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
 from schedc.frontend.capture import read_capture
 from schedc.ir.ops import Conv, LstmCell
+from schedc.machines import HostMachine
 from schedc.options import make_options
 from schedc.reference import interpret
 from schedc.targets.keys import TargetName
@@ -198,11 +199,10 @@ def test_elsewhere_x18_is_a_register_like_any_other() -> None:
 # -- it runs ----------------------------------------------------------------------------------
 
 
-class Foreign(Native):
-    """A Mach-O object's code, called as macOS would."""
+class MachOCode:
+    """A Mach-O object's code, where macOS would find it."""
 
     def __init__(self, compilation: Compilation) -> None:
-        super().__init__(compilation)
         found = read_macho(compilation.object_file)
         self._code = Mapped(found.text)
         self._places = {name.removeprefix("_"): self._code.base + value for name, value in found.exported.items()}
@@ -219,10 +219,10 @@ def signal() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
 @pytest.mark.parametrize("capture", ["a2_lite", "lstm_1x16"])
 def test_macos_code_runs_here(capture: str, target: str) -> None:
     compilation, x = compiled(capture, target, "macho"), signal()
-    blob = compilation.pack(read_capture(CAPTURES[capture]), prewarm=False)
+    blob = packed(compilation, read_capture(CAPTURES[capture]), prewarm=False)
     wanted = interpret(CAPTURES[capture], x[0], precision="float32", prewarm=False)[None]
     for kind in (Loaded, LoadedStages):
-        loaded = kind(compilation, blob, Foreign(compilation))
+        loaded = kind(compilation, blob, HostMachine(MachOCode(compilation), compilation.options.target))
         assert_same_bits(loaded.process(x, cut_blocks(300, FRAMES)), wanted)
 
 
@@ -231,7 +231,7 @@ def test_arm_code_runs_in_the_emulator(capture: str, form: str) -> None:
     """The emulator reads ELF; the file's bytes are the same."""
     compilation, x = compiled(capture, "aarch64", form), signal()
     assert contents(compilation).text == read_code(compilation.code.elf).text
-    blob = compilation.pack(read_capture(CAPTURES[capture]), prewarm=False)
+    blob = packed(compilation, read_capture(CAPTURES[capture]), prewarm=False)
     emulator = Emulator(compilation.code.elf, Machine.AARCH64)
     wanted = interpret(CAPTURES[capture], x[0], precision="float32", prewarm=False)[None]
     assert_same_bits(LoadedStages(compilation, blob, emulator).process(x, cut_blocks(300, FRAMES)), wanted)

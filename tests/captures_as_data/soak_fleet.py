@@ -19,7 +19,7 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from helpers.captures import EXAMPLES
+from helpers.captures import EXAMPLES, packed
 from helpers.siblings import write_sibling
 
 from schedc.cli.main import main as schedc_main
@@ -51,7 +51,7 @@ def main(folder: Path, captures: int) -> int:
         (blob,), (take,) = out.rglob(f"{path.stem}.bin"), out.rglob(f"{path.stem}.wav")
         capture = read_capture(path)
         fresh = compile_graph(capture.graph, make_options("avx2"))
-        weights = fresh.pack(capture)
+        weights = packed(fresh, capture)
         blobs += blob.read_bytes() != weights
         takes += not np.array_equal(soundfile.read(take, dtype="float32")[0], played(fresh, weights, x))
     seconds = time.perf_counter() - begin

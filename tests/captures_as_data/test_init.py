@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of
-from helpers.machines import TARGETS, Memory, machine_for
+from helpers.captures import capture_of, compile_for, graph_of, packed
+from helpers.machines import TARGETS
 
 from schedc.backends.weights.blob_reader import BlobFault, find_fault
 from schedc.backends.weights.weight_blob import HEADER_BYTES
 from schedc.compiler import Compilation
 from schedc.ir.ops import Conv, LstmCell
+from schedc.machines import Memory, machine_for
 
 GRAPH = graph_of(("c", Conv(1, 3, 3, 4), "x"), ("l", LstmCell(3, 2), "c"), ("d", Conv(2, 1, 2), "l"))
 CRC = range(28, 32)  # the bytes of the header that only the checker looks at
@@ -20,7 +21,7 @@ class Inits:
 
     def __init__(self, compilation: Compilation) -> None:
         self.machine: Memory = machine_for(compilation)
-        self.blob = compilation.pack(capture_of(GRAPH))
+        self.blob = packed(compilation, capture_of(GRAPH))
         self.size = compilation.state_bytes
         stages = len(compilation.program.stages)
         numbers = range(stages) if stages > 1 else ()

@@ -15,7 +15,7 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.backends.interpreter import Interpreter
-from schedc.backends.weights.packing import StartRows, held_by, start_state
+from schedc.backends.weights.packing import StartRows, held_by
 from schedc.cli.main import main
 from schedc.compiler import compile_graph
 from schedc.errors import UnsupportedError
@@ -29,6 +29,7 @@ from schedc.ir.graph import Graph
 from schedc.ir.weights import WeightTable
 from schedc.options import choose, make_options
 from schedc.passes.core import core_graph, core_weights
+from schedc.reference import reference_interpreter
 from schedc.targets.base import Target
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
@@ -64,8 +65,10 @@ def same(a: StartRows, b: StartRows) -> bool:
 
 
 def interpreted(capture: Capture, contract: Contract, samples: int) -> StartRows:
-    graph = core_graph(capture.graph)
-    return start_state(graph, core_weights(graph, capture.weights), contract, samples)
+    """By the interpreter alone."""
+    interpreter = reference_interpreter(capture, "float32", contract)
+    interpreter.prewarm(samples)
+    return held_by(interpreter)
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=str)
@@ -143,7 +146,10 @@ def test_compile_writes_the_interpreters_start_state(unsettled: Path) -> None:
     capture = read_source(unsettled)
     for target in ("m33", "host"):
         artifact = schedc.compile(unsettled, target=target)
-        assert artifact.weights == compile_graph(capture.graph, make_options(target)).pack(capture)
+        compilation = compile_graph(capture.graph, make_options(target))
+        graph = compilation.program.graph
+        start = interpreted(capture, compilation.options.contract, capture.prewarm_samples)
+        assert artifact.weights == compilation.packing.fill(graph, core_weights(graph, capture.weights), start)
 
 
 @pytest.mark.parametrize("kind", ["settles at once", "cached", "new"])

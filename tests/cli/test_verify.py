@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.captures import packed
 
+import schedc.machines as machines
 import schedc.verification as verification
 from cli.conftest import Run
 from schedc.backends.this_machine import can_run_here
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import InternalError
 from schedc.frontend.capture import Capture, read_capture
+from schedc.ir.weights import FloatArray
 from schedc.options import make_options
 from schedc.verification import call_sizes, difference, probe_signal, verify_compilation
 
@@ -37,7 +40,7 @@ def test_pass_by_process_and_stages(run: Run, wavenet: Path, target: str) -> Non
 def test_a_wrong_bit_fails(run: Run, wavenet: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     right = verification.interpret
 
-    def wrong(compilation: Compilation, capture: Capture, x: verification.FloatArray) -> verification.FloatArray:
+    def wrong(compilation: Compilation, capture: Capture, x: FloatArray) -> FloatArray:
         y = right(compilation, capture, x)
         y.view(np.uint32)[0, 700] ^= 1
         return y
@@ -57,14 +60,14 @@ def test_wrong_weights_fail(wavenet: Path, monkeypatch: pytest.MonkeyPatch) -> N
         node: {key: np.nextafter(array, np.float32(9)) for key, array in table.items()}
         for node, table in capture.weights.items()
     }
-    swapped = compilation.pack(replace(capture, weights=other))
+    swapped = packed(compilation, replace(capture, weights=other))
     monkeypatch.setattr(verification, "pack_from_silence", lambda *_: swapped)
     assert not verify_compilation(compilation, capture, 300).passed
 
 
 @pytest.mark.parametrize("fault", ["write past the frames", "write into the input", "a trap"])
 def test_bad_manners_fail(wavenet: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    class Rude(verification.HostMachine):
+    class Rude(machines.HostMachine):
         def call(self, symbol: str, *arguments: int) -> int:
             result = super().call(symbol, *arguments)
             if len(arguments) == 5:
@@ -77,7 +80,7 @@ def test_bad_manners_fail(wavenet: Path, monkeypatch: pytest.MonkeyPatch, fault:
                     self.write(source, b"\0\0\0\0")
             return result
 
-    monkeypatch.setattr(verification, "HostMachine", Rude)
+    monkeypatch.setattr(machines, "HostMachine", Rude)
     capture = read_capture(wavenet)
     result = verify_compilation(compile_graph(capture.graph, make_options("host", block=48)), capture, 400)
     words = {
@@ -90,7 +93,8 @@ def test_bad_manners_fail(wavenet: Path, monkeypatch: pytest.MonkeyPatch, fault:
 
 
 def test_a_write_beside_an_allocation_is_seen(wavenet: Path) -> None:
-    machine = verification.HostMachine(compile_graph(read_capture(wavenet).graph, make_options("host")))
+    machine = machines.machine_for(compile_graph(read_capture(wavenet).graph, make_options("host")))
+    assert isinstance(machine, machines.HostMachine)
     state, weights = machine.alloc(64), machine.alloc(64)
     machine.write(state + 64, b"\0")
     with pytest.raises(InternalError, match="wrote beside an allocation of 64 bytes"):

@@ -10,7 +10,7 @@ import functools
 import json
 
 import pytest
-from helpers.captures import EXAMPLES, capture_of, interpret_core, random_weights
+from helpers.captures import EXAMPLES, capture_of, interpret_core, packed, random_weights
 from helpers.effort import FACTOR, examples_per_test
 from helpers.graph_strategy import Example, examples, signal
 from helpers.machines import LoadedStages, assert_same_bits, cut_blocks
@@ -68,7 +68,7 @@ def signal_and_answer(name: str) -> tuple[FloatArray, FloatArray]:
 def compiled(name: str, target: str, split: tuple[int, ...], block: int = BLOCK) -> tuple[Compilation, bytes]:
     capture = capture_named(name)
     compilation = compile_graph(capture.graph, make_options(target, len(split) + 1, block, split=split))
-    return compilation, compilation.pack(capture)
+    return compilation, packed(compilation, capture)
 
 
 def kernel_count(name: str) -> int:
@@ -96,12 +96,12 @@ def test_many_stages_on_threads(split: tuple[int, ...]) -> None:
 
 def check_on_threads(name: str, split: tuple[int, ...]) -> None:
     x, wanted = signal_and_answer(name)
-    pipeline = load_threads(*compiled(name, "host", split))
+    staged = load_threads(*compiled(name, "host", split))
     try:
-        assert pipeline.latency_samples == len(split) * BLOCK
-        found = process_in_calls(pipeline, x, cut_blocks(SAMPLES, 3 * BLOCK, seed=split[0]))
+        assert staged.latency_samples == len(split) * BLOCK
+        found = process_in_calls(staged, x, cut_blocks(SAMPLES, 3 * BLOCK, seed=split[0]))
     finally:
-        pipeline.close()
+        staged.close()
     assert_same_bits(found, wanted, f"{name} {split}")
 
 
@@ -138,17 +138,17 @@ def test_random_models_and_cuts(drawn: tuple[Example, tuple[int, ...]], block: i
     if not cuts:
         return
     capture = capture_of(example.graph, example.weights)
-    x = signal(sum(node.channels for node in example.graph.inputs), 300, example.seed)
+    x = signal(example.graph.in_channels, 300, example.seed)
     wanted = interpret_core(capture, x, Contract())
     for target in ("host", "m33"):
         compilation = compile_graph(example.graph, make_options(target, len(cuts) + 1, block, split=cuts))
-        blob = compilation.pack(capture)
+        blob = packed(compilation, capture)
         stages = LoadedStages(compilation, blob)
         assert_same_bits(stages.process(x, cut_blocks(300, block, example.seed)), wanted, f"stages on {target}")
         if target == "host":
-            pipeline = load_threads(compilation, blob)
-            found = process_in_calls(pipeline, x, cut_blocks(300, 4 * block, example.seed))
-            pipeline.close()
+            staged = load_threads(compilation, blob)
+            found = process_in_calls(staged, x, cut_blocks(300, 4 * block, example.seed))
+            staged.close()
             assert_same_bits(found, wanted, "threads")
 
 

@@ -1,4 +1,4 @@
-"""The host pipeline: its lag, its ends, its failures, its threads."""
+"""Stages on threads: their lag, their ends, their failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.graph_strategy import signal
 from helpers.machines import assert_same_bits, cut_blocks
 from helpers.threads import load_threads, process_in_calls
@@ -19,7 +19,7 @@ from helpers.threads import load_threads, process_in_calls
 import schedc
 from schedc.errors import InternalError, UserError
 from schedc.frontend.capture import read_capture
-from schedc.host.stage_threads import HostPipeline
+from schedc.host.stage_threads import StageThreads
 from schedc.ir.contract import Contract
 from schedc.ir.ops import Conv, Input
 
@@ -34,7 +34,7 @@ def stage_threads() -> list[threading.Thread]:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    gc.collect()  # of other tests' pipelines
+    gc.collect()  # of other tests' threads
     yield
     gc.collect()
     assert not stage_threads()
@@ -86,9 +86,9 @@ def test_several_channels_each_way() -> None:
     capture = capture_of(graph)
     x = signal(2, 500, seed=1)
     compilation = compile_for(capture.graph, "host", cores=2, block=16, split=(1,))
-    pipeline = load_threads(compilation, compilation.pack(capture))
-    found = process_in_calls(pipeline, x, cut_blocks(500, 90))
-    pipeline.close()
+    staged = load_threads(compilation, packed(compilation, capture))
+    found = process_in_calls(staged, x, cut_blocks(500, 90))
+    staged.close()
     assert_same_bits(found, interpret_core(capture, x, Contract()))
 
 
@@ -142,7 +142,7 @@ class Broken(Exception):
     """Planted."""
 
 
-def lite_pipeline(cores: int = 2, stall: dict[int, float] | None = None) -> HostPipeline:
+def lite_threads(cores: int = 2, stall: dict[int, float] | None = None) -> StageThreads:
     """A2-Lite at 32 frames; ``stall``: seconds that a stage sleeps before each tenth block."""
     capture = read_capture(LITE)
     compilation = compile_for(capture.graph, "host", cores=cores, block=32)
@@ -153,17 +153,17 @@ def lite_pipeline(cores: int = 2, stall: dict[int, float] | None = None) -> Host
         if stall and calls[stage] % 10 == 0:
             time.sleep(stall.get(stage, 0.0))
 
-    return load_threads(compilation, compilation.pack(capture), before if stall else None)
+    return load_threads(compilation, packed(compilation, capture), before if stall else None)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_stalled_stage_costs_time_but_no_bit(single: schedc.Processor, stage: int) -> None:
     single.reset()
     wanted = single.process(np.tile(X, 4))
-    pipeline = lite_pipeline(3, {stage: 0.01})
-    found = process_in_calls(pipeline, np.tile(X, 4)[None], cut_blocks(4 * len(X), 500))
-    waits = pipeline.waits
-    pipeline.close()
+    staged = lite_threads(3, {stage: 0.01})
+    found = process_in_calls(staged, np.tile(X, 4)[None], cut_blocks(4 * len(X), 500))
+    waits = staged.waits
+    staged.close()
     assert found.tobytes() == wanted.tobytes()
     for later in range(stage + 1, 3):
         assert waits[later].starved > 10
@@ -171,47 +171,47 @@ def test_stalled_stage_costs_time_but_no_bit(single: schedc.Processor, stage: in
 
 
 def test_full_ring_blocks_the_stage_before() -> None:
-    pipeline = lite_pipeline(2, {1: 0.003})
-    pipeline.process(np.tile(X, 30)[None])  # more blocks than a ring holds
-    assert pipeline.waits[0].blocked > 0
-    pipeline.close()
+    staged = lite_threads(2, {1: 0.003})
+    staged.process(np.tile(X, 30)[None])  # more blocks than a ring holds
+    assert staged.waits[0].blocked > 0
+    staged.close()
 
 
 def test_failure_of_a_stage_surfaces() -> None:
-    pipeline = lite_pipeline(3)
-    run, failing = pipeline._shared.code.run, threading.Event()
+    staged = lite_threads(3)
+    run, failing = staged._shared.code.run, threading.Event()
 
     def fail(job: int, until: int) -> int:
         if failing.is_set() and threading.current_thread().name == "schedc-stage1":
             raise Broken("planted")
         return run(job, until)
 
-    object.__setattr__(pipeline._shared.code, "run", fail)
-    pipeline.process(X[None])
+    object.__setattr__(staged._shared.code, "run", fail)
+    staged.process(X[None])
     failing.set()
     with pytest.raises(InternalError, match=r"a stage of the pipeline failed: Broken\('planted'\)") as caught:
         for _ in range(100):
-            pipeline.process(X[None])
+            staged.process(X[None])
     assert isinstance(caught.value.__cause__, Broken)
-    assert pipeline.closed
+    assert staged.closed
     with pytest.raises(InternalError, match="the pipeline is closed"):
-        pipeline.process(X[None])
+        staged.process(X[None])
 
 
-def test_interrupt_from_the_keyboard_closes_the_pipeline() -> None:
-    pipeline = lite_pipeline(2)
+def test_interrupt_from_the_keyboard_ends_the_threads() -> None:
+    staged = lite_threads(2)
 
     def interrupted(job: int, until: int) -> int:
         raise KeyboardInterrupt
 
-    object.__setattr__(pipeline._shared.code, "run", interrupted)
+    object.__setattr__(staged._shared.code, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.process(X[None])
-    assert pipeline.closed
+        staged.process(X[None])
+    assert staged.closed
     assert not stage_threads()
 
 
-def test_two_pipelines_at_once(single: schedc.Processor) -> None:
+def test_two_processors_with_threads_at_once(single: schedc.Processor) -> None:
     single.reset()
     wanted = single.process(X)
     with schedc.load(LITE, block=32, cores=2) as one, schedc.load(LITE, block=32, cores=2) as other:

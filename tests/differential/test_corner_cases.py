@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
 
@@ -114,8 +114,8 @@ SHAPES: dict[str, Graph] = {
 def check(graph: Graph, target: str, block: int, cores: int, prewarm: bool, samples: int = 200) -> None:
     capture = capture_of(graph, prewarm=sum(node.op.history for node in graph if isinstance(node.op, Conv)) + 60)
     compilation = compile_for(graph, target, cores=cores, block=block)
-    blob = compilation.pack(capture, prewarm)
-    x = signal(graph.inputs[0].channels, samples, 7)
+    blob = packed(compilation, capture, prewarm)
+    x = signal(graph.in_channels, samples, 7)
     blocks = cut_blocks(samples, block, 3)
     wanted = interpret_core(capture, x, compilation.options.contract, prewarm)
     assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, target)
@@ -150,7 +150,7 @@ def test_init_starts_again(target: str) -> None:
     """After reset the same input gives the same output, whatever was played before."""
     graph = graph_of(("c", Conv(1, 3, 3, 7), "x"), ("l", LstmCell(3, 3), "c"), ("d", Conv(3, 1), "l"))
     compilation = compile_for(graph, target, block=32)
-    loaded = Loaded(compilation, compilation.pack(capture_of(graph)))
+    loaded = Loaded(compilation, packed(compilation, capture_of(graph)))
     x = signal(1, 100, 1)
     first = loaded.process(x, [32, 32, 32, 4])
     loaded.process(signal(1, 70, 2, special=True, infinite=True), [32, 6, 32])

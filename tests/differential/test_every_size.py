@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from helpers import edges
-from helpers.captures import capture_of, compile_for, interpret_core
+from helpers.captures import capture_of, compile_for, interpret_core, packed
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
 from helpers.schedule_strategy import Values, everywhere
@@ -54,9 +54,9 @@ def compare(target: str, branches: Sequence[Branch], block: int, forced: Values)
 def compare_graph(target: str, graph: Graph, block: int, forced: Values) -> None:
     capture = capture_of(graph)
     compilation = compile_for(graph, target, block=block, schedule=everywhere(forced))
-    x = signal(graph.inputs[0].channels, 2 * block + 70, 5)
+    x = signal(graph.in_channels, 2 * block + 70, 5)
     wanted = interpret_core(capture, x, compilation.options.contract)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(x.shape[1], block, 1))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(x.shape[1], block, 1))
     assert_same_bits(found, wanted, target)
 
 

@@ -11,7 +11,7 @@ from functools import cache
 import capstone
 import numpy as np
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core, random_weights
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed, random_weights
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits
 
@@ -60,7 +60,7 @@ def wanted(target: str) -> FloatArray:
 def loaded(target: str, cores: int, stages: bool = False, fp_mode: str = "own") -> Loaded:
     compilation = compiled(target, cores, fp_mode)
     kind = LoadedStages if stages else Loaded
-    return kind(compilation, compilation.pack(capture_of(GRAPH, WEIGHTS)))
+    return kind(compilation, packed(compilation, capture_of(GRAPH, WEIGHTS)))
 
 
 def words_of(target: str, word: int, flags: int = 0) -> tuple[int, ...]:
@@ -74,9 +74,9 @@ def played(code: Loaded, words: tuple[int, ...]) -> FloatArray:
     found, begin = [], 0
     for n in BLOCKS:
         code.machine.write(code.source, SAMPLES[:, begin : begin + n].tobytes())
-        code.block(n)
-        raw = code.machine.read(code.target, 4 * n * code.outputs)
-        found.append(np.frombuffer(raw, np.float32).reshape(code.outputs, n))
+        code.call(n)
+        raw = code.machine.read(code.target, 4 * n * code.out_channels)
+        found.append(np.frombuffer(raw, np.float32).reshape(code.out_channels, n))
         begin += n
     return np.concatenate(found, axis=1)
 

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.machines import TARGETS, Loaded, assert_same_bits
 from helpers.native_functions import NativeFunction
 
@@ -170,7 +170,7 @@ def test_fasttanh_of_every_exponent_on_each_machine(target: str) -> None:
     powers = np.ldexp(np.float32(1.3), np.arange(-126, 128)).astype(np.float32)
     x = np.concatenate([powers, -powers])[None]
     capture, compilation = capture_of(graph), compile_for(graph, target, block=x.size)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, [x.size])
+    found = Loaded(compilation, packed(compilation, capture)).process(x, [x.size])
     with np.errstate(all="ignore"):
         wanted = interpret_core(capture, x, compilation.options.contract)
     assert_same_bits(found, wanted, target)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import edges
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples, signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
@@ -55,12 +55,12 @@ def test_random_graphs(target: str) -> None:
         cores = min(cores, len(fuse_layers(core_graph(example.graph))))
         compilation = compile_for(example.graph, target, cores=cores, block=block, nonfinite=nonfinite)
         n = min(2 * block + 40, max(300, block + 20))
-        x = spoiled(example.graph.inputs[0].channels, n, example.seed)
+        x = spoiled(example.graph.in_channels, n, example.seed)
         contract = compilation.options.contract
         wanted = interpret_core(capture, x, contract)
         if nonfinite == "zero":  # by definition
             assert_same_bits(interpret_core(capture, clean(x), replace(contract, nonfinite="keep")), wanted, "zero")
-        blob, blocks = compilation.pack(capture), cut_blocks(n, block, example.seed)
+        blob, blocks = packed(compilation, capture), cut_blocks(n, block, example.seed)
         assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, f"{target} {nonfinite}")
         if cores > 1:
             assert_same_bits(LoadedStages(compilation, blob).process(x, blocks), wanted, f"{target} stages")
@@ -75,7 +75,7 @@ def test_every_pattern_at_every_place(target: str) -> None:
     graph = graph_of(("x", Input(channels), ""), ("y", Conv(channels, channels, 1, 1, channels, Start.NOTHING), "x"))
     capture = capture_of(graph, {"y": {"weight": np.ones((channels, 1, 1), np.float32)}})
     compilation = compile_for(graph, target, block=block, nonfinite="zero")
-    loaded = Loaded(compilation, compilation.pack(capture))
+    loaded = Loaded(compilation, packed(compilation, capture))
     patterns = floats(NOT_FINITE + FINITE)
     blocks = [*range(1, block + 1), *range(1, block + 1)]
     x = np.stack([np.resize(np.roll(patterns, 5 * channel), sum(blocks)) for channel in range(channels)])
@@ -110,5 +110,5 @@ def test_what_is_handed_over_between_stages_is_left_alone() -> None:
     for target in TARGETS:
         compilation = compile_for(graph, target, cores=2, block=16, nonfinite="zero")
         wanted = interpret_core(capture, x, compilation.options.contract)
-        blob = compilation.pack(capture)
+        blob = packed(compilation, capture)
         assert_same_bits(LoadedStages(compilation, blob).process(x, cut_blocks(60, 16)), wanted, target)

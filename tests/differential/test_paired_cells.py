@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_targets
 
 from schedc.compiler import compile_graph
@@ -46,7 +46,7 @@ def test_bits(graph: Graph, target: str, cores: int) -> None:
     x = np.random.default_rng(1).normal(0.0, 0.5, (1, 400)).astype(np.float32)
     wanted = interpret_core(capture, x, compilation.options.contract)
     for calls in ([1] * 400, [BLOCK] * 16 + [16], cut_blocks(400, BLOCK, 3)):
-        found = Loaded(compilation, compilation.pack(capture)).process(x, calls)
+        found = Loaded(compilation, packed(compilation, capture)).process(x, calls)
         assert_same_bits(found, wanted, f"{target}, {cores} cores, calls of {calls[:3]}")
 
 
@@ -60,7 +60,7 @@ def test_input_columns_in_a_loop(target: str) -> None:
     wanted = interpret_core(capture, x, options.contract)
     for chosen in (options, loops):
         compilation = compile_graph(capture.graph, chosen)
-        found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(200, BLOCK, 3))
+        found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(200, BLOCK, 3))
         assert_same_bits(found, wanted, target)
 
 

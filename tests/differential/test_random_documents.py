@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers.captures import compile_for, interpret_core
+from helpers.captures import compile_for, interpret_core, packed
 from helpers.documents import capture_from_text, documents
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import signal
@@ -29,9 +29,9 @@ def test_machine_code_has_the_interpreters_bits(target: str) -> None:
         capture = capture_from_text(text)
         cores = min(cores, len(fuse_layers(core_graph(capture.graph))))
         compilation = compile_for(capture.graph, target, cores=cores, block=block)
-        blob = compilation.pack(capture, prewarm)
+        blob = packed(compilation, capture, prewarm)
         blocks = cut_blocks(240, block, seed)
-        x = signal(capture.graph.inputs[0].channels, 240, seed, special=seed % 4 == 0)
+        x = signal(capture.graph.in_channels, 240, seed, special=seed % 4 == 0)
         wanted = interpret_core(capture, x, compilation.options.contract, prewarm)
         assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, target)
         if cores > 1:
@@ -46,7 +46,7 @@ def test_the_core_graph_means_what_the_built_graph_means(text: str, prewarm: boo
     """float64 on the graph as built against float32 on the core graph: passes change no meaning."""
     capture = capture_from_text(text)
     verify_graph(capture.graph)
-    x = signal(capture.graph.inputs[0].channels, 200, seed)
+    x = signal(capture.graph.in_channels, 200, seed)
     oracle = Interpreter(capture.graph, capture.weights, "float64")
     if prewarm:
         oracle.prewarm(capture.prewarm_samples)

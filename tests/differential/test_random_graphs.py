@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from helpers import edges
-from helpers.captures import capture_of, compile_for, interpret_core
+from helpers.captures import capture_of, compile_for, interpret_core, packed
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples, signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
@@ -44,7 +44,7 @@ def check(
         example.graph, target, cores=cores, block=block, mac=mac, split=split, math=math, schedule=schedule
     )
     event("aligned taps" if aligned_convolutions(compilation.program) else "no aligned taps")
-    blob = compilation.pack(capture, prewarm)
+    blob = packed(compilation, capture, prewarm)
     n = min(3 * block + min(example.lookback, 150), max(350, block + 20))
     blocks = cut_blocks(n, block, example.seed)
     (source,) = example.graph.inputs

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.captures import EXAMPLES, SHARED, compile_for, interpret_core
+from helpers.captures import EXAMPLES, SHARED, compile_for, interpret_core, packed
 from helpers.effort import FACTOR
 from helpers.graph_strategy import signal
 from helpers.machines import FOREIGN, Loaded, LoadedStages, assert_same_bits, cut_blocks, native_targets
@@ -90,7 +90,7 @@ def test_recording(name: str) -> None:
             oracle.prewarm(capture.prewarm_samples)
         engines_own(oracle.process(x), wanted, f"{recording.stem} float64")
         n = x.shape[1]
-        loaded = Loaded(compilation, compilation.pack(capture, prewarm))
+        loaded = Loaded(compilation, packed(compilation, capture, prewarm))
         for blocks in ([1] * n, [16] * (n // 16), [BLOCK] * (n // BLOCK), cut_blocks(n, BLOCK)):
             loaded.reset()
             m = sum(blocks)
@@ -99,7 +99,7 @@ def test_recording(name: str) -> None:
 
 def emulated(compilation: Compilation, capture: Capture, x: FloatArray) -> FloatArray:
     """The machine code's output, in changing blocks; with several cores stage by stage as well."""
-    blob = compilation.pack(capture)
+    blob = packed(compilation, capture)
     blocks = cut_blocks(x.shape[1], compilation.options.frames)
     y = Loaded(compilation, blob).process(x, blocks)
     if compilation.options.cores > 1:
@@ -114,7 +114,7 @@ def test_same_bits_on_foreign_machines(name: str, target: str) -> None:
     capture = capture_for(CASES[name][0])
     if is_recurrent(capture.graph):  # whose silence is run, sample by sample; test_recording runs all of it
         capture = replace(capture, prewarm_samples=min(capture.prewarm_samples, 500))
-    x = signal(capture.graph.inputs[0].channels, SAMPLES_EMULATED, 5)
+    x = signal(capture.graph.in_channels, SAMPLES_EMULATED, 5)
     turn = (DISTINCT.index(name) + FOREIGN.index(target)) % 3 + 1
     kernels = len(fuse_layers(core_graph(capture.graph)))
     wanted: FloatArray | None = None

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from schedc.backends.interpreter import Interpreter
 from schedc.compiler import Compilation, compile_graph
 from schedc.frontend.capture import Capture
+from schedc.host.start_state import pack_from_silence
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, GraphBuilder
 from schedc.ir.ops import Conv, Input, Op, Output, history
 from schedc.ir.weights import FloatArray, WeightTable
 from schedc.options import make_options
-from schedc.passes.core import core_graph, core_weights
+from schedc.reference import reference_interpreter
 from schedc.schedule import ScheduleOverrides
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "captures").glob("*.nam"))
@@ -88,10 +88,15 @@ def compile_for(
     return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
 
 
+def packed(compilation: Compilation, capture: Capture, prewarm: bool = True) -> bytes:
+    """The blob of a capture for its compilation; ``prewarm`` False: it starts from zero."""
+    capture = capture if prewarm else replace(capture, prewarm_samples=0)
+    return pack_from_silence(compilation.packing, compilation.program.graph, capture)
+
+
 def interpret_core(capture: Capture, x: FloatArray, contract: Contract, prewarm: bool = True) -> FloatArray:
     """The definition: the float32 interpreter on the core graph; ``x`` is [channels, n]."""
-    graph = core_graph(capture.graph)
-    interpreter = Interpreter(graph, core_weights(graph, capture.weights), "float32", contract)
+    interpreter = reference_interpreter(capture, "float32", contract)
     if prewarm:
         interpreter.prewarm(capture.prewarm_samples)
     return interpreter.process(x)

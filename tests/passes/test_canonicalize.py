@@ -121,7 +121,7 @@ def test_it_is_idempotent_and_keeps_the_meaning(example: Example) -> None:
     assert canonical(graph) == graph
     if any(not np.isfinite(v).all() or np.abs(v).max() > 100 for t in example.weights.values() for v in t.values()):
         return  # other sums may then overflow
-    x = signal(graph.inputs[0].channels, 60, example.seed)
+    x = signal(graph.in_channels, 60, example.seed)
     weights = capture_of(example.graph, example.weights).weights
     kept = {node.name: weights[node.name] for node in graph if node.name in weights}
     wanted = Interpreter(example.graph, weights, "float64").process(x)

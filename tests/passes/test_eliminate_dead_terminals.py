@@ -131,7 +131,7 @@ def test_one_slope_for_all_channels_is_kept() -> None:
 def test_no_bit_changes(example: Example) -> None:
     before = Canonicalize()(Program(example.graph, block=1)).graph
     after = slim(before)
-    x = signal(before.inputs[0].channels, 50, example.seed, special=True)
+    x = signal(before.in_channels, 50, example.seed, special=True)
     weights = {node.name: example.weights[node.name] for node in before if node.name in example.weights}
     wanted = Interpreter(before, weights).process(x)
     assert_same_bits(Interpreter(after, core_weights(after, weights)).process(x), wanted)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, graph_of, interpret_core
+from helpers.captures import capture_of, graph_of, interpret_core, packed
 from helpers.documents import capture_from_text, documents
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import Example, examples, signal
@@ -74,9 +74,9 @@ def check(
 ) -> None:
     """The interpreter's bits in calls of changing size, as one call and stage by stage."""
     stages = compilation.program.stages
-    blob = compilation.pack(capture, prewarm)
+    blob = packed(compilation, capture, prewarm)
     blocks = cut_blocks(samples, compilation.options.frames, seed)
-    x = signal(capture.graph.inputs[0].channels, samples, seed, special)
+    x = signal(capture.graph.in_channels, samples, seed, special)
     wanted = interpret_core(capture, x, compilation.options.contract, prewarm)
     assert_same_bits(Loaded(compilation, blob).process(x, blocks), wanted, compilation.options.target.name)
     if len(stages) > 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.effort import examples_per_test
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
@@ -36,7 +36,7 @@ def test_no_schedule_changes_a_bit(target: str, name: str) -> None:
         event("aligned taps" if aligned_convolutions(compilation.program) else "no aligned taps")
         x = np.random.default_rng(seed).standard_normal((1, 300)).astype(np.float32) * np.float32(0.3)
         wanted = interpret_core(capture, x, compilation.options.contract)
-        found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(300, block, seed))
+        found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(300, block, seed))
         assert_same_bits(found, wanted, f"{name} on {target}")
 
     run()
@@ -75,7 +75,7 @@ def test_aligned_taps(target: str) -> None:
         x = signal(case.op.in_channels, 250, seed, special)
         capture = capture_of(graph)
         wanted = interpret_core(capture, x, compilation.options.contract)
-        found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(250, block, seed))
+        found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(250, block, seed))
         assert_same_bits(found, wanted, f"{case} on {target}")
 
     run()

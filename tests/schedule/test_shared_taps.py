@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, graph_of, interpret_core
+from helpers.captures import capture_of, graph_of, interpret_core, packed
 from helpers.documents import capture_from_text
 from helpers.effort import examples_per_test
 from helpers.linear_capture import linear_text
@@ -91,7 +91,7 @@ def test_any_shape(target: str, case: Case, seed: int) -> None:
     graph = compilation.program.graph
     capture = capture_of(graph)
     x = np.random.default_rng(seed).standard_normal((graph["x"].channels, 150)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(150, case.block, seed))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(150, case.block, seed))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), f"{case} on {target}")
 
 
@@ -103,7 +103,7 @@ def test_a_long_linear_capture_as_it_is_compiled(target: str, channels: int) -> 
     compilation = compile_graph(capture.graph, make_options(target, block=64))
     assert all(isinstance(schedule.taps, Shared | Parts) for schedule in compilation.program.schedules.values())
     x = np.random.default_rng(1).standard_normal((channels, 200)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(200, 64, 1))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(200, 64, 1))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
 
 

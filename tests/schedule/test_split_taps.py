@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, graph_of, interpret_core
+from helpers.captures import capture_of, graph_of, interpret_core, packed
 from helpers.documents import capture_from_text
 from helpers.effort import examples_per_test
 from helpers.linear_capture import linear_text
@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.autoscheduler import cheapest
-from schedc.backends.weights.packing import start_state
 from schedc.backends.weights.partial_sums import partial_sums
 from schedc.compiler import Compilation, compile_graph
 from schedc.errors import UserError
+from schedc.host.start_state import silent_rows
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input, LstmCell, Scale, Start
@@ -103,7 +103,7 @@ def test_any_shape(target: str, case: Case, seed: int) -> None:
     assert compilation.program.schedules[kernel.name].words["tap_parts"] == case.parts
     capture = capture_of(case.graph(target), prewarm=None if case.prewarmed else 0)
     x = np.random.default_rng(seed).standard_normal((case.columns, 500)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(500, case.block, seed))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(500, case.block, seed))
     wanted = interpret_core(capture, x, compilation.options.contract, case.prewarmed)
     assert_same_bits(found, wanted, f"{case} on {target}")
 
@@ -125,7 +125,7 @@ def test_a_past_that_does_not_settle(target: str, cores: int) -> None:
     options = replace(make_options(target, cores, block=8), schedule=IN_PARTS)
     compilation = compile_graph(AFTER_LSTM, options)
     x = np.random.default_rng(1).standard_normal((1, 300)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(300, 8, 1))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(300, 8, 1))
     assert_same_bits(found, interpret_core(capture, x, options.contract), target)
 
 
@@ -133,7 +133,7 @@ def test_the_partial_sums_of_a_start_state_are_kept_where_a_report_says() -> Non
     """Packing reads the number of parts from the packing list: the code of every number of parts gets its own."""
     capture = capture_of(AFTER_LSTM, prewarm=200)
     graph = core_graph(AFTER_LSTM)
-    state = start_state(graph, core_weights(graph, capture.weights), make_options("host").contract, 200)
+    state = silent_rows(graph, core_weights(graph, capture.weights), make_options("host").contract, 200)
     assert set(state) == {"l.cells", "l", "first"}  # of streams only, whatever the parts
     compilation = compile_graph(AFTER_LSTM, replace(make_options("host", block=8), schedule=IN_PARTS))
     parts = {field.node: (field.parts, field.floats, field.per_channel) for field in compilation.packing.start}
@@ -195,7 +195,7 @@ def test_two_filters_in_one_kernel(target: str, policy: RingPolicy, second: Conv
     assert arena and set(arena.sums) == ({"first", "second"} if second.kernel_size == 400 else {"first"})
     capture = capture_of(graph)
     x = np.random.default_rng(1).standard_normal((1, 900)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(900, 8, 1))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(900, 8, 1))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
 
 
@@ -211,7 +211,7 @@ def test_a_long_filter_that_feeds_the_condition(target: str, kernel: int, block:
     capture = capture_of(graph)
     compilation = compile_graph(graph, make_options(target, block=block))
     x = np.random.default_rng(1).standard_normal((1, 1500)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(1500, block, 1))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(1500, block, 1))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
 
 
@@ -248,7 +248,7 @@ def test_a_long_linear_capture_as_it_is_compiled(target: str, block: int) -> Non
     capture = capture_from_text(linear_text(2048))
     compilation = compile_graph(capture.graph, make_options(target, block=block))
     x = np.random.default_rng(1).standard_normal((1, 3000)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(3000, block, 1))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(3000, block, 1))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), target)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, graph_of, interpret_core
+from helpers.captures import capture_of, graph_of, interpret_core, packed
 from helpers.effort import examples_per_test
 from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
 from hypothesis import given
@@ -47,7 +47,7 @@ def test_any_cell(
     compilation = cell(inputs, units, target, block, **forced)
     capture = capture_of(compilation.program.graph, prewarm=30)
     x = np.random.default_rng(seed).standard_normal((inputs, 60)).astype(np.float32)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(60, block, seed))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(60, block, seed))
     assert_same_bits(found, interpret_core(capture, x, compilation.options.contract), f"{forced} on {target}")
 
 

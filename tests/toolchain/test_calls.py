@@ -61,7 +61,7 @@ class Library:
         return interpret_core(capture_of(self.graph), x, self.compilation.options.contract)
 
     def play_any(self, x: FloatArray, in_place: bool) -> FloatArray:
-        inputs, outputs = len(x), sum(node.op.operand_channels[0] for node in self.graph.outputs)
+        inputs, outputs = len(x), self.graph.out_channels
         n = x.shape[1]
         source = np.full(max(inputs, outputs) * n + 1, np.nan, np.float32)
         source[: inputs * n] = x.reshape(-1)
