@@ -1,12 +1,13 @@
-"""Who may import whom (docs: CONTRIBUTING).  A module imports only from its left, and nothing in a circle.
+"""Who may import whom (docs: CONTRIBUTING).  A module imports only from before it, and nothing in a circle.
 
-LOWER are the compiler's stages, in order.  What is in neither tuple serves the public functions and the
-commands; such modules stand between the two and may import each other as long as there is no circle.
+Imports that only type checkers see, and those inside functions, count like any other.
 """
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
@@ -15,12 +16,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# ir.program refers to the schedule's plain numbers, so schedule stands before ir.
-LOWER = (
-    *("errors", "wording", "safe_yaml", "version", "files", "schedule", "ir", "loops", "targets", "analysis"),
-    *("frontend", "cost", "passes", "autoscheduler", "schedule_file", "backends", "options", "planning", "compiler"),
+# Folders and modules of schedc, in order.
+LAYERS = (
+    # What everything may use.
+    *("errors", "version", "wording", "safe_yaml", "termination", "files", "samples", "sound"),
+    # What a program is, and the machines that run it.  ir.program refers to the schedule's plain numbers.
+    *("schedule", "ir", "loops", "targets", "analysis"),
+    # The compiler's stages; what a capture means needs none behind the interpreter, which is a backend.
+    *("frontend", "cost", "passes", "autoscheduler", "schedule_file", "backends"),
+    *("options", "reference", "planning", "compiler"),
+    # A compilation's code: kept, run here, run anywhere, compared, timed by a model.
+    *("cache", "remarks", "host", "machines", "verification", "analyze"),
+    # What is said about it, measured of it, and left of it.
+    *("reports", "measure", "output_folder", "artifact", "packs", "api", "fleet"),
+    # Whom all of it serves: Python ("" is the package itself) and the command line.
+    *("", "commands", "cli", "__main__"),
 )
-UPPER = ("commands", "cli", "__main__")
 # Foreign library -> the only places that may import it.
 HOMES = {
     "anyascii": ("files.identifiers",),
@@ -35,7 +46,22 @@ NEVER = {
     "passes": ("cost",),
     "cost": ("passes",),
     "backends": ("passes", "cost"),
-    "targets": tuple(name for name in LOWER if name not in ("errors", "safe_yaml", "files", "wording", "targets")),
+    "targets": tuple(name for name in LAYERS if name not in ("errors", "safe_yaml", "files", "wording", "targets")),
+    "reference": ("autoscheduler", "cost"),
+}
+# What is promised to load little -> a program, and modules that it leaves alone.
+LIGHT = {
+    "planning": (
+        "from schedc.frontend.capture import read_capture\n"
+        "from schedc.options import make_options\n"
+        "from schedc.planning import plan_graph\n"
+        "plan_graph(read_capture(PATH).graph, make_options('m33', cores=2)).packing\n",
+        ("llvmlite", "unicorn", "schedc.compiler"),
+    ),
+    "interpret": (
+        "import schedc\nschedc.interpret(PATH, [0.5], 'float32')\nschedc.interpret(PATH, [0.5])\n",
+        ("llvmlite", "unicorn", "schedc.planning", "schedc.compiler", "schedc.autoscheduler", "schedc.cost"),
+    ),
 }
 
 
@@ -55,19 +81,17 @@ def sources() -> dict[str, Path]:
 SOURCES = sources()
 
 
-def imports(path: Path, running: bool = False) -> Iterator[tuple[int, str]]:
-    """(line, module) of every import; ``running``: without those for type checkers only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    guarded = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
-    idle = {id(node) for block in guarded for node in ast.walk(block)}
-    for node in ast.walk(tree):
-        if running and id(node) in idle:
-            continue
+def imports(text: str, where: Path) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import."""
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            assert node.level == 0, f"{where}:{node.lineno}: a relative import"
             yield node.lineno, node.module or ""
+
+
+IMPORTS = {name: list(imports(path.read_text(encoding="utf-8"), path)) for name, path in SOURCES.items()}
 
 
 def own(name: str) -> str | None:
@@ -76,50 +100,71 @@ def own(name: str) -> str | None:
     return rest.partition(".")[0] if first == "schedc" else None
 
 
-def rank(top: str) -> int:
-    for index, pattern in enumerate(UPPER):
-        if fnmatchcase(top, pattern):
-            return len(LOWER) + 1 + index
-    return LOWER.index(top) if top in LOWER else len(LOWER)
+def top(name: str) -> str:
+    return name.partition(".")[0]
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name])
-def test_imports_point_left(name: str) -> None:
-    top = name.partition(".")[0]
-    for line, imported in imports(SOURCES[name]):
-        target = own(imported)
-        where = f"{SOURCES[name].relative_to(ROOT)}:{line}"
-        if target is None:
-            continue
-        assert target, f"{where}: nothing imports schedc itself"
-        assert rank(target) <= rank(top), f"{where}: {top} imports {target}, which stands to its right"
-        assert target == top or target not in NEVER.get(top, ()), f"{where}: {top} never imports {target}"
+def fault(name: str, imported: str) -> str:
+    """What is wrong with a module's import of another, in words; empty if nothing is."""
+    target = own(imported)
+    if target is None or target == top(name):
+        return ""
+    if not target:
+        return "nothing imports schedc itself"
+    if LAYERS.index(target) > LAYERS.index(top(name)):
+        return f"{top(name)} imports {target}, which stands behind it"
+    return f"{top(name)} never imports {target}" if target in NEVER.get(top(name), ()) else ""
+
+
+def test_every_module_has_a_place() -> None:
+    assert sorted(LAYERS) == sorted({top(name) for name in SOURCES})
+
+
+def test_imports_point_back() -> None:
+    found = [(name, line, fault(name, imported)) for name in SOURCES for line, imported in IMPORTS[name]]
+    assert [f"{SOURCES[name].relative_to(ROOT)}:{line}: {words}" for name, line, words in found if words] == []
 
 
 def test_nothing_imports_in_a_circle() -> None:
     """Module by module; raises CycleError with the circle."""
     inside = {f"schedc.{name}" if name else "schedc": name for name in SOURCES}
-    reads = {name: {inside[i] for _, i in imports(path, running=True) if i in inside} for name, path in SOURCES.items()}
+    reads = {name: {inside[i] for _, i in IMPORTS[name] if i in inside} for name in SOURCES}
     assert len(list(TopologicalSorter(reads).static_order())) == len(SOURCES)
+
+
+@pytest.mark.parametrize("what", LIGHT)
+def test_what_is_promised_to_load_little_does(what: str) -> None:
+    program, heavy = LIGHT[what]
+    path = ROOT / "examples" / "captures" / "a2_lite.nam"
+    loaded = f"print([m for m in sys.modules if m in {heavy!r} or m.startswith({tuple(f'{m}.' for m in heavy)!r})])"
+    text = f"import sys\nPATH = {str(path)!r}\n{program}{loaded}"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_libraries_stay_at_home(library: str) -> None:
     for name, path in SOURCES.items():
-        for line, imported in imports(path):
+        for line, imported in IMPORTS[name]:
             if imported.partition(".")[0] == library:
                 at_home = any(fnmatchcase(name, home) or name.startswith(f"{home}.") for home in HOMES[library])
                 assert at_home, f"{path.relative_to(ROOT)}:{line}: {library} is for {', '.join(HOMES[library])} only"
 
 
 def test_only_the_package_names_that_installed_code_has() -> None:
-    for path in SOURCES.values():
-        for line, imported in imports(path):
+    for name, path in SOURCES.items():
+        for line, imported in IMPORTS[name]:
             first = imported.partition(".")[0]
             assert first not in ("passes", "backends", "targets"), f"{path}:{line}: import it as schedc.{first}"
 
 
 def test_the_rule_has_teeth() -> None:
     assert [own(name) for name in ("schedc.cli.main", "schedc.ir.ops", "schedc", "numpy")] == ["cli", "ir", "", None]
-    assert rank("ir") < rank("passes") < rank("backends") < rank("compiler") < rank("host") == rank("api") < rank("cli")
+    assert fault("ir.ops", "schedc.passes.base") == "ir imports passes, which stands behind it"
+    assert fault("host.code", "schedc.machines") == "host imports machines, which stands behind it"
+    assert fault("reference", "schedc.cost.model") == "reference never imports cost"
+    assert fault("api", "schedc") == "nothing imports schedc itself"
+    assert fault("api", "numpy") == fault("api", "schedc.host.code") == fault("host.code", "schedc.host.voice") == ""
+    text = "if TYPE_CHECKING:\n    import schedc.api\ndef f():\n    from schedc.ir import ops\n"
+    assert sorted(imports(text, ROOT)) == [(2, "schedc.api"), (4, "schedc.ir")]
     assert {"ir.graph", "backends.llvm.module", "targets.base", "cli.main", ""} <= set(SOURCES)
