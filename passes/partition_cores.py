@@ -133,15 +133,15 @@ def check_cuts(cuts: Sequence[int], cores: int, kernels: int) -> None:
     """Raise OptionError for cuts that cannot be made, saying what could."""
     if len(cuts) != cores - 1:
         raise OptionError("split", f"{len(cuts)} cut(s) make {len(cuts) + 1} stages, not {cores}")
-    bounds = [0, *cuts, kernels]
-    if any(a >= b for a, b in pairwise(bounds)):
+    edges = [0, *cuts, kernels]
+    if any(a >= b for a, b in pairwise(edges)):
         raise OptionError("split", f"cuts must ascend and lie between 1 and {kernels - 1}")
 
 
 def cut_stages(graph: Graph, kernels: Sequence[Kernel], cuts: Sequence[int]) -> tuple[Stage, ...]:
     """The stages for a list of cuts; each is a graph of its own whose ends may be handoffs."""
-    bounds = [0, *cuts, len(kernels)]
-    parts = [tuple(kernels[a:b]) for a, b in pairwise(bounds)]
+    edges = [0, *cuts, len(kernels)]
+    parts = [tuple(kernels[a:b]) for a, b in pairwise(edges)]
     return tuple(_stage(graph, parts, index) for index in range(len(parts)))
 
 

@@ -70,8 +70,8 @@ class StageCosts:
 
     def slowest(self, cuts: Sequence[int]) -> float:
         """Cycles per sample of the slowest stage."""
-        bounds = [0, *cuts, len(self.kernel_cycles)]
-        return max(self.stage_cycles(stage, a, b) for stage, (a, b) in enumerate(pairwise(bounds)))
+        edges = [0, *cuts, len(self.kernel_cycles)]
+        return max(self.stage_cycles(stage, a, b) for stage, (a, b) in enumerate(pairwise(edges)))
 
 
 @dataclass(frozen=True, order=True)

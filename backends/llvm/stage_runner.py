@@ -1,4 +1,4 @@
-"""The host pipeline's machine code: stages over runs of blocks, synchronised by counters.
+"""What runs stages on threads, as machine code: runs of blocks, synchronised by counters.
 
 Only for running here (``schedc.host.stage_threads``); objects that ``schedc compile`` writes hold no such
 code.  Each stage counts the blocks it has finished, in a 64-bit word on a cache line of its own that
@@ -181,7 +181,7 @@ _PAUSE = {
 }
 
 
-def pipeline_ir(target: Target) -> str:
+def runner_ir(target: Target) -> str:
     """LLVM IR of the run and wait functions for the machine we run on."""
     machine = target.codegen.triple.partition("-")[0]
     if machine not in _PAUSE:
@@ -200,11 +200,11 @@ def _word(word: JobWord) -> str:
     return f"{address}\n  %{name} = load {kind}, ptr %{name}.at, align 8"
 
 
-def pipeline_object(target: Target) -> bytes:
+def runner_object(target: Target) -> bytes:
     """The run and wait functions as an ELF relocatable, like any other object of ours."""
     # Here, because the words above are used where no LLVM is loaded.
     from schedc.backends.llvm.target_machine import checked_module, emission
     from schedc.backends.objects.elf import finish_object
 
     with emission(target) as machine:
-        return finish_object(machine.emit_object(checked_module(pipeline_ir(target))))
+        return finish_object(machine.emit_object(checked_module(runner_ir(target))))

@@ -25,19 +25,19 @@ from schedc.fleet.treatment import FleetOptions
 from schedc.fleet.workers import DaskWorkers, InlineWorkers, LocalWorkers, Workers
 from schedc.sound.files import SoundInfo, read_info
 
-_MOST_REMARKS, _MOST_JOBS = 50, 1024
+_MOST_REMARKS, _MOST_PROCESSES = 50, 1024
 _MOST_SAMPLES = 2**27  # half a GiB; 46 minutes of a mono file at 48 kHz
 
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """What ``schedc batch`` was asked for.  ``jobs`` 0: no further processes; ``render``: a WAV file to play."""
+    """What ``schedc batch`` was asked for.  ``processes`` 0: no further ones; ``render``: a WAV file to play."""
 
     library: str
     folder: Path
     options: FleetOptions
     render: Path | None
-    jobs: int | None
+    processes: int | None
     scheduler: str | None
 
 
@@ -70,10 +70,10 @@ def _checked_sound(path: Path) -> SoundInfo:
 def _workers(request: BatchRequest) -> Workers:
     if request.scheduler is not None:
         return DaskWorkers(request.scheduler)
-    jobs = (os.cpu_count() or 1) if request.jobs is None else request.jobs
-    if not 0 <= jobs <= _MOST_JOBS:
-        raise UserError("--jobs", f"{jobs} processes", f"give 0 (work in this process) to {_MOST_JOBS}")
-    return LocalWorkers(jobs) if jobs else InlineWorkers()
+    processes = (os.cpu_count() or 1) if request.processes is None else request.processes
+    if not 0 <= processes <= _MOST_PROCESSES:
+        raise UserError("--jobs", f"{processes} processes", f"give 0 (work in this process) to {_MOST_PROCESSES}")
+    return LocalWorkers(processes) if processes else InlineWorkers()
 
 
 @contextmanager

@@ -267,14 +267,14 @@ class _Fleet:
     def _phase(
         self,
         phase: str,
-        job: Callable[..., Result],
+        work: Callable[..., Result],
         arguments: Sequence[tuple[object, ...]],
         shared: bool = False,
     ) -> Iterable[tuple[int, Result | Failure]]:
         if not arguments:
             return
         self.progress(phase, 0, len(arguments))
-        for done, finished in enumerate(self.workers.run(job, arguments, shared), start=1):
+        for done, finished in enumerate(self.workers.run(work, arguments, shared), start=1):
             yield finished
             self.progress(phase, done, len(arguments))
 

@@ -1,7 +1,7 @@
-"""Who does a fleet's jobs: this process, processes here, or a Dask cluster.
+"""Who does a fleet's work: this process, processes here, or a Dask cluster.
 
-Jobs are done in any order.  A job that raises, or whose worker dies, gives an error in words in place
-of its result; the others go on.
+A piece of work is a function of one capture or architecture; pieces are done in any order.  One that raises, or whose
+worker dies, gives an error in words in place of its result; the others go on.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ DIED = "the worker died (a crash, or too little memory)"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job has no result."""
+    """Why a piece of work has no result."""
 
     reason: str
 
 
 class Workers(Protocol):
-    """``run`` yields (index of the arguments, result) as jobs finish.
+    """``run`` yields (index of the arguments, result) as pieces of work finish.
 
-    ``share``, once before all runs: what jobs get after their own arguments, if ``run`` is told so.
+    ``share``, once before all runs: what they get after their own arguments, if ``run`` is told so.
     ``remote``: the workers may not see this machine's files.
     """
 
@@ -49,14 +49,14 @@ class Workers(Protocol):
     def share(self, *shared: object) -> None: ...
 
     def run(
-        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+        self, work: Callable[..., Result], arguments: Arguments, shared: bool = False
     ) -> Iterator[tuple[int, Result | Failure]]: ...
 
     def close(self) -> None: ...
 
 
 class InlineWorkers:
-    """One job after the other in this process."""
+    """One piece of work after the other in this process."""
 
     remote = False
 
@@ -64,10 +64,10 @@ class InlineWorkers:
         self._shared = shared
 
     def run(
-        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+        self, work: Callable[..., Result], arguments: Arguments, shared: bool = False
     ) -> Iterator[tuple[int, Result | Failure]]:
         for index, own in enumerate(arguments):
-            yield index, attempt(job, *own, *(self._shared if shared else ()))
+            yield index, attempt(work, *own, *(self._shared if shared else ()))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -89,22 +89,22 @@ class LocalWorkers:
         self._shared = shared
 
     def run(
-        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+        self, work: Callable[..., Result], arguments: Arguments, shared: bool = False
     ) -> Iterator[tuple[int, Result | Failure]]:
         done: set[int] = set()
         try:
-            yield from self._finished(job, arguments, range(len(arguments)), shared, done)
-        except BrokenProcessPool:  # one job killed its worker and with it the pool: find out which
+            yield from self._finished(work, arguments, range(len(arguments)), shared, done)
+        except BrokenProcessPool:  # one piece of work killed its worker and with it the pool: find out which
             for index in sorted(set(range(len(arguments))) - done):
                 self.close()
                 try:
-                    yield from self._finished(job, arguments, [index], shared, done)
+                    yield from self._finished(work, arguments, [index], shared, done)
                 except BrokenProcessPool:
                     yield index, Failure(DIED)
             self.close()
 
     def _finished(
-        self, job: Callable[..., Result], arguments: Arguments, indices: Sequence[int], shared: bool, done: set[int]
+        self, work: Callable[..., Result], arguments: Arguments, indices: Sequence[int], shared: bool, done: set[int]
     ) -> Iterator[tuple[int, Result | Failure]]:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")  # LLVM and threads do not survive a fork
@@ -114,7 +114,7 @@ class LocalWorkers:
             self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=begin)
         self._at_work = True
         futures: dict[Future[Result | Failure], int] = {
-            self._pool.submit(_with_kept, job, shared, *arguments[index]): index for index in indices
+            self._pool.submit(_with_kept, work, shared, *arguments[index]): index for index in indices
         }
         for future in as_completed(futures):
             result = future.result()
@@ -123,7 +123,7 @@ class LocalWorkers:
         self._at_work = False
 
     def close(self) -> None:
-        """End the processes, those that are at work, too; nobody waits for their jobs any more."""
+        """End the processes, those that are at work, too; nobody waits for their results any more."""
         if self._lifeline is not None and self._at_work:
             self._lifeline.close()
         if self._pool is not None:
@@ -152,14 +152,14 @@ def _end_with(lifeline: Connection) -> None:
     os._exit(1)
 
 
-def _with_kept(job: Callable[..., Result], shared: bool, *own: object) -> Result | Failure:
-    return attempt(job, *own, *(_kept if shared else ()))
+def _with_kept(work: Callable[..., Result], shared: bool, *own: object) -> Result | Failure:
+    return attempt(work, *own, *(_kept if shared else ()))
 
 
-def attempt(job: Callable[..., Result], *arguments: object) -> Result | Failure:
-    """A job's result, or why there is none."""
+def attempt(work: Callable[..., Result], *arguments: object) -> Result | Failure:
+    """The result of a piece of work, or why there is none."""
     try:
-        return job(*arguments)
+        return work(*arguments)
     except SchedcError as error:
         return Failure(str(error))
     except Exception as error:  # one broken file never stops the rest
@@ -222,11 +222,11 @@ class DaskWorkers:
         self._shared = [self._client.scatter(item, broadcast=True, hash=False) for item in shared]
 
     def run(
-        self, job: Callable[..., Result], arguments: Arguments, shared: bool = False
+        self, work: Callable[..., Result], arguments: Arguments, shared: bool = False
     ) -> Iterator[tuple[int, Result | Failure]]:
         sent = self._shared if shared else []
         futures = {
-            self._client.submit(attempt, job, *own, *sent, pure=False, retries=1): index
+            self._client.submit(attempt, work, *own, *sent, pure=False, retries=1): index
             for index, own in enumerate(arguments)
         }
         for future in self._as_completed(futures, loop=self._client.loop):

@@ -76,7 +76,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def parse_json(data: bytes, name: str) -> JsonDocument:
     """Parses ``data``; ModelFileError (naming ``name`` and the place) when it is not sound JSON."""
     check_size(len(data), MAX_FILE_BYTES, one_line(name), "a capture", _NOT_A_CAPTURE, ModelFileError)
-    _check_bounds(data, one_line(name))
+    _check_limits(data, one_line(name))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -97,7 +97,7 @@ def parse_json(data: bytes, name: str) -> JsonDocument:
     return JsonDocument(root, len(text) - _end_of_space(text, end))
 
 
-def _check_bounds(data: bytes, name: str) -> None:
+def _check_limits(data: bytes, name: str) -> None:
     skeleton, strings = _without_strings(data, name)
     values = skeleton.count(b",")
     brackets = skeleton.translate(None, _NOT_A_BRACKET)

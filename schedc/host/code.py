@@ -166,9 +166,9 @@ def _entry(compilation: Compilation) -> _Entry:
 
 @once_per_target
 def _stage_runner(target: Target) -> bytes:
-    from schedc.backends.llvm.stage_runner import pipeline_object
+    from schedc.backends.llvm.stage_runner import runner_object
 
-    return pipeline_object(target)
+    return runner_object(target)
 
 
 def _encode(entry: _Entry) -> bytes:

@@ -70,9 +70,9 @@ def balance_of(program: Program, options: Options, sample_rate: float, alternati
     """The balance of a planned program.  ``sample_rate``: Hz."""
     step = partition_pass(options)
     costs = step.costs(program)
-    bounds = [0]
+    edges = [0]
     for stage in program.stages:
-        bounds.append(bounds[-1] + len(stage.kernels))
+        edges.append(edges[-1] + len(stage.kernels))
     stages = tuple(
         StageLoad(
             kernels=(program.kernels[begin].name, program.kernels[end - 1].name),
@@ -83,7 +83,7 @@ def balance_of(program: Program, options: Options, sample_rate: float, alternati
             copy_cycles=costs.copy_cycles(begin, end),
             synchronisation_cycles=costs.synchronisation_cycles(begin, end),
         )
-        for number, (begin, end) in enumerate(pairwise(bounds))
+        for number, (begin, end) in enumerate(pairwise(edges))
     )
     latency = (len(stages) - 1) * program.block
     return Balance(

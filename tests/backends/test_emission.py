@@ -15,7 +15,7 @@ from helpers.captures import EXAMPLES
 from schedc.backends.llvm import target_machine as machines
 from schedc.backends.llvm.mcjit import McjitCode
 from schedc.backends.llvm.peak import NativeLoops
-from schedc.backends.llvm.stage_runner import pipeline_object
+from schedc.backends.llvm.stage_runner import runner_object
 from schedc.backends.this_machine import host_target_name
 from schedc.compiler import compile_graph
 from schedc.frontend.capture import read_capture
@@ -112,8 +112,8 @@ def test_whoever_makes_code_sets_the_options(events: list[Event]) -> None:
     option = f"-enable-misched={str(host.codegen.machine_scheduler).lower()}"
     other = "avx2" if not host.codegen.machine_scheduler else "m33"
     for make in (
-        lambda: pipeline_object(host),
-        lambda: McjitCode([pipeline_object(host)], host),
+        lambda: runner_object(host),
+        lambda: McjitCode([runner_object(host)], host),
         lambda: NativeLoops(host),
     ):
         compiled(other)

@@ -14,7 +14,7 @@ from helpers.captures import EXAMPLES
 import schedc
 from schedc.backends import this_machine
 from schedc.backends.llvm import host_processor
-from schedc.backends.llvm.stage_runner import pipeline_object
+from schedc.backends.llvm.stage_runner import runner_object
 from schedc.backends.this_machine import can_run_here, host_target_name, processor_kind
 from schedc.compiler import compile_graph
 from schedc.errors import UnsupportedError
@@ -70,7 +70,7 @@ def same_without(target: Target, lacking: list[str]) -> bool:
     poor = with_codegen(target, target.codegen.cpu, without)
     graph, options = read_capture(LSTM).graph, make_options(target.name, 1)
     codes = [compile_graph(graph, replace(options, target=kind)).code.elf for kind in (target, poor)]
-    return codes[0] == codes[1] and pipeline_object(target) == pipeline_object(poor)
+    return codes[0] == codes[1] and runner_object(target) == runner_object(poor)
 
 
 @ON_X86

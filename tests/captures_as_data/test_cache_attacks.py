@@ -20,7 +20,7 @@ from helpers.cache_entries import entry
 from helpers.captures import EXAMPLES
 
 import schedc
-from schedc.backends.llvm.stage_runner import RUN_SYMBOL, pipeline_object
+from schedc.backends.llvm.stage_runner import RUN_SYMBOL, runner_object
 from schedc.cache import code_cache
 from schedc.cache.code_cache import CodeCache
 from schedc.cache.private_folder import PrivateFolder, UnsafeFolder
@@ -255,7 +255,7 @@ def test_planted_code_is_not_run(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="anonymous files")
 def test_loaded_code_cannot_be_changed_through_its_file() -> None:
-    code = MappedCode([pipeline_object(make_options("host").target)])
+    code = MappedCode([runner_object(make_options("host").target)])
     assert code.address(RUN_SYMBOL)
     names = [name for name in os.listdir("/proc/self/fd") if _leads_to(f"/proc/self/fd/{name}", "/memfd:schedc")]
     assert names

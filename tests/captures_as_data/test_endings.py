@@ -23,9 +23,9 @@ TESTS = Path(__file__).parents[1]
 PATIENCE = 600  # seconds; nothing here waits for a clock but what hangs
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -9}
 # Put before a command: its first file is whole and about to take its place when it says so and stops.
-STOP_BEFORE_MOVING = "import os, helpers.jobs; os.replace = helpers.jobs.hold; "
+STOP_BEFORE_MOVING = "import os, helpers.work; os.replace = helpers.work.hold; "
 # Likewise for what a fleet's workers do.
-STOP_AT_WORK = "import helpers.jobs, schedc.fleet.library as library; library.treat = helpers.jobs.hold; "
+STOP_AT_WORK = "import helpers.work, schedc.fleet.library as library; library.treat = helpers.work.hold; "
 
 
 def begin(stop: str, arguments: Sequence[object]) -> subprocess.Popen[bytes]:
@@ -96,7 +96,7 @@ def test_no_command_leaves_unfinished_files(inputs: Path, tmp_path: Path, comman
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_workers_end_with_the_one_who_gave_the_work(inputs: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """In the midst of it: nobody waits for the end of a job."""
+    """In the midst of it: nobody waits for the end of the work."""
     arguments = ["batch", inputs, "-t", "m33", "-o", tmp_path / "out", "-j", "2"]
     code, complaints = end(begin(STOP_AT_WORK, arguments), number, at_work=2)
     assert code == CODES[number]
@@ -107,9 +107,9 @@ def test_workers_end_with_the_one_who_gave_the_work(inputs: Path, tmp_path: Path
 
 def test_closing_does_not_wait_for_what_is_at_work() -> None:
     program = (
-        f"import sys; sys.path.insert(0, {str(TESTS)!r}); import helpers.jobs; "
+        f"import sys; sys.path.insert(0, {str(TESTS)!r}); import helpers.work; "
         "from schedc.fleet.workers import LocalWorkers; workers = LocalWorkers(2); "
-        "work = workers.run(helpers.jobs.hold_but_the_first, [(n,) for n in range(3)]); "
+        "work = workers.run(helpers.work.hold_but_the_first, [(n,) for n in range(3)]); "
         "print(next(work)); workers.close(); print('closed')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import soundfile
 from helpers.captures import EXAMPLES
-from helpers.jobs import plus, ten_over
 from helpers.siblings import write_sibling
+from helpers.work import plus, ten_over
 
 import schedc
 from schedc import compiler
 from schedc.backends.llvm import module
 from schedc.cli.main import main
-from schedc.fleet import treatment as jobs
+from schedc.fleet import treatment
 from schedc.fleet.workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
 from schedc.targets.keys import TargetName
 
@@ -52,7 +52,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return original(code, target, with_assembly)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compiler, "emit_object", counted)
-    monkeypatch.setattr(jobs, "_kept", {})
+    monkeypatch.setattr(treatment, "_kept", {})
     monkeypatch.setenv("SCHEDC_CACHE", "off")
     return emitted
 
@@ -171,7 +171,7 @@ def test_a_wrong_bit_fails_the_capture(
     class Wrong:
         passed = False
 
-    monkeypatch.setattr(jobs, "verify_compilation", lambda *_: Wrong)
+    monkeypatch.setattr(treatment, "verify_compilation", lambda *_: Wrong)
     assert run(library, tmp_path / "out", "--verify") == 1
     assert "verify: the code's bits differ from the interpreter's" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.bin"))

@@ -14,7 +14,7 @@ from helpers.libraries import ENDINGS, Batch, ledger, results, run_batch, write
 
 from schedc.cli.main import main
 from schedc.errors import UserError
-from schedc.fleet import treatment as jobs
+from schedc.fleet import treatment
 from schedc.fleet.captures import find_captures
 from schedc.fleet.library import rates_text
 from schedc.frontend.nam_file import has_capture_suffix
@@ -170,7 +170,7 @@ def test_code_from_the_folder_is_not_run(tmp_path: Path, batch: Batch, monkeypat
             raw = path.read_bytes()
             path.write_bytes(raw.replace(raw[64:72], bytes(7) + b"\xcc"))  # behind the ELF header is code
             assert path.read_bytes() != raw
-        monkeypatch.setattr(jobs, "_kept", {})
+        monkeypatch.setattr(treatment, "_kept", {})
         code, out, err = batch(tmp_path / "in", "-t", "host", "--verify")
         assert (code, "with 0 compilations" in out) == (int(damaged), number > 0)
     reason = f"{path.stem}: the code is not what this version makes; start in another folder"

@@ -1,4 +1,4 @@
-"""Jobs for tests of worker processes, which must be importable there."""
+"""Work for tests of worker processes, which must be importable there."""
 
 from __future__ import annotations
 
