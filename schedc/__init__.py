@@ -21,7 +21,8 @@ from schedc.version import VERSION as __version__
 if TYPE_CHECKING:
     from schedc.api import compile_capture as compile  # the name users expect; shadows the builtin only here
     from schedc.artifact import Artifact
-    from schedc.host.processor import MemoryUse, Processor, chain, load
+    from schedc.host.load import chain, load
+    from schedc.host.processor import MemoryUse, Processor
     from schedc.host.weights import Weights
     from schedc.ir.contract import Contract
     from schedc.packs import pack
@@ -60,10 +61,10 @@ _HOMES = {
     "Processor": ("schedc.host.processor", "Processor"),
     "Report": ("schedc.reports.schema", "Report"),
     "Weights": ("schedc.host.weights", "Weights"),
-    "chain": ("schedc.host.processor", "chain"),
+    "chain": ("schedc.host.load", "chain"),
     "compile": ("schedc.api", "compile_capture"),
     "interpret": ("schedc.reference", "interpret"),
-    "load": ("schedc.host.processor", "load"),
+    "load": ("schedc.host.load", "load"),
     "pack": ("schedc.packs", "pack"),
 }
 

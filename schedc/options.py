@@ -1,21 +1,18 @@
 """What schedc may be told about a capture and its code: every option once.
 
-An option is a row of :data:`OPTIONS` (its default, what it may be) and a line of one of the typed dictionaries, by
-which ``schedc.load`` and its like declare what they take; the command line adds how it is spelled
-(:mod:`schedc.cli.options`).  :func:`choose` makes of what was given what the compiler holds: :class:`Options` for the
-code, :class:`Reading` for the capture.
+An option is a row of :data:`OPTIONS` (its default, and what it may be, by :mod:`schedc.option_checks`) and a line of
+one of the typed dictionaries, by which ``schedc.load`` and its like declare what they take; the command line adds how
+it is spelled (:mod:`schedc.cli.options`).  :func:`choose` makes of what was given what the compiler holds:
+:class:`Options` for the code, :class:`Reading` for the capture.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from pathlib import Path as FilePath
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
@@ -23,11 +20,11 @@ from schedc.backends.float_mode import FpMode, mode_of, obeys_mode
 from schedc.backends.objects.object_format import Convention, ObjectFormat, Visibility, convention_of
 from schedc.backends.this_machine import host_target_name
 from schedc.errors import OptionError
-from schedc.files.paths import AnyPath, path_text
+from schedc.files.paths import AnyPath
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.capture import Reading
-from schedc.frontend.limits import MAX_SIZE
 from schedc.ir.contract import MACS, MATHS, NONFINITES, Contract, Mac, Math, Nonfinite, Subnormals
+from schedc.option_checks import Check, count, file, flag, numbers, size, whole_numbers, word
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
 from schedc.targets.base import Target, is_target_file, load_target, read_target
@@ -144,8 +141,6 @@ class Choices:
 
 # -- what each option may be ---------------------------------------------------------------
 
-Check = Callable[[str, Any], object]  # the option's name and a value to what is taken for it; or OptionError
-
 
 @dataclass(frozen=True)
 class Option:
@@ -155,106 +150,21 @@ class Option:
     check: Check
 
 
-def whole_number(name: str, value: Any, unit: str, least: int, most: int) -> int:
-    """``value`` as an int between ``least`` and ``most``; OptionError for anything else."""
-    if isinstance(value, bool):
-        raise OptionError(name, f"{value} is not a number", f"give {least} to {most}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise OptionError(name, f"{shown(value)} is not a whole number", f"give {least} to {most}") from None
-    if not least <= number <= most:
-        raise OptionError(name, f"{shown(number)} {unit}", f"give {least} to {most}")
-    return number
-
-
-def _count(unit: str, most: int) -> Check:
-    def check(name: str, value: Any) -> int | None:
-        return None if value is None else whole_number(name, value, unit, 1, most)
-
-    return check
-
-
-def _word(what: str, *words: str, may_be_none: bool = False) -> Check:
-    def check(name: str, value: Any) -> str | None:
-        if value is None and may_be_none:
-            return None
-        if not isinstance(value, str) or value not in words:
-            raise OptionError(name, f"{shown(value)} is not {what}", f"use {', '.join(words[:-1])} or {words[-1]}")
-        return str(value)
-
-    return check
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise OptionError(name, f"{shown(value)} is neither True nor False")
-    return value
-
-
-def _number(name: str, value: Any, remedy: str = "") -> float:
-    if isinstance(value, Real) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            return float(value)
-    raise OptionError(name, f"{shown(value)} is not a number", remedy)
-
-
-def _size(name: str, value: Any) -> float | None:
-    remedy = "give a size from 0 (smallest) to 1 (full)"
-    size = None if value is None else _number(name, value, remedy)
-    if size is not None and not 0 <= size <= 1:
-        raise OptionError(name, f"{shown(value)} is no size", remedy)
-    return size
-
-
-def _whole_numbers(name: str, value: Any) -> tuple[int, ...]:
-    return tuple(_each(name, value, "whole numbers", functools.partial(_whole_number, name), MAX_CORES - 1))
-
-
-def _whole_number(name: str, value: Any) -> int:
-    number = operator.index(value)
-    if abs(number) > MAX_SIZE:
-        raise OptionError(name, f"{shown(value)} is too large")
-    return number
-
-
-def _numbers(name: str, value: Any) -> tuple[float, ...]:
-    return tuple(_each(name, value, "numbers", functools.partial(_number, name), MAX_CORES))
-
-
-T = TypeVar("T")
-
-
-def _each(name: str, value: Any, what: str, one: Callable[[Any], T], most: int) -> list[T]:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise OptionError(name, f"{shown(value)} is not a list of {what}")
-    if len(value) > most:
-        raise OptionError(name, f"{len(value)} {what}", f"give at most {most}")
-    try:
-        return [one(item) for item in value]
-    except (TypeError, OptionError):
-        raise OptionError(name, f"{shown(value)} is not a list of {what}") from None
-
-
-def _file(name: str, value: Any) -> str | None:
-    return None if value is None else path_text(name, value)
-
-
 OPTIONS: dict[str, Option] = {
-    "slim": Option(None, _size),
-    "prewarm": Option(True, _flag),
-    "core_0_5_5_layer1x1_post_film": Option(False, _flag),
-    "math": Option("exact", _word("a kind of tanh and sigmoid", *MATHS)),
-    "nonfinite": Option("keep", _word("a way to take NaN and infinity", *NONFINITES)),
-    "block": Option(None, _count("frames", MAX_BLOCK)),
-    "cores": Option(None, _count("cores", MAX_CORES)),
-    "mac": Option(None, _word("a kind of multiply-accumulate", *MACS, may_be_none=True)),
-    "split": Option((), _whole_numbers),
-    "core_speeds": Option((), _numbers),
-    "schedule": Option(None, _file),
-    "object_format": Option("elf", _word("an object format", *get_args(ObjectName))),
-    "fp_mode": Option("own", _word("a way to set the floating-point mode", *get_args(FpModeName))),
-    "visibility": Option("hidden", _word("a visibility of symbols", *get_args(VisibilityName))),
+    "slim": Option(None, size),
+    "prewarm": Option(True, flag),
+    "core_0_5_5_layer1x1_post_film": Option(False, flag),
+    "math": Option("exact", word("a kind of tanh and sigmoid", *MATHS)),
+    "nonfinite": Option("keep", word("a way to take NaN and infinity", *NONFINITES)),
+    "block": Option(None, count("frames", MAX_BLOCK)),
+    "cores": Option(None, count("cores", MAX_CORES)),
+    "mac": Option(None, word("a kind of multiply-accumulate", *MACS, may_be_none=True)),
+    "split": Option((), whole_numbers(MAX_CORES - 1)),
+    "core_speeds": Option((), numbers(MAX_CORES)),
+    "schedule": Option(None, file),
+    "object_format": Option("elf", word("an object format", *get_args(ObjectName))),
+    "fp_mode": Option("own", word("a way to set the floating-point mode", *get_args(FpModeName))),
+    "visibility": Option("hidden", word("a visibility of symbols", *get_args(VisibilityName))),
 }
 
 
@@ -303,6 +213,13 @@ def make_options(
     return choose(target, {"cores": cores, "block": block, **given}).options
 
 
+def options_here(options: Options, block: int) -> Options:
+    """For code of this machine that stands in for other code: the same contract, as far as the target decides none."""
+    here = host_target()
+    mac, subnormals = cast(Mac, here.mac[0]), cast(Subnormals, here.subnormals[0])
+    return Options(here, block=block, contract=replace(options.contract, mac=mac, subnormals=subnormals))
+
+
 def check_options(options: Options) -> None:
     """Raise OptionError for what no target can do, or this one cannot."""
     target, contract = options.target, options.contract
@@ -344,6 +261,7 @@ def host_target() -> Target:
 # -- functions that take options -------------------------------------------------------------
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def taking(options: type, **defaults: object) -> Callable[[Callable[P, T]], Callable[P, T]]:

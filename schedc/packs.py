@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from schedc.artifact import Artifact
@@ -60,8 +60,7 @@ def pack(path: ModelPaths, compiled: Compiled, **given: Unpack[PackOptions]) -> 
     a file or report that cannot be used.
     """
     code = read_compiled(compiled)
-    wanted = choose_reading(given)
-    capture = read_for(path, code, wanted.slim, wanted.prewarm)
+    capture = read_for(path, code, choose_reading(given))
     tell([*capture.warnings, *remarks_on(capture, code)])
     return pack_capture(capture, code)
 
@@ -71,9 +70,9 @@ def remarks_on(capture: Capture, code: CompiledCode) -> list[str]:
     return rate_remarks(one_line(str(capture.path)), capture.rate, "the code was compiled for one", code.sample_rate)
 
 
-def read_for(path: ModelPaths, code: CompiledCode, slim: float | None = None, prewarm: bool = True) -> Capture:
-    """A capture, read in the size and the way the code was compiled for."""
-    return read_source(path, Reading(code.slim if slim is None else slim, code.build, prewarm))
+def read_for(path: ModelPaths, code: CompiledCode, wanted: Reading) -> Capture:
+    """A capture, read the way the code was compiled for, and in its size unless another is ``wanted``."""
+    return read_source(path, replace(wanted, slim=code.slim if wanted.slim is None else wanted.slim, build=code.build))
 
 
 def pack_capture(capture: Capture, code: CompiledCode) -> bytes:

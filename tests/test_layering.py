@@ -24,7 +24,7 @@ LAYERS = (
     *("schedule", "ir", "loops", "targets", "analysis"),
     # The compiler's stages; what a capture means needs none behind the interpreter, which is a backend.
     *("frontend", "cost", "passes", "autoscheduler", "schedule_file", "backends"),
-    *("options", "reference", "planning", "compiler"),
+    *("option_checks", "options", "reference", "planning", "compiler"),
     # A compilation's code: kept, run here, run anywhere, compared, timed by a model.
     *("cache", "remarks", "host", "machines", "verification", "analyze"),
     # What is said about it, measured of it, and left of it.

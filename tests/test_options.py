@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import schedc
 from schedc.cli.options import FLAGS, spelled
 from schedc.errors import OptionError
-from schedc.options import OPTIONS, choose
+from schedc.options import OPTIONS, choose, make_options, options_here
 
 LITE = Path(__file__).parents[1] / "examples" / "captures" / "a2_lite.nam"
 
@@ -116,3 +117,28 @@ def test_signatures_list_the_options() -> None:
 def test_an_unknown_option_is_named() -> None:
     with pytest.raises(TypeError, match="load: got an unexpected keyword argument 'blok'"):
         schedc.load(LITE, blok=64)  # type: ignore[call-arg]
+
+
+def test_no_option_is_handed_on_by_name() -> None:
+    """Commands, fleets and measurements hold all that was chosen; ``bench`` has two words of its own."""
+    found = set()
+    for folder in ("cli", "commands", "fleet", "measure"):
+        for path in sorted((Path(schedc.__file__).parent / folder).glob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef):
+                    named = [one.arg for one in (*node.args.args, *node.args.kwonlyargs)]
+                elif isinstance(node, ast.ClassDef) and node.name.endswith(("Request", "Options")):
+                    named = [ast.unparse(one.target) for one in node.body if isinstance(one, ast.AnnAssign)]
+                else:
+                    continue
+                found |= {(node.name, name) for name in named if name in OPTIONS}
+    own = {("bench_command", "block"), ("bench_command", "cores"), ("BenchRequest", "cores")}
+    assert found == own | {("tile_text", "schedule")}  # of a kernel: no file
+
+
+def test_code_that_stands_in_here_decides_bits_alike() -> None:
+    """But for what is the target's own."""
+    told = choose("a8", {"math": "fast", "nonfinite": "zero", "block": 7}).options
+    wanted = make_options("host", block=64, math="fast", nonfinite="zero")
+    assert told.contract != wanted.contract
+    assert options_here(told, block=64) == wanted

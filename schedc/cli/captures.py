@@ -10,6 +10,7 @@ import typer
 from schedc.cli.options import CODE, Models, takes
 
 if TYPE_CHECKING:
+    from schedc.frontend.capture import Reading
     from schedc.options import Choices
 
 captures = typer.Typer(rich_markup_mode=None)
@@ -19,19 +20,17 @@ VERIFY_SAMPLES = 2000
 
 
 @captures.command("pack")
+@takes("slim", "prewarm", words={"slim": "Size of the capture.  [default: as compiled]"})
 def pack_command(
     model: Models,
     report: Annotated[Path, typer.Option("--for", metavar="REPORT.json", help="The report beside the compiled code.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.bin", help="The weight blob to write.")],
-    slim: Annotated[
-        float | None, typer.Option(metavar="V", help="Size of the capture.  [default: as compiled]")
-    ] = None,
-    no_prewarm: Annotated[bool, typer.Option("--no-prewarm", help="Start from zeros instead of silence.")] = False,
+    reading: Reading,
 ) -> int:
     """Pack another capture for code that was compiled before; nothing is compiled."""
     from schedc.commands.pack import pack_to_file
 
-    pack_to_file(model, report, output, slim, not no_prewarm)
+    pack_to_file(model, report, output, reading)
     return 0
 
 

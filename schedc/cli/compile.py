@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedc.cli.options import CODE, READING, Models, takes
+from schedc.cli.options import CODE, CONTRACT, READING, Models, takes
 from schedc.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def compile_command(
 
 
 @compiling.command("run")
-@takes("block", "cores", *READING, "math", "nonfinite", "prewarm", block=64, nonfinite="zero")
+@takes("block", "cores", *READING, *CONTRACT, "prewarm", block=64, nonfinite="zero")
 def run_command(
     model: Models,
     source: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schedc.cli.options import READING, AsJson, Models, takes
+from schedc.cli.options import CONTRACT, FLAGS, READING, AsJson, Models, takes
 
 if TYPE_CHECKING:
     from schedc.options import Choices
@@ -16,7 +16,7 @@ measuring = typer.Typer(rich_markup_mode=None)
 
 
 @measuring.command("bench")
-@takes("target", *READING, "mac", "math", "nonfinite", "fp_mode", target="host")
+@takes("target", *READING, "mac", *CONTRACT, "fp_mode", target="host")
 def bench_command(
     model: Models,
     choices: Choices,
@@ -55,9 +55,7 @@ def bench_command(
 @measuring.command("analyze")
 def analyze_command(
     object_file: Annotated[Path, typer.Argument(metavar="OBJECT", help="An ELF object or executable, of any origin.")],
-    target: Annotated[
-        str, typer.Option("--target", "-t", metavar="T", help="See `schedc targets`; or host, or a FILE.yaml.")
-    ],
+    target: Annotated[str, typer.Option("--target", "-t", metavar=FLAGS["target"].metavar, help=FLAGS["target"].help)],
     entry: Annotated[str, typer.Option(metavar="SYMBOL", help="The function to time.")],
     samples: Annotated[int, typer.Option(metavar="N", help="Samples per call, to divide by.")] = 1,
     calls: Annotated[int, typer.Option(metavar="N", help="Calls to emulate.")] = 1,

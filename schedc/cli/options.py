@@ -1,13 +1,14 @@
 """How the command line spells the options of :mod:`schedc.options`, and those that several commands share besides.
 
-A command lists the names of the options it takes (:func:`takes`) and gets :class:`~schedc.options.Choices`.
+A command lists the names of the options it takes (:func:`takes`) and gets :class:`~schedc.options.Choices`, or if code
+is none of its business a :class:`~schedc.frontend.capture.Reading`.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,30 +62,41 @@ class Flag:
 
 
 _OLD_FILM = "Leave layer1x1_post_film out as the C++ engine up to 0.5.5 does."
-_FLAGS = (
-    Flag("target", "--target", str, "T", "See `schedc targets`; or host, or a FILE.yaml."),
-    Flag("cores", "--cores", int, "N", "Stages to cut the model into, one per core.", 1),
-    Flag("block", "--block", int, "B", "Largest number of samples per call.", "the target's"),
+_TARGET = Flag("target", "--target", str, "T", "See `schedc targets`; or host, or a FILE.yaml.")
+_READING = (
     Flag("slim", "--slim", float, "V", "Size of a container or slimmable capture, 0 (smallest) to 1 (full)."),
-    Flag("mac", "--mac", str, "fused|unfused", "Roundings per multiply-accumulate: one, or two.", "the target's"),
+    Flag("core_0_5_5_layer1x1_post_film", "--core-0-5-5-film", bool, None, _OLD_FILM),
+)
+_CONTRACT = (
     Flag("math", "--math", str, "exact|fast", "tanh and sigmoid within 2 ulp, or quicker within 6e-7.", "exact"),
     Flag("nonfinite", "--nonfinite", str, "keep|zero", "NaN and infinite samples: like any number, or as 0.", "keep"),
+)
+_CODE = (
+    _TARGET,
+    Flag("cores", "--cores", int, "N", "Stages to cut the model into, one per core.", 1),
+    Flag("block", "--block", int, "B", "Largest number of samples per call.", "the target's"),
+    *_READING,
+    Flag("mac", "--mac", str, "fused|unfused", "Roundings per multiply-accumulate: one, or two.", "the target's"),
+    *_CONTRACT,
     Flag("split", "--split", str, "K,...", "Kernels that begin stages 1, 2, ...", "balanced", _whole_numbers),
     Flag(
         "core_speeds", "--core-speed", str, "S,...", "Relative speeds of the cores to balance for.", "equal", _numbers
     ),
     Flag("schedule", "--schedule", Path, "FILE.yaml", "Force schedule decisions; no bit changes."),
+)
+_OTHERS = (
     Flag("object_format", "--object", str, "elf|coff|macho", "Of the object; coff: Windows, macho: macOS.", "elf"),
     Flag("fp_mode", "--fp-mode", str, "own|caller", "Who sets the floating-point mode.", "own"),
     Flag("visibility", "--visibility", str, "hidden|default", "Of the symbols in a shared library.", "hidden"),
     Flag("prewarm", "--no-prewarm", bool, None, "Start from zeros instead of silence.", read=_not),
-    Flag("core_0_5_5_layer1x1_post_film", "--core-0-5-5-film", bool, None, _OLD_FILM),
 )
-FLAGS = {flag.name: flag for flag in _FLAGS}
+FLAGS = {flag.name: flag for flag in (*_CODE, *_OTHERS)}
 # How captures are read: of every command that takes some.
-READING = ("slim", "core_0_5_5_layer1x1_post_film")
+READING = tuple(flag.name for flag in _READING)
+# What decides bits, whatever the target: of every command that calculates.
+CONTRACT = tuple(flag.name for flag in _CONTRACT)
 # What code depends on: of every command that compiles for any target.
-CODE = ("target", "cores", "block", *READING, "mac", "math", "nonfinite", "split", "core_speeds", "schedule")
+CODE = tuple(flag.name for flag in _CODE)
 
 
 def spelled(option: str) -> str:
@@ -92,28 +104,35 @@ def spelled(option: str) -> str:
     return FLAGS[option].spelled if option in FLAGS else f"--{option.replace('_', '-')}"
 
 
-def takes(*names: str, **defaults: object) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A command that takes these options besides its own, and gets ``choices`` made of them.
+def takes(
+    *names: str, words: Mapping[str, str] | None = None, **defaults: object
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """A command that takes these options besides its own, and gets ``choices`` or ``reading`` made of them.
 
-    ``defaults``: what this command means by leaving one out.  Where it is none, ``target`` must be given.
+    ``defaults``: what this command means by leaving one out.  Where it is none, ``target`` must be given.  ``words``:
+    help for what has another meaning here.
     """
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
-        del command.__annotations__["choices"]  # a class of the compiler, which --help does not load
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "choices"]
+        (made,) = {"choices", "reading"} & set(command.__annotations__)
+        del command.__annotations__[made]  # a class of the compiler, which --help does not load
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != made]
         own = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
-        shared = [_parameter(FLAGS[name], defaults) for name in names]
+        flags = [replace(FLAGS[name], help=(words or {}).get(name, FLAGS[name].help)) for name in names]
+        shared = [_parameter(flag, defaults) for flag in flags]
         needed = [p for p in own if p.default is p.empty]
         parameters = [*needed, *shared, *(p for p in own if p.default is not p.empty)]
 
         @wraps(command)
         def run(**values: Any) -> int:
-            from schedc.options import choose
+            from schedc.options import choose, choose_reading
 
             typed = {name: values.pop(name) for name in names}
-            given = {name: FLAGS[name].read(value) for name, value in typed.items() if value is not None}
-            target = str(given.pop("target", "host"))
-            return command(choices=choose(target, {**defaults, **given}), **values)
+            read = {name: FLAGS[name].read(value) for name, value in typed.items() if value is not None}
+            given = {**defaults, **read}
+            if made == "reading":
+                return command(reading=choose_reading(given), **values)
+            return command(choices=choose(str(given.pop("target", "host")), given), **values)
 
         run.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -17,7 +17,7 @@ from schedc.frontend.capture import Capture
 from schedc.frontend.chains import read_source, shown_name
 from schedc.measure.bench import BlockTimes, measure_block
 from schedc.measure.cores import CoreTimes, measure_cores
-from schedc.options import Choices, Options, check_options, make_options
+from schedc.options import Choices, Options, check_options, host_target
 from schedc.version import VERSION
 
 
@@ -50,7 +50,7 @@ class BenchRequest:
 def bench(request: BenchRequest) -> None:
     """Measure each block size and print.  UserError as for ``run``."""
     options, cores = request.options(), request.cores
-    if cores is not None and options[0].target != make_options("host").target:
+    if cores is not None and options[0].target != host_target():
         raise OptionError("cores", "threads run code for this machine only", "leave --target out")
     target = options[0].target
     capture = read_source(request.models, request.choices.reading)

@@ -48,10 +48,10 @@ def list_targets() -> None:
 
 def host_text() -> str:
     """Which target this machine is."""
-    from schedc.options import make_options
+    from schedc.options import host_target
 
     try:
-        return f"this machine: {make_options('host').target.name}"
+        return f"this machine: {host_target().name}"
     except UnsupportedError as error:
         return str(error)
 

@@ -32,7 +32,7 @@ from schedc.host.start_state import pack_from_silence
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
 from schedc.ir.graph import Graph
-from schedc.options import Choices, Options, make_options
+from schedc.options import Choices, Options, options_here
 from schedc.packs import packing_for, read_compiled
 from schedc.passes.core import core_graph
 from schedc.planning import plan_graph
@@ -146,9 +146,7 @@ def _render(tools: _Tools, capture: Capture, blob: bytes, rate: int, x: FloatArr
     if tools.loaded is not None:
         voice = Voice(tools.loaded, Weights(blob, None))
     else:
-        contract = tools.options.code.contract
-        here = make_options("host", block=64, math=contract.math, nonfinite=contract.nonfinite)
-        program = host_program(capture.graph, here)
+        program = host_program(capture.graph, options_here(tools.options.code, block=64))
         voice = Voice(program.code, program.pack(capture))
     shape = voice.code.shape
     if len(x) != shape.in_channels:

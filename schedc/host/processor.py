@@ -13,30 +13,27 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Unpack
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from schedc.errors import InternalError, ProcessorInUse, UserError, one_line, tell
 from schedc.files.inputs import read_input
-from schedc.files.paths import AnyPath
 from schedc.frontend.capture import Reading
 from schedc.frontend.chains import ModelPaths, path_list, read_source
-from schedc.host.code import HostProgram, host_program
+from schedc.host.code import HostProgram
 from schedc.host.job_table import FloatArray
 from schedc.host.stage_threads import StageWaits
 from schedc.host.voice import Voice
 from schedc.host.weights import Weights
-from schedc.options import LoadOptions, choose, taking, whole_number
+from schedc.option_checks import whole_number
 from schedc.remarks import rate_remarks
 from schedc.samples import all_finite, apart, place, samples
 
 _MOST_FADE = 1 << 22  # samples
-
 _MOST_BLOB_BYTES = 2**30
 
 
@@ -66,7 +63,7 @@ class _Cue(NamedTuple):
 class Processor:
     """A capture ready to process audio on this machine; state carries over between calls.
 
-    Made by :func:`load`.  With several cores it has threads: close it, or use it in a ``with``.
+    Made by :func:`schedc.load`.  With several cores it has threads: close it, or use it in a ``with``.
     One thread at a time may call ``process``; at the same time any other may swap captures or reset.
     """
 
@@ -323,25 +320,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-@taking(LoadOptions, block=64)
-def load(path: ModelPaths, **given: Unpack[LoadOptions]) -> Processor:
-    """Make a capture ready to process audio on this machine; its architecture is compiled if it is new.
-
-    A list of captures: pedal, amp, ... in a row as one program.  The samples pass from one capture to the next inside
-    a block, and ``cores`` cuts the whole.  Silence is silence at the chain's input.
-    Options: :class:`schedc.options.LoadOptions` and the classes it extends.
-    Raises UserError (with ``ModelFileError`` for the file's faults); of a chain also if rates or channels do not fit.
-    """
-    choices = choose("host", given)
-    capture = read_source(path, choices.reading)
-    tell(capture.warnings)
-    program = host_program(capture.graph, choices.options)
-    return Processor(program, program.pack(capture), choices.reading)
-
-
-@taking(LoadOptions, block=64)
-def chain(paths: Sequence[AnyPath], **given: Unpack[LoadOptions]) -> Processor:
-    """As :func:`load` of a list of captures."""
-    return load(paths, **given)

@@ -47,6 +47,12 @@ def test_pack_of_another_architecture_fails_in_one_line(
     assert not out.exists()
 
 
+def test_pack_refuses_what_is_no_size(compiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["pack", str(BY_NAME["a2"]), "--for", str(compiled / "amp.json"), "-o", str(tmp_path / "x.bin")]
+    assert main([*arguments, "--slim", "2"]) == 2
+    assert capsys.readouterr().err == "schedc: --slim: 2.0 is no size; give a size from 0 (smallest) to 1 (full)\n"
+
+
 def test_pack_says_when_the_rates_differ(compiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(BY_NAME["a2_lite"].read_text(encoding="utf-8"))
     document["sample_rate"] = 44100

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from helpers.captures import capture_of, graph_of
 from schedc.host.code import host_program
-from schedc.host.processor import Processor, load
+from schedc.host.load import load
+from schedc.host.processor import Processor
 from schedc.host.weights import Weights
 from schedc.ir.ops import Activation, ActivationKind, Conv, Input
 from schedc.ir.weights import FloatArray
