@@ -25,6 +25,7 @@ from schedc.compiler import Compilation
 from schedc.errors import InternalError
 from schedc.host.code import load_compilation
 from schedc.host.loaded_code import CodeMemory, once_per_target
+from schedc.ir.elements import FLOAT32
 from schedc.ir.weights import FloatArray
 from schedc.options import Options
 from schedc.targets.base import Target
@@ -135,7 +136,7 @@ class Driver:
     """A route in a machine: weights, states and buffers for ``frames`` samples, and blocks through it.
 
     ``modes``: the floating-point modes of the caller, a new one with each block that is played, by turns.  Samples are
-    at multiples of 4, all else at multiples of 64.
+    at multiples of their size, all else at multiples of 64.
     """
 
     def __init__(
@@ -150,12 +151,13 @@ class Driver:
         self.machine, self.route, options = machine, route, compilation.options
         graph = compilation.program.graph
         self.in_channels, self.out_channels = graph.in_channels, graph.out_channels
-        self.buffer_bytes = 4 * max(self.in_channels, self.out_channels) * (frames or options.frames)
+        self.frame_bytes = FLOAT32.bytes * max(self.in_channels, self.out_channels)
+        self.buffer_bytes = self.frame_bytes * (frames or options.frames)
         self.weights = machine.alloc(len(blob))
         machine.write(self.weights, blob)
         self.states = [machine.alloc(size) for size in route.state_bytes]
         self.handoffs = [machine.alloc(size) for size in route.handoff_bytes]
-        self.source, self.target = machine.alloc(self.buffer_bytes, 4), machine.alloc(self.buffer_bytes, 4)
+        self.source, self.target = (machine.alloc(self.buffer_bytes, FLOAT32.bytes) for _ in range(2))
         register = mode_register(options.target)
         self.modes = itertools.cycle([mode.words(register) for mode in modes or caller_modes(options)])
         for address, size in zip(self.states, route.state_bytes, strict=True):
@@ -185,7 +187,7 @@ class Driver:
     def play(self, x: FloatArray, in_place: bool = False) -> FloatArray:
         """One block [in_channels, n] to [out_channels, n]; InternalError if a call wrote where it must not."""
         n = x.shape[1]
-        given = np.ascontiguousarray(x, "<f4").tobytes().ljust(self.buffer_bytes, _PAINT)
+        given = np.ascontiguousarray(x, FLOAT32.dtype).tobytes().ljust(self.buffer_bytes, _PAINT)
         self.machine.write(self.target, _PAINT * self.buffer_bytes)
         self.machine.write(self.source, given)
         for address, size in zip(self.handoffs, self.route.handoff_bytes, strict=True):
@@ -193,9 +195,10 @@ class Driver:
         self.machine.float_words = next(self.modes)
         self.call(n, in_place)
         found = self.machine.read(self.source if in_place else self.target, self.buffer_bytes)
-        used = 4 * n * (max(self.in_channels, self.out_channels) if in_place else self.out_channels)
+        used = n * (self.frame_bytes if in_place else FLOAT32.bytes * self.out_channels)
         if found[used:].strip(_PAINT):
             raise InternalError(f"{self.route.what} wrote past the {n} frames of the output")
         if not in_place and self.machine.read(self.source, self.buffer_bytes) != given:
             raise InternalError(f"{self.route.what} wrote into its input")
-        return np.frombuffer(found, "<f4", self.out_channels * n).reshape(self.out_channels, n).astype(np.float32)
+        samples = np.frombuffer(found, FLOAT32.dtype, self.out_channels * n)
+        return samples.reshape(self.out_channels, n).astype(np.float32)

@@ -178,10 +178,9 @@ def choose(target: TargetSource = "host", given: Mapping[str, object] | None = N
         value["cores"] or (len(split) + 1 if split else max(1, len(speeds))),
         value["block"],
         Contract(
-            value["mac"] or cast(Mac, description.mac[0]),
-            cast(Subnormals, description.subnormals[0]),
-            value["math"],
-            value["nonfinite"],
+            mac=value["mac"] or cast(Mac, description.mac[0]),
+            subnormals=cast(Subnormals, description.subnormals[0]),
+            **{name: value[name] for name in get_type_hints(ContractOptions)},
         ),
         split,
         speeds,

@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from schedc.backends.weights.weight_layout import pad
 from schedc.frontend.fields import Fields, Value
 from schedc.frontend.limits import MAX_SIZE
 from schedc.ir.architecture import Architecture
-from schedc.ir.contract import Contract, Mac, Math, Nonfinite, Subnormals
+from schedc.ir.contract import WORDS, Contract
 from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph
 from schedc.wording import quoted
@@ -31,6 +31,7 @@ REMEDY = "compile again with this version"
 _NUMBERS = np.dtype("<u4")  # of weights, on every machine
 _MOST_LINES = 2**20
 MOST_STAGES = 8
+_ALWAYS_STATED = ("mac", "subnormals", "math")  # of a contract, by every report
 # Floats of the blob: what is padded is at most one unit or channel in a vector of 16, in segments of 16, with the
 # constants of some activations.
 _MOST_FLOATS_A_WEIGHT, _MOST_FLOATS_A_NODE = 32, 256
@@ -123,17 +124,16 @@ def _check_order(at: Value, start: Sequence[SilenceField], total: Value, end: in
 
 
 def _contract(fields: Fields) -> Contract:
-    nonfinite = fields.get("nonfinite")  # not stated before there was that choice
-    return Contract(
-        cast(Mac, _one_of(fields.require("mac"), Mac)),
-        cast(Subnormals, _one_of(fields.require("subnormals"), Subnormals)),
-        cast(Math, _one_of(fields.require("math"), Math)),
-        "keep" if nonfinite is None else cast(Nonfinite, _one_of(nonfinite, Nonfinite)),
-    )
+    """What is not stated was not there to be chosen."""
+    words: dict[str, Any] = {}
+    for name, known in WORDS.items():
+        value = fields.require(name) if name in _ALWAYS_STATED else fields.get(name)
+        if value is not None:
+            words[name] = _one_of(value, known)
+    return Contract(**words)
 
 
-def _one_of(value: Value, kind: object) -> str:
-    known: tuple[str, ...] = get_args(kind)
+def _one_of(value: Value, known: Sequence[str]) -> str:
     if value.string() not in known:
         value.expected(" or ".join(known))
     return value.string()

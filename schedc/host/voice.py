@@ -11,6 +11,7 @@ from schedc.host.job_table import FloatArray, JobTable, aligned_bytes, from_bloc
 from schedc.host.loaded_code import LoadedCode
 from schedc.host.stage_threads import StageCode, StageThreads, StageWaits, ThreadedCode
 from schedc.host.weights import Weights
+from schedc.ir.elements import FLOAT32
 
 _STRETCH_BLOCKS = 1024  # per call of machine code, so that an interrupt from the keyboard is heard
 _PIECE_FRAMES = 65536  # likewise, with threads
@@ -128,9 +129,9 @@ class Voice:
         words = {
             JobWord.STAGE: self.code.process_address,
             JobWord.STATE: self._state_address,
-            JobWord.SOURCE_STRIDE: 4 * shape.in_channels * shape.block,
+            JobWord.SOURCE_STRIDE: FLOAT32.bytes * shape.in_channels * shape.block,
             JobWord.SOURCE_MASK: -1,
-            JobWord.TARGET_STRIDE: 4 * shape.out_channels * shape.block,
+            JobWord.TARGET_STRIDE: FLOAT32.bytes * shape.out_channels * shape.block,
             JobWord.TARGET_MASK: -1,
             JobWord.BEFORE: jobs.counter_address(jobs.submitted_line),
             JobWord.AFTER: own,

@@ -18,7 +18,7 @@ Nonfinite = Literal["keep", "zero"]
 MACS: tuple[Mac, ...] = ("fused", "unfused")
 MATHS: tuple[Math, ...] = ("exact", "fast")
 NONFINITES: tuple[Nonfinite, ...] = ("keep", "zero")
-_WORDS = {"mac": MACS, "subnormals": get_args(Subnormals), "math": MATHS, "nonfinite": NONFINITES}
+WORDS = {"mac": MACS, "subnormals": get_args(Subnormals), "math": MATHS, "nonfinite": NONFINITES}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Contract:
 
     def __post_init__(self) -> None:
         """Raise OptionError for a word that nothing of this knows: it would be taken for one of the others."""
-        for name, words in _WORDS.items():
+        for name, words in WORDS.items():
             if getattr(self, name) not in words:
                 raise OptionError(name, f"{getattr(self, name)!r} is none", f"use {' or '.join(words)}")
 

@@ -15,6 +15,7 @@ from schedc.frontend.capture import Capture
 from schedc.host.code import load_compilation
 from schedc.host.job_table import aligned_bytes
 from schedc.host.start_state import pack_from_silence
+from schedc.ir.elements import FLOAT32
 from schedc.options import Options
 from schedc.reports.report import kernel_facts
 
@@ -57,8 +58,8 @@ class Loaded:
         self.weights[:] = np.frombuffer(blob, np.uint8)
         self.blocks = max(1, 48000 // self.frames)
         self.x = noise(self.blocks * graph.in_channels * self.frames)
-        self.y = aligned_bytes(4 * graph.out_channels * self.frames)
-        self.stride = 4 * graph.in_channels * self.frames
+        self.y = aligned_bytes(FLOAT32.bytes * graph.out_channels * self.frames)
+        self.stride = FLOAT32.bytes * graph.in_channels * self.frames
         if self.code.init(self.state.ctypes.data, self.weights.ctypes.data):
             raise InternalError("init refused its own weights")
 
