@@ -15,7 +15,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from schedc.files.inputs import read_input
 from schedc.frontend.capture import Reading
 from schedc.frontend.chains import ModelPaths, path_list, read_source
 from schedc.host.code import HostProgram
+from schedc.host.cue import MOST_FADE, NO_GAINS, Cue, fade_gains
 from schedc.host.job_table import FloatArray
 from schedc.host.stage_threads import StageWaits
 from schedc.host.voice import Voice
@@ -33,7 +34,6 @@ from schedc.option_checks import whole_number
 from schedc.remarks import rate_remarks
 from schedc.samples import all_finite, apart, place, samples
 
-_MOST_FADE = 1 << 22  # samples
 _MOST_BLOB_BYTES = 2**30
 
 
@@ -46,18 +46,6 @@ class MemoryUse:
     code: int
     weights: int
     state: int
-
-
-class _Cue(NamedTuple):
-    """A voice to be played from the next block on.
-
-    ``gains``: of the old voice and the new one while they fade, [2, samples]; ``abrupt``: without the
-    samples that the old voice's threads still hold.
-    """
-
-    voice: Voice
-    gains: FloatArray
-    abrupt: bool = False
 
 
 class Processor:
@@ -76,7 +64,7 @@ class Processor:
         self._watching = True  # for samples that are not finite
         self._turn = threading.Lock()  # of whoever is in process; nobody waits for it
         self._control = threading.Lock()  # among those who publish; never taken by process
-        self._published = self._taking = self._playing = _Cue(Voice(program.code, weights), _NO_GAINS)
+        self._published = self._taking = self._playing = Cue(Voice(program.code, weights), NO_GAINS)
         self._voices = [self._published.voice]
         self._fading: Voice | None = None  # the old voice of a change under way,
         self._faded = 0  # and how many samples of it are done
@@ -177,18 +165,13 @@ class Processor:
         if self._taking is not self._playing:
             old, self._faded = self._playing.voice, 0
             # In this order, so that the old voice is named by one of the two at every moment.
-            self._fading = old if self._change_samples(self._taking) and not old.broken else None
+            self._fading = old if self._taking.samples(self.latency_samples) and not old.broken else None
             self._playing = self._taking
-
-    def _change_samples(self, cue: _Cue) -> int:
-        """How long the old and the new voice run side by side."""
-        fade: int = cue.gains.shape[1]
-        return fade if cue.abrupt else fade + self.latency_samples
 
     def _change(self, rows: FloatArray, out: FloatArray) -> int:
         """Both voices: first what the old one's threads still hold, then the fade."""
         assert self._fading is not None
-        samples = self._change_samples(self._playing)
+        samples = self._playing.samples(self.latency_samples)
         count: int = min(rows.shape[1], samples - self._faded)
         both = np.empty((2, self.out_channels, count), np.float32)
         for voice, target in zip((self._fading, self._playing.voice), both, strict=True):
@@ -233,8 +216,8 @@ class Processor:
         (or every 65536 samples), and the old capture's last ``latency_samples`` are still played.
         Raises as :meth:`pack`.
         """
-        fade = whole_number("crossfade", crossfade, "samples", 0, _MOST_FADE)
-        gains = fade_gains(fade) if fade else _NO_GAINS
+        fade = whole_number("crossfade", crossfade, "samples", 0, MOST_FADE)
+        gains = fade_gains(fade) if fade else NO_GAINS
         weights = source if isinstance(source, Weights) else self.pack(source)
         name = "this" if isinstance(source, Weights) else one_line(" + ".join(path_list(source)))
         tell(rate_remarks(name, weights.sample_rate, "the processor plays one", self.weights.sample_rate))
@@ -242,14 +225,14 @@ class Processor:
 
     def reset(self) -> None:
         """Back to the silence state (or the zero state, if loaded with ``prewarm=False``)."""
-        self._publish("reset", self.weights, _NO_GAINS, abrupt=True)
+        self._publish("reset", self.weights, NO_GAINS, abrupt=True)
 
     def _publish(self, where: str, weights: Weights, gains: FloatArray, abrupt: bool = False) -> None:
         if not self._program.accepts(weights):
             raise UserError(where, "weights of other code", "pack them with this processor's pack")
         with self._control:
             self._refuse_if_closed(where)
-            self._published = _Cue(self._reclaim(weights), gains, abrupt)
+            self._published = Cue(self._reclaim(weights), gains, abrupt)
             self._playing.voice.interrupt()
 
     def _reclaim(self, weights: Weights) -> Voice:
@@ -303,13 +286,6 @@ class Processor:
         self.close()
 
 
-def fade_gains(count: int) -> FloatArray:
-    """Equal power: cos and sin of a quarter turn, [2, count]."""
-    angle = np.pi / 2 * np.arange(1, count + 1) / (count + 1)
-    return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
-
-
-_NO_GAINS = fade_gains(0)
 _processors: weakref.WeakSet[Processor] = weakref.WeakSet()
 
 

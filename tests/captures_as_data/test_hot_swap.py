@@ -20,7 +20,8 @@ from helpers.siblings import write_sibling
 
 import schedc
 from schedc.errors import ArchitectureMismatch, UserError
-from schedc.host.processor import Processor, fade_gains
+from schedc.host.cue import fade_gains
+from schedc.host.processor import Processor
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 FloatArray = npt.NDArray[np.float32]
