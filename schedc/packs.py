@@ -19,8 +19,7 @@ from schedc.files.paths import AnyPath, path_text
 from schedc.frontend.build_graph import BuildOptions
 from schedc.frontend.capture import Capture, Reading
 from schedc.frontend.chains import ModelPaths, read_source
-from schedc.frontend.fields import Reading as Document
-from schedc.frontend.fields import Value
+from schedc.frontend.fields import FileReading, Value
 from schedc.frontend.json_document import parse_json
 from schedc.host.start_state import pack_from_silence
 from schedc.ir.architecture import Architecture, describe_architecture, first_difference
@@ -117,7 +116,7 @@ def _members(data: bytes, where: str) -> dict[str, object]:
 
 
 def _compiled(report: Mapping[str, Any], where: str) -> CompiledCode:
-    reading = Document(where, error=UserError, remedy=REMEDY)
+    reading = FileReading(where, error=UserError, remedy=REMEDY)
     fields = Value(reading, "", dict(report)).fields()
     section = fields.get("packing") or Value(reading, "packing", None)
     architecture = architecture_from_json(section)

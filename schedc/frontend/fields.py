@@ -30,7 +30,7 @@ SMALLER = "no real capture is that large"
 
 
 @dataclass
-class Reading:
+class FileReading:
     """One file being read: its name, its warnings, and what its documents have asked for so far.
 
     ``error`` and ``remedy``: what a refusal is, and what it tells to do where there is nothing better.
@@ -75,7 +75,7 @@ class Reading:
 class Value:
     """A JSON value and its path; every method returns the value as one type or raises."""
 
-    reading: Reading
+    reading: FileReading
     path: str
     raw: object
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from schedc.frontend.fields import Reading, Value
+from schedc.frontend.fields import FileReading, Value
 from schedc.frontend.foreign_files import refuse_foreign_bytes, refuse_foreign_json
 from schedc.frontend.json_document import JsonDocument, parse_json, read_bytes
 from schedc.frontend.model import NamFile
@@ -37,7 +37,7 @@ def read_nam_document(content: str | bytes, name: str) -> NamFile:
     """
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     document = parse_namb(data, name) if is_namb(data) else _parse_text(data, name)
-    reading = Reading(name)
+    reading = FileReading(name)
     if document.trailing_characters:
         reading.warn("", f"{document.trailing_characters} characters after the document are ignored")
     model = read_document(Value(reading, "", document.root))

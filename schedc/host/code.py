@@ -25,7 +25,7 @@ from schedc.cache.keys import cache_key
 from schedc.cache.tuned import with_tuned
 from schedc.errors import ArchitectureMismatch, InternalError, one_line
 from schedc.frontend.capture import Capture
-from schedc.frontend.fields import Reading, Value
+from schedc.frontend.fields import FileReading, Value
 from schedc.host.loaded_code import CodeShape, LoadedCode, once_per_target
 from schedc.host.start_state import pack_from_silence
 from schedc.host.weights import Weights
@@ -193,5 +193,5 @@ def _decode(stored: bytes) -> _Entry:
     shape: dict[str, Any] = facts["shape"]
     lists = {key: tuple(value) for key, value in shape.items() if isinstance(value, list)}
     core = graph_from_json(facts["core"])
-    packing = packing_from_json(Value(Reading("the cache"), "packing", facts["packing"]), core)
+    packing = packing_from_json(Value(FileReading("the cache"), "packing", facts["packing"]), core)
     return _Entry(CodeShape(**{**shape, **lists}), core, packing, parts[1:])
