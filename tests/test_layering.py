@@ -142,6 +142,25 @@ def test_what_is_promised_to_load_little_does(what: str) -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_lowering_decides_no_form() -> None:
+    """It is told by the kernel's shape: it knows the forms, and neither what was asked for nor who can have it."""
+    deciding = {
+        "schedc.schedule": {"Taps", "Plain", "Shared", "Aligned", "Parts"},
+        "schedc.loops.form": {"form", "forms", "taps_in_a_row", "cut_convolutions"},
+        "schedc.loops.tap_sharing": {"can_share", "window_taps", "skewed_taps", "overlaps_tile"},
+        "schedc.loops.tap_parts": {"can_be_cut", "part_taps", "newest_taps"},
+    }
+    for module, names in deciding.items():
+        tree = ast.parse(SOURCES[module.removeprefix("schedc.")].read_text(encoding="utf-8"))
+        defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        assert names <= defined | {"Taps"}, f"{module} has other names now"
+    for name in (name for name in SOURCES if name.startswith("backends.llvm.")):
+        for node in ast.walk(ast.parse(SOURCES[name].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                taken = {alias.name for alias in node.names} & deciding.get(node.module or "", set())
+                assert not taken, f"{name} imports {', '.join(sorted(taken))} of {node.module}"
+
+
 @pytest.mark.parametrize("library", HOMES)
 def test_libraries_stay_at_home(library: str) -> None:
     for name, path in SOURCES.items():

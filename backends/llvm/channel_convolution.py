@@ -6,13 +6,15 @@ serves all frames, a sample all vectors.  Taps, columns and blocks are unrolled 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Protocol
 
-from schedc.backends.llvm.builder import Number, Value
+from schedc.backends.llvm.builder import Builder, Number, Value
 from schedc.backends.llvm.channel_tile import ChannelTile
 from schedc.backends.llvm.tap_block import flatten, unflatten
-from schedc.backends.llvm.tile_values import Row, in_memory
+from schedc.backends.llvm.tile_values import Frames, Row, in_memory
 from schedc.backends.weights.kernel_shape import Step
 from schedc.backends.weights.weight_layout import ChannelLayout, convolution_layout
 from schedc.errors import InternalError
@@ -23,6 +25,58 @@ from schedc.schedule import KernelSchedule, WeightRoute
 
 # Columns whose loads LLVM may move about: its scheduler would begin with all of a kernel's and run out of registers.
 _AHEAD = 4
+
+
+class Samples(Protocol):
+    """Where one tap's samples are."""
+
+    def sample(self, column: Number, frame: int) -> Value:
+        """The splat of a column's sample at a frame of the tile."""
+
+
+@dataclass(frozen=True)
+class ScalarSamples:
+    """In memory, from ``first`` on, and loaded one by one."""
+
+    b: Builder
+    memory: Frames
+    first: Value
+
+    def sample(self, column: Number, frame: int) -> Value:
+        b, memory = self.b, self.memory
+        at = b.at(b.at(self.first, b.mul(memory.channel_bytes, column)), frame * memory.frame_bytes)
+        return b.splat(b.load(at, b.scalar))
+
+
+@dataclass(frozen=True)
+class LaneSamples:
+    """Lanes of vectors of channels, which are in registers (``rows``) or loaded once each (``first`` None: from the
+    beginning of ``memory``).
+    """
+
+    b: Builder
+    rows: Sequence[Row] | None
+    memory: Frames | None
+    first: Value | None
+    loaded: dict[tuple[int, int], Value] = field(default_factory=dict)
+
+    def sample(self, column: Number, frame: int) -> Value:
+        if not isinstance(column, int):
+            raise InternalError("a lane was indexed in a loop")
+        index, lane = divmod(column, self.b.lanes)
+        return self.b.shuffle(self._vector(index, frame), [lane] * self.b.lanes)
+
+    def _vector(self, index: int, frame: int) -> Value:
+        if self.rows is not None:
+            return self.rows[index][frame]
+        if self.memory is None:
+            raise InternalError("a stream in registers was read from memory")
+        if (index, frame) not in self.loaded:
+            b, memory = self.b, self.memory
+            first = memory.pointer if self.first is None else self.first
+            at = b.at(first, frame * memory.frame_bytes + memory.element.bytes * b.lanes * index)
+            self.loaded[index, frame] = b.load(at, b.vector)
+        return self.loaded[index, frame]
 
 
 class ChannelConvolution:
@@ -129,11 +183,11 @@ class ChannelConvolution:
         """All columns of one tap.  ``pointer``: the source's first channel at this tap; None: a 1x1's operand."""
         column_bytes = self.b.element.bytes * self.layout.column_floats(len(totals))
         if not self.layout.loops_over_columns:
-            sample = self.samples(pointer)
+            samples = self.samples(pointer)
             for column in range(self.op.columns):
                 if column % _AHEAD == 0:
                     weights = self.b.opaque(weights)
-                totals = self.column(sample, column, self.b.at(weights, column * column_bytes), totals)
+                totals = self.column(samples, column, self.b.at(weights, column * column_bytes), totals)
             return totals
 
         def once(column: Value, carried: list[Value]) -> list[Value]:
@@ -144,9 +198,7 @@ class ChannelConvolution:
         final = self.b.loop(self.op.columns, [weights, *flatten(totals)], once)
         return unflatten(final[1:], len(self.k.tile))
 
-    def column(
-        self, sample: Callable[[Number, int], Value], column: Number, weights: Value, totals: list[list[Value]]
-    ) -> list[list[Value]]:
+    def column(self, samples: Samples, column: Number, weights: Value, totals: list[list[Value]]) -> list[list[Value]]:
         """One multiply-accumulate per vector of the block and frame of the tile.
 
         Of weights and samples the fewer are held, and the others fetched one by one.
@@ -159,58 +211,27 @@ class ChannelConvolution:
         if len(totals) < len(self.k.tile):
             held = [weight(number) for number in range(len(totals))]
             for frame in self.k.tile:
-                x = sample(column, frame)
+                x = samples.sample(column, frame)
                 for row, w in zip(result, held, strict=True):
                     row[frame] = mac(w, x, row[frame])
             return result
-        samples = [sample(column, frame) for frame in self.k.tile]
+        splats = [samples.sample(column, frame) for frame in self.k.tile]
         for number, row in enumerate(result):
             w = weight(number)
-            for frame, x in enumerate(samples):
+            for frame, x in enumerate(splats):
                 row[frame] = mac(w, x, row[frame])
         return result
 
-    # -- samples ---------------------------------------------------------------------
-
-    def samples(self, pointer: Value | None) -> Callable[[Number, int], Value]:
-        """What makes the splat of a column's sample at a frame."""
+    def samples(self, pointer: Value | None) -> Samples:
+        """Where a tap's samples are; ``pointer`` as in :meth:`tap`."""
         rows = self.source.rows if pointer is None else None
         if self.from_registers if rows is not None else self.by_lane and in_memory(self.source).is_interleaved:
-            return self.lanes(pointer, rows)
+            return LaneSamples(self.b, rows, self.source.memory, pointer)
         return self.scalars(pointer)
 
-    def scalars(self, pointer: Value | None) -> Callable[[Number, int], Value]:
-        """From memory, one by one."""
-        memory, b = in_memory(self.source), self.b
-        first = memory.pointer if pointer is None else pointer
-
-        def sample(column: Number, frame: int) -> Value:
-            at = b.at(b.at(first, b.mul(memory.channel_bytes, column)), frame * memory.frame_bytes)
-            return b.splat(b.load(at, b.scalar))
-
-        return sample
-
-    def lanes(self, pointer: Value | None, rows: Sequence[Row] | None) -> Callable[[Number, int], Value]:
-        """As lanes of vectors of channels, which are in registers or loaded once."""
-        b, loaded = self.b, dict[tuple[int, int], Value]()
-
-        def vector(index: int, frame: int) -> Value:
-            if rows is not None:
-                return rows[index][frame]
-            if (index, frame) not in loaded:
-                memory = in_memory(self.source)
-                first = memory.pointer if pointer is None else pointer
-                at = b.at(first, frame * memory.frame_bytes + memory.element.bytes * b.lanes * index)
-                loaded[index, frame] = b.load(at, b.vector)
-            return loaded[index, frame]
-
-        def sample(column: Number, frame: int) -> Value:
-            if not isinstance(column, int):
-                raise InternalError("a lane was indexed in a loop")
-            index, lane = divmod(column, b.lanes)
-            return b.shuffle(vector(index, frame), [lane] * b.lanes)
-
-        return sample
+    def scalars(self, pointer: Value | None) -> ScalarSamples:
+        memory = in_memory(self.source)
+        return ScalarSamples(self.b, memory, memory.pointer if pointer is None else pointer)
 
 
 def _layout(step: Step, op: Conv, schedule: KernelSchedule) -> ChannelLayout:
