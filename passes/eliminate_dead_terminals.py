@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from schedc.ir.demand import demanded_range, live_nodes
 from schedc.ir.graph import Graph, GraphBuilder, Node
-from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Scale, Slice, Start
+from schedc.ir.ops import Activation, ActivationKind, Conv, Pointwise, Slice, Start
 from schedc.ir.program import Program
 from schedc.ir.recipes import KeepRows
 
@@ -55,7 +55,7 @@ def raise_slices(graph: Graph) -> Graph:
             if node.name not in gone:
                 builder.add(node.name, node.op, *operands)
             continue
-        assert isinstance(below.op, Slice) and isinstance(node.op, Activation | Combine | Scale)
+        assert isinstance(below.op, Slice) and isinstance(node.op, Pointwise)
         parts = [
             builder.add(f"{below.name}.of{index}", replace(below.op), operand) for index, operand in enumerate(operands)
         ]
@@ -67,7 +67,7 @@ def raise_slices(graph: Graph) -> Graph:
 
 
 def _passes_slices(node: Node) -> bool:
-    return isinstance(node.op, Activation | Combine | Scale)
+    return isinstance(node.op, Pointwise)
 
 
 def narrow(graph: Graph) -> Graph:

@@ -19,7 +19,7 @@ from schedc.backends.llvm.tile_values import ChannelValue, Frames, Row
 from schedc.backends.llvm.vector_math import InterleavedMath
 from schedc.backends.weights.kernel_shape import Step
 from schedc.errors import InternalError
-from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice
+from schedc.ir.ops import Conv, Pointwise, Slice
 from schedc.loops.channel_axis import TOGETHER
 
 
@@ -48,7 +48,7 @@ class ChannelEmitter(ChannelTile):
                 return self._convolution(step, step.op)
             case Slice():
                 return self._slice(step, step.op)
-            case Combine() | Activation() | Scale():
+            case _ if isinstance(step.op, Pointwise):
                 return self._pointwise(step)
             case _:
                 raise InternalError(f"no lowering for {step.op} with channels across lanes")

@@ -16,7 +16,7 @@ from schedc.backends.llvm.tile_values import Memory, Registers, TileValue
 from schedc.backends.llvm.vector_math import InterleavedMath
 from schedc.backends.weights.kernel_shape import Step
 from schedc.errors import InternalError
-from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice
+from schedc.ir.ops import Conv, Pointwise, Slice
 
 
 class KernelEmitter(TileFunction):
@@ -44,7 +44,7 @@ class KernelEmitter(TileFunction):
                 return emit_convolution(self, step)
             case Slice():
                 return self._slice(step, step.op)
-            case Combine() | Activation() | Scale():
+            case _ if isinstance(step.op, Pointwise):
                 return self._pointwise(step)
             case _:
                 raise InternalError(f"no lowering for {step.op}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schedc.ir.ops import Activation, Combine, Output, Scale, Slice, history
+from schedc.ir.ops import Output, Pointwise, Slice, history
 from schedc.ir.program import Stage
 
 
@@ -44,7 +44,7 @@ def live_ranges(stage: Stage) -> dict[str, LiveRange]:
         ranges[node.name] = LiveRange(
             begin=position.get(node.name, -1),
             end=end,
-            in_place=isinstance(last.op, Combine | Activation | Scale),
+            in_place=isinstance(last.op, Pointwise),
             crosses=any(kernel_of.get(r.name) != kernel_of.get(node.name) for r in readers),
             history=max((history(r.op) for r in readers if r.operands[0] == node.name), default=0),
         )

@@ -261,6 +261,8 @@ class LstmCell:
         }
 
 
+# Element-wise: a sample's channel in, the same sample's channel out.
+Pointwise = Activation | Combine | Scale
 Op = Input | Output | Conv | Combine | Activation | Slice | Scale | BatchNorm | LstmCell
 
 

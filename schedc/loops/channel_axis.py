@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Activation, Combine, Conv, Input, Op, Scale, Slice
+from schedc.ir.ops import Conv, Input, Op, Pointwise, Slice
 from schedc.ir.program import Kernel, Stage
 from schedc.schedule import KernelSchedule, WeightRoute
 
@@ -32,7 +32,7 @@ def _can_hold(op: Op, lanes: int) -> bool:
         case Slice():
             return op.begin % lanes == 0
         case _:
-            return isinstance(op, Combine | Activation | Scale)
+            return isinstance(op, Pointwise)
 
 
 def frame_items(channels: int, schedule: KernelSchedule) -> int:

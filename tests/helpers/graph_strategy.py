@@ -24,6 +24,7 @@ from schedc.ir.ops import (
     LstmCell,
     Op,
     Output,
+    Pointwise,
     Scale,
     Slice,
     Start,
@@ -83,7 +84,7 @@ class _Maker:
         start = self.draw(st.sampled_from((Start.BIAS, Start.NOTHING)))
         return self.add(Conv(self.width(source), width, start=start), source)
 
-    def add(self, op: Conv | Combine | Activation | Slice | Scale | LstmCell, *operands: str) -> str:
+    def add(self, op: Conv | Pointwise | Slice | LstmCell, *operands: str) -> str:
         name = self.builder.add(f"n{len(self.builder.nodes)}.{type(op).__name__.lower()}", op, *operands)
         self.streams.append(name)
         return name

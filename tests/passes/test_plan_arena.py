@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.ir.graph import Graph
-from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, Input, LstmCell, Scale, Slice
+from schedc.ir.ops import (
+    Activation,
+    ActivationKind,
+    Combine,
+    Conv,
+    Elementwise,
+    Input,
+    LstmCell,
+    Pointwise,
+    Scale,
+    Slice,
+)
 from schedc.ir.program import Arena, Program, Stage
 from schedc.options import make_options
 from schedc.passes.core import core_graph, core_passes
@@ -82,7 +93,7 @@ def last_use(stage: Stage, position: dict[str, int], name: str, end: int) -> int
 
 
 def element_wise(stage: Stage, born: Span) -> bool:
-    return isinstance(stage.graph[born.what].op, Combine | Activation | Scale)
+    return isinstance(stage.graph[born.what].op, Pointwise)
 
 
 def check_stage(stage: Stage, block_frames: int) -> None:
