@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
+from dataclasses import dataclass
 
+from schedc.cost.counts import Counts
 from schedc.ir.contract import Contract
 from schedc.ir.functions import apply_activation
 from schedc.ir.ops import ActivationKind
 
 
-def activation_work(kind: ActivationKind, contract: Contract | None = None) -> Counter[str]:
-    """Operations of one evaluation of an activation, counted by evaluating its definition.
+@dataclass
+class ActivationWork:
+    """Operations of one evaluation of an activation; the words are those of :class:`schedc.cost.counts.Counts`."""
 
-    ``arithmetic`` are all but divisions, a selection as two; ``multiply_adds`` and ``selects`` say how many of which.
-    """
-    counter, _ = _evaluate(kind, contract or Contract())
-    return counter.counts + Counter({"constants": len(counter.constants) + _PARAMETERS.get(kind, 0)})
+    # All but divisions, a selection as two.
+    arithmetic: int = 0
+    multiply_adds: int = 0
+    selects: int = 0
+    divisions: int = 0
+    # Floats that it needs, parameters among them.
+    constants: int = 0
+
+    def evaluated(self, vectors: float) -> Counts:
+        """Operations of so many evaluations, without the loads of constants."""
+        return Counts(
+            arithmetic=self.arithmetic * vectors,
+            multiply_adds=self.multiply_adds * vectors,
+            selects=self.selects * vectors,
+            divisions=self.divisions * vectors,
+        )
 
 
-def activation_counts(kind: ActivationKind, contract: Contract, vectors: int, in_a_row: int) -> Counter[str]:
-    """The same of ``vectors`` evaluations, constants loaded once; ``in_a_row`` of them wait for each other."""
+def activation_work(kind: ActivationKind, contract: Contract | None = None) -> ActivationWork:
+    """Counted by evaluating the activation's definition."""
+    return _evaluate(kind, contract or Contract())[0]
+
+
+def activation_counts(kind: ActivationKind, contract: Contract, vectors: int, in_a_row: int) -> Counts:
+    """Of ``vectors`` evaluations, constants loaded once; ``in_a_row`` of them wait for each other."""
     work = activation_work(kind, contract)
-    counts = Counter({key: work[key] * vectors for key in ("arithmetic", "divisions", "multiply_adds", "selects")})
-    counts.update(dependent=work["arithmetic"] * in_a_row, weights=work["constants"])
-    return counts
+    return work.evaluated(vectors) + Counts(dependent=work.arithmetic * in_a_row, weights=work.constants)
 
 
 def activation_depth(kind: ActivationKind, contract: Contract) -> float:
@@ -37,9 +54,11 @@ _DIVISION_DEPTH = 4.0  # of a multiply-accumulate's latency
 
 
 @functools.cache
-def _evaluate(kind: ActivationKind, contract: Contract) -> tuple[_Counting, float]:
-    counter = _Counting(contract)
-    return counter, apply_activation(counter, kind, 0.0, [0.0] * _PARAMETERS.get(kind, 0))
+def _evaluate(kind: ActivationKind, contract: Contract) -> tuple[ActivationWork, float]:
+    counter, parameters = _Counting(contract), _PARAMETERS.get(kind, 0)
+    depth = apply_activation(counter, kind, 0.0, [0.0] * parameters)
+    counter.work.constants = len(counter.constants) + parameters
+    return counter.work, depth
 
 
 class _Counting:
@@ -47,7 +66,7 @@ class _Counting:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self.counts: Counter[str] = Counter()
+        self.work = ActivationWork()
         self.constants: set[float] = set()
 
     def constant(self, value: float) -> float:
@@ -59,26 +78,26 @@ class _Counting:
         return 0.0
 
     def add(self, a: float, b: float) -> float:
-        self.counts["arithmetic"] += 1
+        self.work.arithmetic += 1
         return max(a, b) + 1
 
     sub = mul = maximum = add
 
     def mac(self, a: float, b: float, c: float) -> float:
-        self.counts["multiply_adds"] += 1
+        self.work.multiply_adds += 1
         return self.add(max(a, b), c)
 
     def div(self, a: float, b: float) -> float:
-        self.counts["divisions"] += 1
+        self.work.divisions += 1
         return max(a, b) + _DIVISION_DEPTH
 
     def where_greater(self, a: float, b: float, yes: float, no: float) -> float:
-        self.counts["arithmetic"] += 2
-        self.counts["selects"] += 1
+        self.work.arithmetic += 2
+        self.work.selects += 1
         return max(a, b, yes, no) + 1
 
     def bits_and(self, a: float, b: float) -> float:
-        self.counts["arithmetic"] += 1
+        self.work.arithmetic += 1
         return max(a, b) + 0.25  # one cycle of a multiply-accumulate's four
 
     bits_or = bits_add = bits_sub = bits_and

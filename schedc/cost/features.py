@@ -1,18 +1,17 @@
 """What a kernel does in one tile, counted from graph and schedule: the same counts the lowering emits.
 
 Node by node in :mod:`schedc.cost.frame_counts` or, where vectors are channels, :mod:`schedc.cost.channel_counts`.
-
-All counts are of vector operations (of ``lanes`` floats, or scalars without a vector unit) per tile of
-``tile_frames`` frames; for an LSTM cell a tile is one frame.
+What is counted is said in :mod:`schedc.cost.counts`, per tile of ``tile_frames`` frames; for an LSTM cell a tile is
+one frame.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 from schedc.cost.activations import activation_depth, activation_work
 from schedc.cost.channel_counts import channel_counts
+from schedc.cost.counts import Counts
 from schedc.cost.frame_counts import frame_counts
 from schedc.cost.streams import is_wide, leaves, stays_interleaved
 from schedc.ir.contract import Contract
@@ -38,44 +37,22 @@ _LONGEST_TILE = FORCEABLE["lanes"] * FORCEABLE["tile_vectors"]  # frames
 
 @dataclass(frozen=True)
 class KernelFeatures:
-    """``macs``: multiply-accumulates.  ``loads``: of whole vectors of samples.  ``weights``: loads of weights
-    and constants.  ``stores``.
+    """What predictions of one tile are made of."""
 
-    ``arithmetic``: other float and bit operations; ``multiply_adds`` and ``selects`` (each two operations) of
-    activations are among them; ``dependent``: those of activations, of one vector.
-    ``divisions``.  ``moves``: copies of start values.
-    ``chain``: dependent multiply-accumulates of a tile, one block of outputs after the other.  ``depth``: the
-    longest path of dependent operations through the tile, blocks side by side.  ``blocks`` of outputs, each
-    with a start and an end.  ``frames`` of the tile, ``lanes`` of a vector.  ``carried``: a tile waits for the
-    one before it.  ``splices``: vectors cut out of two.  ``straddles``: some load covers a part of what the tile's
-    frames were stored by.
-
-    ``across_channels``: a vector is channels of one frame.  Only then are there ``folded``: loads of samples that
-    are operands of multiply-accumulates.  ``together``: where lanes are not frames, vectors whose activation is
-    evaluated step by step.
-    """
-
-    macs: float
-    loads: float
-    weights: float
-    stores: float
-    arithmetic: float
-    dependent: float
-    divisions: float
-    moves: float
-    chain: float
+    # Operations by kind.
+    counts: Counts
+    # The longest path of dependent operations through the tile, blocks of outputs side by side.
     depth: float
-    blocks: float
+    # Frames of the tile.
     frames: int
+    # Floats of a vector.
     lanes: int
+    # A tile waits for the one before it.
     carried: bool = False
-    splices: float = 0.0
-    straddles: bool = False
+    # A vector is channels of one frame.
     across_channels: bool = False
-    folded: float = 0
+    # Where lanes are not frames: vectors whose activation is evaluated step by step.
     together: float = 0
-    multiply_adds: float = 0
-    selects: float = 0
 
     @property
     def vectors(self) -> float:
@@ -83,13 +60,9 @@ class KernelFeatures:
         return self.together or self.frames / self.lanes
 
     @property
-    def memory(self) -> float:
-        """Loads and stores."""
-        return self.loads + self.weights + self.stores
-
-    @property
-    def instructions(self) -> float:
-        return self.macs + self.arithmetic + self.divisions + self.moves + self.splices + self.memory
+    def straddles(self) -> bool:
+        """Some load covers a part of what the tile's frames were stored by."""
+        return self.counts.straddles > 0
 
 
 def kernel_features(
@@ -97,7 +70,7 @@ def kernel_features(
 ) -> KernelFeatures:
     """Counts for one kernel; see the module."""
     contract = contract or Contract()
-    total: Counter[str] = Counter()
+    total = Counts()
     inside = set(kernel.nodes)
     depth: dict[str, float] = {}
     sampled = sampled_in_memory(graph, kernel, schedule)
@@ -106,33 +79,19 @@ def kernel_features(
         if isinstance(node.op, LstmCell):
             return _lstm(node.op, schedule, contract)
         count = channel_counts if schedule.across_channels else frame_counts
-        total.update(count(graph, node, inside, schedule, contract))
+        total += count(graph, node, inside, schedule, contract)
         if node.name in sampled and not leaves(graph, node, inside) and not is_wide(node, schedule):
-            total["stores"] += schedule.stream_vectors(node.channels)
+            total.stores += schedule.stream_vectors(node.channels)
         depth[name] = _own_depth(node.op, schedule, contract) + max(
             (depth.get(operand, 0.0) for operand in node.operands), default=0.0
         )
     return KernelFeatures(
-        macs=total["macs"],
-        loads=total["loads"],
-        weights=total["weights"],
-        stores=total["stores"],
-        arithmetic=total["arithmetic"],
-        dependent=total["dependent"],
-        divisions=total["divisions"],
-        moves=total["moves"],
-        chain=total["chain"],
+        counts=total,
         depth=max(depth.values()),
-        blocks=total["blocks"],
         frames=schedule.tile_frames,
         lanes=schedule.lanes,
-        splices=total["splices"],
-        straddles=total["straddles"] > 0,
         across_channels=schedule.across_channels,
-        folded=total["folded"],
         together=_together(graph, kernel, schedule),
-        multiply_adds=total["multiply_adds"],
-        selects=total["selects"],
     )
 
 
@@ -187,8 +146,8 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
     groups = -(-blocks // together)
     columns = op.in_channels + op.hidden
     sigmoid, tanh = (activation_work(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
-    work = Counter({key: 3 * sigmoid[key] + 2 * tanh[key] for key in sigmoid | tanh})
-    constants = sigmoid["constants"] + tanh["constants"]
+    work = sigmoid.evaluated(3) + tanh.evaluated(2)
+    constants = sigmoid.constants + tanh.constants
     # Samples: once for all gates of one block, or once a gate for all blocks of a group.
     splats = columns * (blocks if together == 1 else 4 * groups)
     copied = 0 if groups == 1 else blocks  # the new h, which waits until all have read the old one
@@ -198,22 +157,17 @@ def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelF
         + 5
         + sum(activation_depth(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
     )
-    return KernelFeatures(
+    counts = Counts(
         macs=4 * columns * blocks,
         loads=(4 * (columns + 1) + 1) * blocks,
         weights=splats + constants * groups + op.hidden + copied,
         stores=2 * blocks + op.hidden + copied,
-        arithmetic=(work["arithmetic"] + 4 * min(4, op.hidden) + 3) * blocks,
-        dependent=work["arithmetic"] * groups,
-        divisions=work["divisions"] * blocks,
-        moves=0,
+        arithmetic=(work.arithmetic + 4 * min(4, op.hidden) + 3) * blocks,
+        multiply_adds=work.multiply_adds * blocks,
+        selects=work.selects * blocks,
+        dependent=work.arithmetic * groups,
+        divisions=work.divisions * blocks,
         chain=depth * (1 + (groups - 1) * _EXPOSED),
-        depth=depth,
         blocks=groups,
-        frames=1,
-        lanes=schedule.lanes,
-        carried=True,
-        together=together,
-        multiply_adds=work["multiply_adds"] * blocks,
-        selects=work["selects"] * blocks,
     )
+    return KernelFeatures(counts, depth, frames=1, lanes=schedule.lanes, carried=True, together=together)

@@ -63,20 +63,21 @@ def kernel_bounds(features: KernelFeatures, target: Target, contract: Contract, 
 
 
 def _in_order(features: KernelFeatures, target: Target, contract: Contract, block: int) -> Bounds:
+    counts = features.counts
     mac, operation = _mac_cycles(target, contract), target.fact("operation_cycles")
-    others = features.arithmetic + features.moves - features.multiply_adds - 2 * features.selects
+    others = counts.arithmetic + counts.moves - counts.multiply_adds - 2 * counts.selects
     return Bounds(
-        mac=mac * features.macs
+        mac=mac * counts.macs
         # A polynomial's next coefficient is copied to where the multiply-accumulate adds to it.
-        + (mac + operation) * features.multiply_adds
-        + target.fact("select_cycles") * features.selects
+        + (mac + operation) * counts.multiply_adds
+        + target.fact("select_cycles") * counts.selects
         + operation * others
-        + target.fact("divide_cycles") * features.divisions
+        + target.fact("divide_cycles") * counts.divisions
         + _waiting_cycles(features, target),
-        memory=target.fact("load_cycles") * (features.loads + features.weights)
-        + target.fact("store_cycles") * features.stores,
-        issue=features.instructions / target.fact("issue_width"),
-        latency=target.fact("mac_latency_cycles") * features.chain,
+        memory=target.fact("load_cycles") * (counts.loads + counts.weights)
+        + target.fact("store_cycles") * counts.stores,
+        issue=counts.instructions / target.fact("issue_width"),
+        latency=target.fact("mac_latency_cycles") * counts.chain,
         overhead=_overhead(features, target, block),
     )
 
@@ -86,29 +87,28 @@ def _waiting_cycles(features: KernelFeatures, target: Target) -> float:
     if target.pipeline is None:
         return 0.0
     operation = target.pipeline.kinds["add"]
-    return features.dependent * max(0.0, operation.latency - features.vectors * operation.issue)
+    return features.counts.dependent * max(0.0, operation.latency - features.vectors * operation.issue)
 
 
 def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, block: int) -> Bounds:
     """Vectors narrower than the machine's cost less where it runs wide ones in two halves; a load or store
     that crosses a cache line costs more; chains within reach of the reorder window hide each other's latency.
     """
+    counts = features.counts
     width = max(features.lanes / target.vectors.lanes, target.fact("narrowest_vector_cost"))
     crossing = (4 * features.lanes - 4) / _LINE_BYTES  # of vectors at any float's address
     lines = 1 + target.fact("line_crossing_cost") * crossing
     return Bounds(
         mac=width
         * (
-            _mac_cycles(target, contract) * features.macs
-            + target.fact("operation_cycles") * features.arithmetic
-            + target.fact("divide_cycles") * features.divisions
-            + target.fact("splice_cycles") * features.splices
+            _mac_cycles(target, contract) * counts.macs
+            + target.fact("operation_cycles") * counts.arithmetic
+            + target.fact("divide_cycles") * counts.divisions
+            + target.fact("splice_cycles") * counts.splices
         ),
-        memory=lines
-        * width
-        * (target.fact("load_cycles") * features.loads + target.fact("store_cycles") * features.stores)
-        + target.fact("weight_load_cycles") * (features.weights + features.folded),
-        issue=features.instructions / target.fact("issue_width"),
+        memory=lines * width * (target.fact("load_cycles") * counts.loads + target.fact("store_cycles") * counts.stores)
+        + target.fact("weight_load_cycles") * (counts.weights + counts.folded),
+        issue=counts.instructions / target.fact("issue_width"),
         latency=target.fact("mac_latency_cycles") * _waiting_depth(features, target, block),
         overhead=_overhead(features, target, block) + _forward_stall(features, target, block),
     )
@@ -124,13 +124,13 @@ def _forward_stall(features: KernelFeatures, target: Target, block: int) -> floa
 
 def _waiting_depth(features: KernelFeatures, target: Target, block: int) -> float:
     """Dependent operations of a tile that no other work hides."""
-    reach = target.fact("reorder_window") / features.instructions
+    reach = target.fact("reorder_window") / features.counts.instructions
     if features.across_channels:
         # Only the newest tap waits for the kernel before, so that kernels that follow fill the window too.
         return features.depth / max(1.0, reach)
     tiles = min(-(-block // features.frames), reach)
-    in_flight = 1.0 if features.carried else max(1.0, max(1.0, features.blocks) * tiles)
-    return max(features.depth, features.chain) / in_flight
+    in_flight = 1.0 if features.carried else max(1.0, max(1.0, features.counts.blocks) * tiles)
+    return max(features.depth, features.counts.chain) / in_flight
 
 
 def _mac_cycles(target: Target, contract: Contract) -> float:
@@ -140,7 +140,9 @@ def _mac_cycles(target: Target, contract: Contract) -> float:
 def _overhead(features: KernelFeatures, target: Target, block: int) -> float:
     tiles = max(1.0, block / features.frames)
     return (
-        target.fact("tile_cycles") + target.fact("block_cycles") * features.blocks + target.fact("call_cycles") / tiles
+        target.fact("tile_cycles")
+        + target.fact("block_cycles") * features.counts.blocks
+        + target.fact("call_cycles") / tiles
     )
 
 
