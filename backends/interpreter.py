@@ -8,26 +8,26 @@ machine code of every target gives these bits).
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from schedc.backends.arithmetic import Arithmetic, Array, Float32, Float64, require_usual_mode
+from schedc.backends.cell_meaning import STEPS, State
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, Node, after_cells, is_recurrent
 from schedc.ir.ops import (
-    LSTM_CHAINS,
     Activation,
-    ActivationKind,
     BatchNorm,
     Combine,
     Conv,
     Elementwise,
     Input,
-    LstmCell,
     Output,
+    RecurrentCell,
     Scale,
     Slice,
     Start,
@@ -36,12 +36,10 @@ from schedc.ir.ops import (
 from schedc.ir.weights import WeightTable, check_weights
 
 Precision = Literal["float32", "float64"]
-State = dict[str, tuple[Array, ...]]
-State2 = tuple[Array, Array]  # h and c
 
 
 class Interpreter:
-    """Streams a graph; state (convolution histories, LSTM h and c) carries over between calls."""
+    """Streams a graph; state (convolution histories, what cells keep) carries over between calls."""
 
     def __init__(
         self,
@@ -58,27 +56,27 @@ class Interpreter:
         self.weights: dict[str, dict[str, Array]] = {
             node: {name: array.astype(dtype) for name, array in table.items()} for node, table in weights.items()
         }
-        self.state: State = {}
+        self.state: dict[str, State] = {}  # of convolutions, one array [channels, history]
         self._settling = False
         self.reset()
 
     def reset(self) -> None:
-        """The zero state: histories 0, LSTM states as stored in the capture."""
+        """The zero state: histories 0, those of cells as stored in the capture."""
         dtype = self.arithmetic.dtype
         for node in self.graph:
             match node.op:
                 case Conv() if node.op.history:
                     self.state[node.name] = (np.zeros((node.op.in_channels, node.op.history), dtype),)
-                case LstmCell():
+                case RecurrentCell():
                     table = self.weights[node.name]
-                    self.state[node.name] = (table["hidden"].copy(), table["cell"].copy())
+                    self.state[node.name] = tuple(table[key].copy() for key in node.op.state.values())
                 case _:
                     pass
 
     def prewarm(self, samples: int, chunk: int = 8192) -> None:
         """The silence state: what ``samples`` zeros lead to, outputs discarded.
 
-        Without an LSTM silence settles exactly once every history is full, so one step with
+        Without a recurrent cell silence settles exactly once every history is full, so one step with
         constant histories gives the same bits at once (``samples`` is taken to be enough).
         """
         if samples <= 0:
@@ -92,8 +90,8 @@ class Interpreter:
         self._settling = False
 
     def _prewarm_cells(self, samples: int, chunk: int) -> None:
-        """With LSTM cells all samples are run, but what comes before the first cell stays the same once every history
-        is full, and of what comes after the last only as much of the end matters.
+        """With cells all samples are run, but what comes before the first one stays the same once every history is
+        full, and of what comes after the last only as much of the end matters.
         """
         everything, feeding = {node.name for node in self.graph}, _feeding_cells(self.graph)
         settled = 1 + sum(history(node.op) for node in self.graph)
@@ -166,7 +164,7 @@ class Interpreter:
                 return ops.mul(operands[0], table["factor"])
             case BatchNorm():
                 return self._batch_norm(node.name, operands[0])
-            case LstmCell():
+            case RecurrentCell():
                 return self.run_cell(node.name, node.op, operands[0])
             case _:
                 raise InternalError(f"the interpreter has no meaning for {node}")
@@ -202,59 +200,40 @@ class Interpreter:
         scale = table["gamma"] / np.sqrt(table["variance"] + table["epsilon"])
         return self.arithmetic.mac(scale, x, table["beta"] - scale * table["mean"])
 
-    def run_cell(self, name: str, op: LstmCell, x: Array) -> Array:
-        """An LSTM cell over ``x`` [inputs, n]; returns its h [hidden, n]."""
-        table = self.weights[name]
-        hidden, cell = self.state[name]
+    def run_cell(self, name: str, op: RecurrentCell, x: Array) -> Array:
+        """A recurrent cell over ``x`` [inputs, n]; returns its output [hidden, n]."""
+        table, state = self.weights[name], self.state[name]
         result = np.empty((op.hidden, x.shape[1]), self.arithmetic.dtype)
         # What the input adds to chain 0 does not depend on the recurrence: all samples at once.
-        fed = np.broadcast_to(table["bias"][:, None], (4 * op.hidden, x.shape[1]))
+        fed = np.broadcast_to(table["bias"][:, None], (op.gates * op.hidden, x.shape[1]))
         for column in range(op.in_channels):
             fed = self.arithmetic.mac(table["weight"][:, column, None], x[None, column, :], fed)
-        recurrent = table["weight"][:, op.in_channels :]
+        step = partial(STEPS[type(op)], self.arithmetic, table["weight"][:, op.in_channels :])
         constant_from = constant_tail(fed)
         seen: dict[bytes, int] = {}
         for t in range(x.shape[1]):
-            hidden, cell = self._lstm_step(op.hidden, recurrent, fed[:, t], hidden, cell)
-            result[:, t] = hidden
+            state = step(fed[:, t], state)
+            result[:, t] = state[0]
             if t < constant_from:
                 continue
-            key = hidden.tobytes() + cell.tobytes()
+            key = b"".join(row.tobytes() for row in state)
             if key in seen:  # constant input and a state seen before: from here on all repeats
                 first, period = seen[key], t - seen[key]
                 rest = np.arange(t + 1, x.shape[1])
                 result[:, t + 1 :] = result[:, first + 1 + (rest - first - 1) % period]
-                hidden, cell = self._replay(op.hidden, recurrent, fed[:, t], hidden, cell, len(rest) % period)
+                for _ in range(len(rest) % period):
+                    state = step(fed[:, t], state)
                 break
             seen[key] = t
-        self.state[name] = (hidden, cell)
+        self.state[name] = state
         return result
-
-    def _replay(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array, steps: int) -> State2:
-        for _ in range(steps):
-            hidden, cell = self._lstm_step(size, recurrent, fed, hidden, cell)
-        return hidden, cell
-
-    def _lstm_step(self, size: int, recurrent: Array, fed: Array, hidden: Array, cell: Array) -> State2:
-        """All four chains at once: [chain, gate row].  mac(w, h, -0.0) is the rounded product."""
-        ops = self.arithmetic
-        chains = np.full((min(LSTM_CHAINS, size), 4 * size), -0.0, self.arithmetic.dtype)
-        chains[0] = fed
-        for first in range(0, size, LSTM_CHAINS):
-            w, h = recurrent[:, first : first + LSTM_CHAINS].T, hidden[first : first + LSTM_CHAINS, None]
-            chains[: len(h)] = ops.mac(w, h, chains[: len(h)])
-        z = sum_chains(ops, list(chains)).reshape(4, size)
-        gates = ops.activation(ActivationKind.SIGMOID, z[[0, 1, 3]], ())
-        candidate = ops.activation(ActivationKind.TANH, z[2], ())
-        cell = ops.mac(gates[1], cell, ops.mul(gates[0], candidate))
-        return ops.mul(gates[2], ops.activation(ActivationKind.TANH, cell, ())), cell
 
 
 def _feeding_cells(graph: Graph) -> set[str]:
-    """The LSTM cells and all that they depend on."""
+    """The recurrent cells and all that they depend on."""
     feeding: set[str] = set()
     for node in reversed(list(graph)):
-        if isinstance(node.op, LstmCell) or node.name in feeding:
+        if isinstance(node.op, RecurrentCell) or node.name in feeding:
             feeding |= {node.name, *node.operands}
     return feeding
 
@@ -263,12 +242,6 @@ def constant_tail(fed: Array) -> int:
     """The first sample from which on the input never changes."""
     changes = np.flatnonzero((fed[:, 1:] != fed[:, :-1]).any(axis=0))
     return int(changes[-1]) + 1 if changes.size else 0
-
-
-def sum_chains(ops: Arithmetic, chains: list[Array]) -> Array:
-    """(0 + 1) + (2 + 3), as far as there are chains."""
-    pairs = [ops.add(*chains[i : i + 2]) if len(chains) > i + 1 else chains[i] for i in range(0, len(chains), 2)]
-    return ops.add(*pairs) if len(pairs) == 2 else pairs[0]
 
 
 def _activation_parameters(table: dict[str, Array]) -> list[Array]:

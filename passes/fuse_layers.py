@@ -2,7 +2,7 @@
 
     conv, mixin, activation, head sum, 1x1, residual   -->   kernel "array0.layer3"
 
-A kernel starts at each convolution with history and at each LSTM cell; everything without state
+A kernel starts at each convolution with history and at each recurrent cell; everything without state
 joins the kernel of its latest operand, so a layer's values stay in registers from the convolution
 to the residual.  What only a later kernel needs (a rechannel, a FiLM's scales) sinks into it.
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Input, LstmCell, Output, Slice, history
+from schedc.ir.ops import Input, Output, RecurrentCell, Slice, history
 from schedc.ir.program import Kernel, Level, Program
 from schedc.schedule import ScheduleOverrides
 
@@ -49,7 +49,7 @@ def fuse_layers(graph: Graph, boundaries: frozenset[str] = frozenset()) -> tuple
 
 
 def _earliest(graph: Graph, boundaries: frozenset[str]) -> dict[str, int]:
-    """Kernel numbers, each node as early as it can be; a number with an LSTM cell has nothing else."""
+    """Kernel numbers, each node as early as it can be; a number with a recurrent cell has nothing else."""
     number: dict[str, int] = {}
     after: dict[str, int] = {}  # first kernel that may read the stream
     recurrent: set[int] = set()
@@ -61,13 +61,13 @@ def _earliest(graph: Graph, boundaries: frozenset[str]) -> dict[str, int]:
             after[node.name] = 0
             continue
         ready = max((after[name] for name in node.operands), default=0)
-        if isinstance(node.op, LstmCell) or history(node.op) > 0 or node.name in boundaries:
+        if isinstance(node.op, RecurrentCell) or history(node.op) > 0 or node.name in boundaries:
             ready = max(latest, ready - 1) + 1
         while ready in recurrent:
             ready += 1
         number[node.name], latest = ready, max(latest, ready)
-        after[node.name] = ready + isinstance(node.op, LstmCell)
-        if isinstance(node.op, LstmCell):
+        after[node.name] = ready + isinstance(node.op, RecurrentCell)
+        if isinstance(node.op, RecurrentCell):
             recurrent.add(ready)
     return number
 
@@ -79,10 +79,10 @@ def _sink(graph: Graph, number: Mapping[str, int]) -> dict[str, int]:
     there or later anyway cost nothing.  A slice is free and always moves.
     """
     result = dict(number)
-    recurrent = {number[node.name] for node in graph if isinstance(node.op, LstmCell)}
+    recurrent = {number[node.name] for node in graph if isinstance(node.op, RecurrentCell)}
     for node in reversed(list(graph)):
         readers = graph.consumers(node.name)
-        if node.name not in result or isinstance(node.op, LstmCell) or not readers:
+        if node.name not in result or isinstance(node.op, RecurrentCell) or not readers:
             continue
         if any(isinstance(reader.op, Output) for reader in readers):
             continue
@@ -107,6 +107,6 @@ def _is_read_from(graph: Graph, number: Mapping[str, int], name: str, kernel: in
 
 def _names(nodes: list[Node]) -> tuple[str, str]:
     """A kernel is called after the node that started it, if possible without the last part of its name."""
-    leader = next((node for node in nodes if history(node.op) or isinstance(node.op, LstmCell)), nodes[-1])
+    leader = next((node for node in nodes if history(node.op) or isinstance(node.op, RecurrentCell)), nodes[-1])
     place, _, last = leader.name.rpartition(".")
     return (place if place and last == "conv" else leader.name), leader.name

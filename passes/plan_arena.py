@@ -2,7 +2,7 @@
 
     streams that outlive their tile   -->   rings (with history), shared rows (without), tile scratch
 
-Rings and LSTM states live for ever.  Rows without history are shared by streams that are never
+Rings and states of cells live for ever.  Rows without history are shared by streams that are never
 alive together; all rows are equally long, so a tile touches the same frames in each of them and a
 stream may take over the row of one that ends in the same kernel.  For that interleaved streams share with their
 equals only.  Tile scratch is shared by all kernels.
@@ -17,7 +17,7 @@ from schedc.errors import InternalError
 from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Node
 from schedc.ir.liveness import LiveRange, live_ranges
-from schedc.ir.ops import Input, LstmCell, Output, Slice
+from schedc.ir.ops import Input, Output, RecurrentCell, Slice
 from schedc.ir.program import POSITION_BYTES, Arena, Level, Placement, Program, Region, Stage
 from schedc.loops.channel_axis import frame_items, interleaved_streams, sampled_in_memory
 from schedc.loops.form import cut_convolutions
@@ -74,7 +74,7 @@ class _Planner:
         received = self._handoff(Region.HANDOFF_IN, [n for n in self.stage.graph.inputs if _is_handoff(n)])
         sends = [self.stage.graph[n.operands[0]] for n in self.stage.graph.outputs if _is_handoff(n)]
         sent = self._handoff(Region.HANDOFF_OUT, sends)
-        lstm = {n.name: self._place_lstm(n) for n in self.stage.graph if isinstance(n.op, LstmCell)}
+        cells = {n.name: self._place_cell(n, n.op) for n in self.stage.graph if isinstance(n.op, RecurrentCell)}
         for index, node in enumerate(rings):
             place = Placement(
                 Region.STATE, 0, node.channels, 0, ranges[node.name].history, frame_items=self._frame_items(node)
@@ -94,7 +94,7 @@ class _Planner:
             rows=self.rows,
             sent=sent,
             received=received,
-            lstm=lstm,
+            cells=cells,
             sums=self.sums,
             scratch=scratch,
             scratch_offset=offset,
@@ -116,10 +116,10 @@ class _Planner:
     def _frame_items(self, node: Node) -> int:
         return self.interleaved.get(node.name, 1)
 
-    def _place_lstm(self, node: Node) -> Placement:
-        """h and c, each padded to whole vectors."""
-        padded = align(node.channels, self._kernel_lanes(node))
-        return Placement(Region.STATE, self.take(2 * FLOAT32.bytes * padded), 2, padded)
+    def _place_cell(self, node: Node, op: RecurrentCell) -> Placement:
+        """A row for all that a cell keeps, each padded to whole vectors."""
+        padded, rows = align(op.hidden, self._kernel_lanes(node)), len(op.state)
+        return Placement(Region.STATE, self.take(rows * FLOAT32.bytes * padded), rows, padded)
 
     def _kernel_lanes(self, node: Node) -> int:
         return next(self.schedules[k.name].lanes for k in self.stage.kernels if node.name in k.nodes)
@@ -190,7 +190,7 @@ class _Planner:
         return offsets, largest
 
     def _scratch_bytes(self, node: Node, schedule: KernelSchedule, sampled: bool) -> int:
-        if isinstance(node.op, LstmCell):  # the new h, until every unit has read the old one
+        if isinstance(node.op, RecurrentCell):  # the new h, until every unit has read the old one
             return FLOAT32.bytes * align(node.channels, schedule.lanes)
         if isinstance(node.op, Slice) or node.name in self.rows:
             return 0

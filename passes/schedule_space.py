@@ -14,7 +14,7 @@ from itertools import product
 
 from schedc.errors import OptionError
 from schedc.ir.graph import Graph
-from schedc.ir.ops import Conv, LstmCell, Op
+from schedc.ir.ops import CHAINS, Conv, Op, RecurrentCell
 from schedc.ir.program import Kernel
 from schedc.loops.channel_axis import can_hold_channels
 from schedc.loops.form import AlignedCuts, InParts, Skewed, Window, forms
@@ -34,7 +34,7 @@ from schedc.targets.base import Target
 
 # Registers for weights and samples beside a 1x1 convolution's source and sums, by weight route.
 _SPARE = {"broadcast": 2, "lane": 2, "scalar": 6}
-# For a unit of h and a weight, beside an LSTM cell's chains.
+# For a unit of h and a weight, beside a recurrent cell's chains.
 _BESIDE_CHAINS = 2
 # What schedules of a kernel differ in; the other fields follow from the target, or are given by a schedule file.
 _SEARCHED = ("axis", "lanes", "tile_vectors", "output_block", "share_taps", "align_taps", "weight_vectors", "tap_parts")
@@ -52,7 +52,7 @@ def schedule_space(
     """
     ops = [graph[name].op for name in kernel.nodes]
     given = {key: value for key, value in forced.items() if key not in _SEARCHED}
-    cell = next((op for op in ops if isinstance(op, LstmCell)), None)
+    cell = next((op for op in ops if isinstance(op, RecurrentCell)), None)
     space = _cell_space(cell, target, forced, given) if cell else _frame_space(ops, target, block, forced, given)
     # Longer blocks fill vectors with frames.
     if not cell and (block < target.vectors.lanes or forced.get("axis") is VectorAxis.CHANNELS):
@@ -99,8 +99,8 @@ def _frame_space(ops: Sequence[Op], target: Target, block: int, forced: Forced, 
     return space
 
 
-def _cell_space(op: LstmCell, target: Target, forced: Forced, given: Forced) -> list[KernelSchedule]:
-    """Of an LSTM cell, whose vectors are units."""
+def _cell_space(op: RecurrentCell, target: Target, forced: Forced, given: Forced) -> list[KernelSchedule]:
+    """Of a recurrent cell, whose vectors are units."""
     space = []
     for lanes in _numbers(forced, "lanes", lane_widths(target)):
         blocks = -(-op.hidden // lanes)
@@ -127,8 +127,8 @@ def _cells_together(target: Target) -> int:
     the analyser finds 1 to 4 % more cycles on a Cortex-A76.
     """
     if target.vectors.weights == WeightRoute.BROADCAST:
-        return (target.vectors.registers - _BESIDE_CHAINS) // 4
-    return target.limits.accumulators // 4 if target.in_order else 1
+        return (target.vectors.registers - _BESIDE_CHAINS) // CHAINS
+    return target.limits.accumulators // CHAINS if target.in_order else 1
 
 
 def _channel_space(

@@ -9,6 +9,7 @@ from schedc.backends.c.calls import CHECK_INCLUDES, Function, checked_calls, pro
 from schedc.backends.c.checker import checker_function, checker_macros
 from schedc.backends.llvm.module import StateLayout
 from schedc.ir.contract import Contract
+from schedc.ir.ops import RecurrentCell
 from schedc.ir.program import Program
 from schedc.ir.receptive_field import receptive_field
 from schedc.version import MADE_BY
@@ -118,7 +119,8 @@ def _nonfinite(program: Program, facts: HeaderFacts) -> list[str]:
     if facts.contract.nonfinite == "zero":
         return _comment("NaN and infinity in `in` are taken as 0.")
     reach = receptive_field(program.graph)
-    until = f"of {reach} samples at most" if reach else f"from there on: an LSTM keeps it until {facts.name}_init"
+    cell = next((node.op.title for node in program.graph if isinstance(node.op, RecurrentCell)), "")
+    until = f"of {reach} samples at most" if reach else f"from there on: {cell} keeps it until {facts.name}_init"
     text = "NaN and infinity in `in` are calculated with like any number, and what they reach may be NaN: the output"
     return _comment(f"{text} {until}. Code compiled with `--nonfinite zero` takes them as 0.")
 

@@ -16,7 +16,6 @@ from schedc.backends.llvm.stages import ModuleParts
 from schedc.backends.weights.blob_reader import BlobFault
 from schedc.backends.weights.packing import HEADER
 from schedc.backends.weights.weight_blob import FORMAT_VERSION, HEADER_BYTES, MAGIC, WORD_BYTES, BlobLayout, cells_of
-from schedc.ir.ops import LstmCell
 from schedc.ir.program import Placement
 
 INIT_TYPE = ir.FunctionType(I32, [PTR, PTR])
@@ -74,10 +73,8 @@ class InitEmitter:
         assert arena is not None
         for name, place in arena.rings.items():
             self._fill_ring(name, place)
-        for node in self.stage.graph:
-            if isinstance(node.op, LstmCell):
-                place = arena.lstm[node.name]
-                self._copy(cells_of(node.name), place, 0, place.row_frames)
+        for name, place in arena.cells.items():
+            self._copy(cells_of(name), place, 0, place.row_frames)
         b.ir.ret(I32(BlobFault.OK))
 
     def _fill_ring(self, name: str, place: Placement) -> None:

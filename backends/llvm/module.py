@@ -7,6 +7,7 @@ same bits as the pipeline).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -18,7 +19,7 @@ from schedc.backends.llvm.entries import Entries
 from schedc.backends.llvm.init import INIT_TYPE, InitEmitter, emit_check
 from schedc.backends.llvm.kernel_function import kernel_type
 from schedc.backends.llvm.kernels import KernelEmitter
-from schedc.backends.llvm.recurrent import emit_cell, emit_cells
+from schedc.backends.llvm.lstm_kernels import emit_cell, emit_cells
 from schedc.backends.llvm.rings import SupportFunctions
 from schedc.backends.llvm.stages import KernelCall, ModuleParts, StageEmitter
 from schedc.backends.llvm.target_machine import checked_module, emission
@@ -26,7 +27,7 @@ from schedc.backends.objects.elf import UndefinedSymbolError, finish_assembly, f
 from schedc.backends.objects.object_format import Convention
 from schedc.backends.weights.kernel_shape import KernelShape
 from schedc.backends.weights.weight_blob import BlobLayout, BoundKernel
-from schedc.ir.ops import LstmCell
+from schedc.ir.ops import LstmCell, RecurrentCell
 from schedc.ir.program import Program
 from schedc.loops.paired_cells import in_loops, share_loop
 from schedc.targets.base import Target
@@ -110,11 +111,16 @@ def _paired(first: BoundKernel, second: BoundKernel) -> bool:
     return first.stage == second.stage and share_loop(one, two)
 
 
+# What emits the function of a kernel that is one recurrent cell.
+_CELLS: Mapping[type[RecurrentCell], Callable[[ir.Function, KernelShape, int], None]] = {LstmCell: emit_cell}
+
+
 def _emit_kernels(function: ir.Function, shapes: tuple[KernelShape, ...], pointer_bits: int) -> None:
+    cell = shapes[0].steps[0].op
     if len(shapes) == 2:
         emit_cells(function, (shapes[0], shapes[1]), pointer_bits)
-    elif isinstance(shapes[0].steps[0].op, LstmCell):
-        emit_cell(function, shapes[0], pointer_bits)
+    elif isinstance(cell, RecurrentCell):
+        _CELLS[type(cell)](function, shapes[0], pointer_bits)
     elif shapes[0].schedule.across_channels:
         ChannelEmitter(function, shapes[0], pointer_bits).emit()
     else:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from schedc.backends.weights.cell_layout import CellLayout
 from schedc.backends.weights.constant_table import NEGATIVE_ZERO, ConstantTable
-from schedc.backends.weights.weight_layout import FloatArray, LstmLayout, convolution_layout, pad
+from schedc.backends.weights.weight_layout import FloatArray, convolution_layout, pad
 from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.ir.elements import FLOAT32, ElementType
-from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell, Op, Scale, Slice, Start
+from schedc.ir.ops import Activation, Conv, Op, RecurrentCell, Scale, Slice, Start
 from schedc.ir.program import Kernel, Placement, Program, Stage
 from schedc.ir.weights import WeightTable
 from schedc.loops.channel_axis import frame_items
@@ -160,7 +161,7 @@ class _Binder:
         arena = self.stage.arena
         if arena is None:
             raise InternalError("kernels are bound after plan-arena")
-        self.rows, self.sent, self.scratch, self.lstm = arena.rows, arena.sent, arena.scratch, arena.lstm
+        self.rows, self.sent, self.scratch, self.cells = arena.rows, arena.sent, arena.scratch, arena.cells
         self.sums = arena.sums
         step_of: dict[str, int] = {}
         steps: list[Step] = []
@@ -201,7 +202,7 @@ class _Binder:
             op = op if isinstance(loop, AlignedCuts) else replace(op, dilation=1)
         weights = self.weight_fields(name, node.op, loop)
         stores = self.stores(name)
-        wide = not isinstance(op, Slice) and (isinstance(op, LstmCell) or not self.schedule.holds(node.channels))
+        wide = not isinstance(op, Slice) and (isinstance(op, RecurrentCell) or not self.schedule.holds(node.channels))
         sums = self.add_slot(("sums", name), self.sums[name]) if name in self.sums else None
         return Step(op, operands, stores, wide, weights, loop, dilation, sums)
 
@@ -213,8 +214,8 @@ class _Binder:
             slots.append(self.scratch_slot(name))
         if name in self.sent:
             slots.append(self.add_slot(("sent", name), self.sent[name]))
-        if name in self.lstm:
-            slots.append(self.add_slot(("lstm", name), self.lstm[name]))
+        if name in self.cells:
+            slots.append(self.add_slot(("cells", name), self.cells[name]))
         return tuple(slots)
 
     def row_slot(self, name: str) -> int:
@@ -250,11 +251,11 @@ class _Binder:
                     self.constants.use(NEGATIVE_ZERO)
                 layout = convolution_layout(op, loop, self.schedule)
                 return self.add_field("conv", name, layout.floats, _layout_packer(layout.pack))
-            case LstmCell():
-                lstm = LstmLayout(op, self.schedule.lanes)
-                for kind in (ActivationKind.SIGMOID, ActivationKind.TANH):
+            case RecurrentCell():
+                cell = CellLayout(op, self.schedule.lanes)
+                for kind in op.functions:
                     self.constants.record(kind, 0)
-                return self.add_field("lstm", name, lstm.floats, _layout_packer(lstm.pack))
+                return self.add_field(op.word, name, cell.floats, _layout_packer(cell.pack))
             case Activation():
                 self.constants.record(op.kind, 4 if "limits" in op.parameters() else 1)
                 added: tuple[tuple[str, int], ...] = ()

@@ -24,7 +24,7 @@ from schedc.ir.architecture import Architecture, describe_architecture
 from schedc.ir.contract import Contract
 from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Conv, LstmCell, history
+from schedc.ir.ops import Conv, RecurrentCell, history
 from schedc.ir.program import Program
 from schedc.ir.weights import WeightTable
 from schedc.loops.tap_parts import kept_sums, part_taps
@@ -129,7 +129,7 @@ def _numbered(graph: Graph) -> WeightTable:
 
 def start_nodes(graph: Graph) -> dict[str, Node]:
     """What has start states, by what these are called."""
-    cells = {cells_of(node.name): node for node in graph if isinstance(node.op, LstmCell)}
+    cells = {cells_of(node.name): node for node in graph if isinstance(node.op, RecurrentCell)}
     return {**{node.name: node for node in graph}, **cells}
 
 
@@ -140,7 +140,8 @@ def starts(field: SilenceField, node: Node, graph: Graph) -> bool:
     rows = field.floats // field.per_channel
     if field.node != node.name:
         whole = node.channels <= field.per_channel < node.channels + _WIDEST_VECTOR
-        return (rows, field.parts) == (2, 1) and whole
+        kept = len(node.op.state) if isinstance(node.op, RecurrentCell) else 0
+        return (rows, field.parts) == (kept, 1) and whole
     if field.parts != 1:
         if not isinstance(node.op, Conv) or node.op.dilation != 1 or not 1 < field.parts <= node.op.kernel_size:
             return False
@@ -150,7 +151,7 @@ def starts(field: SilenceField, node: Node, graph: Graph) -> bool:
 
 
 def _state_field(item: SilenceField, rows: FloatArray) -> FloatArray:
-    """The newest ``per_channel`` floats of each row; LSTM rows are padded instead."""
+    """The newest ``per_channel`` floats of each row; those of cells are padded instead."""
     if rows.shape[1] < item.per_channel:
         rows = np.pad(rows, ((0, 0), (0, item.per_channel - rows.shape[1])))
     return np.ascontiguousarray(rows[:, -item.per_channel :]).reshape(-1)
@@ -162,23 +163,23 @@ def resume(interpreter: Interpreter, rows: StartRows) -> None:
         held = interpreter.state.get(node.name)
         if held is None:
             continue
-        if isinstance(node.op, LstmCell):
-            hidden, cell = rows[cells_of(node.name)][:, : len(held[0])]
-            interpreter.state[node.name] = (hidden.copy(), cell.copy())
+        if isinstance(node.op, RecurrentCell):
+            kept = rows[cells_of(node.name)][:, : len(held[0])]
+            interpreter.state[node.name] = tuple(row.copy() for row in kept)
         else:
             interpreter.state[node.name] = (rows[node.operands[0]][:, -held[0].shape[1] :].copy(),)
 
 
 def held_by(interpreter: Interpreter) -> StartRows:
     """What an interpreter remembers, as a start state: rows [channels, history] of every stream that is read with
-    history, and h and c of LSTMs.
+    history, and what cells keep.
     """
     state: dict[str, FloatArray] = {}
     for node in interpreter.graph:
         held = interpreter.state.get(node.name)
         if held is None:
             continue
-        if isinstance(node.op, LstmCell):
+        if isinstance(node.op, RecurrentCell):
             state[cells_of(node.name)] = np.stack(held)
         else:
             source = node.operands[0]

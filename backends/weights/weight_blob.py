@@ -38,7 +38,7 @@ class BoundKernel:
 
 @dataclass(frozen=True)
 class SilenceField:
-    """The start state of one ring or LSTM: where in the blob, how many floats."""
+    """The start state of one ring or cell: where in the blob, how many floats."""
 
     node: str
     offset: int  # bytes
@@ -80,13 +80,13 @@ def plan_blob(program: Program, contract: Contract) -> BlobLayout:
     return BlobLayout(tuple(kernels), silence, total, _digest(program, contract, kernels, silence, total), contract)
 
 
-def cells_of(lstm: str) -> str:
-    """What an LSTM's h and c are called among the start states; its output stream may have a past of its own."""
-    return f"{lstm}.cells"
+def cells_of(cell: str) -> str:
+    """What a recurrent cell's state is called among the start states; its output stream may have a past of its own."""
+    return f"{cell}.cells"
 
 
 def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, SilenceField]]:
-    """The start state of every ring and LSTM of a stage, by its name; nothing is placed yet."""
+    """The start state of every ring and cell of a stage, by its name; nothing is placed yet."""
     if stage.arena is None:
         raise InternalError("the blob is planned after plan-arena")
     unsettled = after_cells(program.graph)
@@ -97,7 +97,7 @@ def _silent_streams(program: Program, stage: Stage) -> list[tuple[str, SilenceFi
         parts = 1 + place.channels // program.graph[node].channels if name in made_by else 1
         per_channel = place.history if node in unsettled else 1
         result.append((name, SilenceField(node, 0, place.channels * per_channel, per_channel, parts)))
-    for name, place in stage.arena.lstm.items():
+    for name, place in stage.arena.cells.items():
         cells = cells_of(name)
         result.append((cells, SilenceField(cells, 0, place.channels * place.row_frames, place.row_frames)))
     return result

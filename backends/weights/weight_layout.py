@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schedc.errors import InternalError
-from schedc.ir.ops import Conv, LstmCell, Start
+from schedc.ir.ops import Conv, Start
 from schedc.loops.form import BlockByBlock, Form, InParts, Rolled, Skewed, Window, WrittenOut
 from schedc.schedule import KernelSchedule, WeightRoute
 
@@ -240,35 +240,3 @@ def convolution_layout(op: Conv, form: Form, schedule: KernelSchedule) -> ConvLa
     if not isinstance(form, WrittenOut | Rolled):
         raise InternalError(f"{form} with channels across the lanes")
     return ChannelLayout(op, form, schedule.lanes, schedule.channel_vectors(outputs))
-
-
-@dataclass(frozen=True)
-class LstmLayout:
-    """An LSTM cell's weights for blocks of ``lanes`` hidden units.  Offsets in floats.
-
-    Per block: bias of gates i, f, g, o; then per input column and per hidden column the four gates'
-    weights; each a vector of ``lanes``.  Hidden sizes are padded with zeros to whole blocks.
-    """
-
-    op: LstmCell
-    lanes: int
-
-    @property
-    def blocks(self) -> int:
-        return pad(self.op.hidden, self.lanes) // self.lanes
-
-    @property
-    def block_floats(self) -> int:
-        return 4 * self.lanes * (1 + self.op.in_channels + self.op.hidden)
-
-    @property
-    def floats(self) -> int:
-        return self.blocks * self.block_floats
-
-    def pack(self, parameters: dict[str, FloatArray]) -> FloatArray:
-        """The field's content for weight [4 hidden, in + hidden] and bias [4 hidden]."""
-        columns = np.concatenate([parameters["bias"][:, None], parameters["weight"]], axis=1)
-        padded = np.zeros((4, self.blocks * self.lanes, columns.shape[1]), np.float32)
-        padded[:, : self.op.hidden] = columns.reshape(4, self.op.hidden, -1)
-        blocked = padded.reshape(4, self.blocks, self.lanes, -1)
-        return np.ascontiguousarray(blocked.transpose(1, 3, 0, 2)).reshape(-1)

@@ -1,15 +1,16 @@
 """What a kernel does in one tile, counted from graph and schedule: the same counts the lowering emits.
 
 Node by node in :mod:`schedc.cost.frame_counts` or, where vectors are channels, :mod:`schedc.cost.channel_counts`.
-What is counted is said in :mod:`schedc.cost.counts`, per tile of ``tile_frames`` frames; for an LSTM cell a tile is
-one frame.
+What is counted is said in :mod:`schedc.cost.counts`, per tile of ``tile_frames`` frames; for a recurrent
+cell a tile is one frame (:mod:`schedc.cost.cell_counts`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from schedc.cost.activations import activation_depth, activation_work
+from schedc.cost.activations import activation_depth
+from schedc.cost.cell_counts import cell_counts, cell_depth, units_together
 from schedc.cost.channel_counts import channel_counts
 from schedc.cost.counts import Counts
 from schedc.cost.frame_counts import frame_counts
@@ -18,11 +19,10 @@ from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
 from schedc.ir.ops import (
     Activation,
-    ActivationKind,
     Combine,
     Conv,
-    LstmCell,
     Op,
+    RecurrentCell,
     Scale,
 )
 from schedc.ir.program import Kernel
@@ -30,8 +30,6 @@ from schedc.loops.channel_axis import TOGETHER, sampled_in_memory
 from schedc.loops.form import taps_in_a_row
 from schedc.schedule import FORCEABLE, KernelSchedule
 
-# Of an LSTM cell's groups of units after the first, what a frame waits for though another group could go on (fitted).
-_EXPOSED = 0.25
 _LONGEST_TILE = FORCEABLE["lanes"] * FORCEABLE["tile_vectors"]  # frames
 
 
@@ -76,8 +74,8 @@ def kernel_features(
     sampled = sampled_in_memory(graph, kernel, schedule)
     for name in kernel.nodes:
         node = graph[name]
-        if isinstance(node.op, LstmCell):
-            return _lstm(node.op, schedule, contract)
+        if isinstance(node.op, RecurrentCell):
+            return _cell(node.op, schedule, contract)
         count = channel_counts if schedule.across_channels else frame_counts
         total += count(graph, node, inside, schedule, contract)
         if node.name in sampled and not leaves(graph, node, inside) and not is_wide(node, schedule):
@@ -139,35 +137,12 @@ def tile_signature(graph: Graph, kernel: Kernel) -> tuple[object, ...]:
     return tuple(result)
 
 
-def _lstm(op: LstmCell, schedule: KernelSchedule, contract: Contract) -> KernelFeatures:
-    """One frame; hidden units across the lanes."""
-    blocks = -(-op.hidden // schedule.lanes)
-    together = min(schedule.output_block, blocks)
-    groups = -(-blocks // together)
-    columns = op.in_channels + op.hidden
-    sigmoid, tanh = (activation_work(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
-    work = sigmoid.evaluated(3) + tanh.evaluated(2)
-    constants = sigmoid.constants + tanh.constants
-    # Samples: once for all gates of one block, or once a gate for all blocks of a group.
-    splats = columns * (blocks if together == 1 else 4 * groups)
-    copied = 0 if groups == 1 else blocks  # the new h, which waits until all have read the old one
-    # A quarter of the columns, the sums of the chains, a gate, the cell, its tanh and a product.
-    depth = (
-        -(-op.hidden // 4)
-        + 5
-        + sum(activation_depth(kind, contract) for kind in (ActivationKind.SIGMOID, ActivationKind.TANH))
+def _cell(op: RecurrentCell, schedule: KernelSchedule, contract: Contract) -> KernelFeatures:
+    return KernelFeatures(
+        counts=cell_counts(op, schedule, contract),
+        depth=cell_depth(op, contract),
+        frames=1,
+        lanes=schedule.lanes,
+        carried=True,
+        together=units_together(op, schedule),
     )
-    counts = Counts(
-        macs=4 * columns * blocks,
-        loads=(4 * (columns + 1) + 1) * blocks,
-        weights=splats + constants * groups + op.hidden + copied,
-        stores=2 * blocks + op.hidden + copied,
-        arithmetic=(work.arithmetic + 4 * min(4, op.hidden) + 3) * blocks,
-        multiply_adds=work.multiply_adds * blocks,
-        selects=work.selects * blocks,
-        dependent=work.arithmetic * groups,
-        divisions=work.divisions * blocks,
-        chain=depth * (1 + (groups - 1) * _EXPOSED),
-        blocks=groups,
-    )
-    return KernelFeatures(counts, depth, frames=1, lanes=schedule.lanes, carried=True, together=together)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Input, LstmCell, Output, Slice, history
+from schedc.ir.ops import Input, Output, RecurrentCell, Slice, history
 from schedc.schedule import KernelSchedule
 
 
@@ -23,4 +23,4 @@ def is_wide(node: Node, schedule: KernelSchedule) -> bool:
 def stays_interleaved(graph: Graph, node: Node) -> bool:
     """Whether a stream could be, as far as that does not depend on other kernels' schedules."""
     ends = [reader.op for reader in graph.consumers(node.name)] + [node.op]
-    return node.channels > 1 and not any(isinstance(op, Input | Output | LstmCell) for op in ends)
+    return node.channels > 1 and not any(isinstance(op, Input | Output | RecurrentCell) for op in ends)

@@ -23,9 +23,9 @@ from schedc.frontend.model import (
     Layer,
     LayerArray,
     LinearModel,
-    LstmModel,
     PlainModel,
     PostStackHead,
+    RecurrentModel,
     WaveNetModel,
 )
 from schedc.frontend.weight_stream import unpack
@@ -38,7 +38,6 @@ from schedc.ir.ops import (
     Conv,
     Elementwise,
     Input,
-    LstmCell,
     Op,
     Output,
     Scale,
@@ -86,8 +85,8 @@ class _Build:
                 return self.linear(model, tensors, source, prefix)
             case ConvNetModel():
                 return self.convnet(model, tensors, source, prefix)
-            case LstmModel():
-                return self.lstm(model, tensors, source, prefix)
+            case RecurrentModel():
+                return self.recurrent(model, tensors, source, prefix)
             case WaveNetModel():
                 return _WaveNetBuild(self, model, tensors, source, prefix).build()
 
@@ -118,11 +117,11 @@ class _Build:
             width = model.channels
         return self.conv(f"{prefix}head", Conv(width, model.out_channels), tensors, x)
 
-    def lstm(self, model: LstmModel, tensors: dict[str, FloatArray], source: str, prefix: str) -> str:
+    def recurrent(self, model: RecurrentModel, tensors: dict[str, FloatArray], source: str, prefix: str) -> str:
         x, width = source, model.input_size
         for index in range(model.num_layers):
-            name = f"{prefix}layer{index}.lstm"
-            op = LstmCell(width, model.hidden_size)
+            name = f"{prefix}layer{index}.{model.cell.word}"
+            op = model.cell(width, model.hidden_size)
             x = self.add(name, op, x, **{key: tensors[f"{name}.{key}"] for key in op.parameters()})
             width = model.hidden_size
         return self.conv(f"{prefix}head", Conv(width, model.out_channels), tensors, x)

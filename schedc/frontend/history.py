@@ -6,15 +6,15 @@ from schedc.frontend.model import (
     ContainerModel,
     ConvNetModel,
     LinearModel,
-    LstmModel,
     ModelDocument,
     PlainModel,
+    RecurrentModel,
     WaveNetModel,
 )
 
-# Half a second at 192 kHz.  A file may claim any rate, and an LSTM that never settles is prewarmed
+# Half a second at 192 kHz.  A file may claim any rate, and a cell that never settles is prewarmed
 # sample by sample.
-MOST_LSTM_PREWARM = 96_000
+MOST_RECURRENT_PREWARM = 96_000
 
 
 def history_floats(model: PlainModel) -> int:
@@ -25,8 +25,8 @@ def history_floats(model: PlainModel) -> int:
         case ConvNetModel():
             first, *rest = model.dilations
             return model.in_channels * first + model.channels * sum(rest)
-        case LstmModel():
-            return 2 * model.hidden_size * model.num_layers
+        case RecurrentModel():
+            return len(model.cell.state) * model.hidden_size * model.num_layers
         case WaveNetModel():
             return _wavenet_history_floats(model)
 
@@ -34,7 +34,7 @@ def history_floats(model: PlainModel) -> int:
 def prewarm_samples(document: ModelDocument) -> int:
     """Samples of silence after which the document's default size counts as settled.
 
-    A container answers for its last submodel.  An LSTM takes half a second; without a known rate that
+    A container answers for its last submodel.  A recurrent model takes half a second; without a known rate that
     of 48 kHz, where the engine feeds a single block, so that the state does not depend on its size.
     """
     match document.model:
@@ -42,8 +42,8 @@ def prewarm_samples(document: ModelDocument) -> int:
             return 0
         case ConvNetModel() as model:
             return 1 + sum(model.dilations)
-        case LstmModel():
-            return min(max(1, int(0.5 * (document.sample_rate or 48000.0))), MOST_LSTM_PREWARM)
+        case RecurrentModel():
+            return min(max(1, int(0.5 * (document.sample_rate or 48000.0))), MOST_RECURRENT_PREWARM)
         case ContainerModel() as model:
             return prewarm_samples(model.submodels[-1].document)
         case WaveNetModel() as model:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from schedc.ir.ops import ActivationKind
+from schedc.ir.ops import ActivationKind, Cell
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -138,7 +138,10 @@ class ConvNetModel:
 
 
 @dataclass(frozen=True, eq=False)
-class LstmModel:
+class RecurrentModel:
+    """Layers of one kind of cell, one after the other."""
+
+    cell: type[Cell]
     num_layers: int
     input_size: int
     hidden_size: int
@@ -181,8 +184,8 @@ class ContainerModel:
     out_channels: int = 1
 
 
-Model = LinearModel | ConvNetModel | LstmModel | WaveNetModel | ContainerModel
-PlainModel = LinearModel | ConvNetModel | LstmModel | WaveNetModel
+Model = LinearModel | ConvNetModel | RecurrentModel | WaveNetModel | ContainerModel
+PlainModel = LinearModel | ConvNetModel | RecurrentModel | WaveNetModel
 
 
 @dataclass(frozen=True, eq=False)

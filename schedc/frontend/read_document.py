@@ -11,7 +11,7 @@ from schedc.frontend.fields import Fields, Value
 from schedc.frontend.history import history_floats
 from schedc.frontend.limits import MAX_DOCUMENT_DEPTH, MAX_LAYERS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from schedc.frontend.model import ContainerModel, ConvNetModel, Model, ModelDocument, PlainModel, Submodel
-from schedc.frontend.read_small_models import check_batchnorm, read_convnet, read_linear, read_lstm
+from schedc.frontend.read_small_models import CELLS, check_batchnorm, read_convnet, read_linear, read_recurrent
 from schedc.frontend.read_wavenet import read_wavenet
 from schedc.frontend.read_weights import read_weights
 from schedc.frontend.weight_stream import count
@@ -152,7 +152,7 @@ def _reader(value: Value) -> Callable[[DocumentParts], Model]:
 _READERS: dict[str, Callable[[DocumentParts], Model]] = {
     "Linear": read_linear,
     "ConvNet": read_convnet,
-    "LSTM": read_lstm,
+    **{architecture: partial(read_recurrent, cell) for architecture, cell in CELLS.items()},
     "WaveNet": read_wavenet,
     "SlimmableContainer": _read_container,
 }

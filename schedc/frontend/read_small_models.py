@@ -1,4 +1,4 @@
-"""Linear, ConvNet and LSTM (docs/nam_format.md#linear, docs/nam_format.md#convnet, docs/nam_format.md#lstm)."""
+"""Linear, ConvNet and recurrent models (docs/nam_format.md#linear, docs/nam_format.md#convnet, docs/nam_format.md#lstm)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from schedc.frontend.document_parts import DocumentParts
 from schedc.frontend.fields import Value
 from schedc.frontend.limits import MAX_LAYERS
-from schedc.frontend.model import ConvNetModel, LinearModel, LstmModel
+from schedc.frontend.model import ConvNetModel, LinearModel, RecurrentModel
 from schedc.frontend.read_activation import read_activation
 from schedc.frontend.weight_stream import unpack
+from schedc.ir.ops import Cell, LstmCell
 
 # How the engine computes it, never what; lower case.
 _LINEAR_IMPLEMENTATIONS = (
@@ -88,11 +89,15 @@ def check_batchnorm(model: ConvNetModel, weights: Value) -> None:
             weights.fail(f"batch norm of block {i}: variance + epsilon of channel {channel} is not positive")
 
 
-def read_lstm(parts: DocumentParts) -> LstmModel:
-    """Recurrent layers, each with its stored initial state."""
+CELLS: Mapping[str, type[Cell]] = {"LSTM": LstmCell}  # by architecture
+
+
+def read_recurrent(cell: type[Cell], parts: DocumentParts) -> RecurrentModel:
+    """Layers of cells, each with its stored initial state."""
     config = parts.config
     config.warn_unknown(("num_layers", "input_size", "hidden_size", "in_channels", "out_channels"))
-    model = LstmModel(
+    model = RecurrentModel(
+        cell=cell,
         num_layers=config.integer("num_layers", maximum=MAX_LAYERS),
         input_size=config.width("input_size"),
         hidden_size=config.width("hidden_size"),

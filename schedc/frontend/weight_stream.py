@@ -20,8 +20,8 @@ from schedc.frontend.model import (
     Layer,
     LayerArray,
     LinearModel,
-    LstmModel,
     PlainModel,
+    RecurrentModel,
     WaveNetModel,
 )
 
@@ -35,8 +35,8 @@ def tensors(model: PlainModel) -> list[Tensor]:
             return list(_linear_tensors(model))
         case ConvNetModel():
             return list(_convnet_tensors(model))
-        case LstmModel():
-            return list(_lstm_tensors(model))
+        case RecurrentModel():
+            return list(_recurrent_tensors(model))
         case WaveNetModel():
             return list(wavenet_tensors(model))
 
@@ -153,14 +153,11 @@ def _convnet_tensors(model: ConvNetModel) -> Iterator[Tensor]:
     yield "head.bias", (model.out_channels,)
 
 
-def _lstm_tensors(model: LstmModel) -> Iterator[Tensor]:
+def _recurrent_tensors(model: RecurrentModel) -> Iterator[Tensor]:
     width = model.input_size
-    hidden = model.hidden_size
     for i in range(model.num_layers):
-        yield f"layer{i}.lstm.weight", (4 * hidden, width + hidden)
-        yield f"layer{i}.lstm.bias", (4 * hidden,)
-        yield f"layer{i}.lstm.hidden", (hidden,)
-        yield f"layer{i}.lstm.cell", (hidden,)
-        width = hidden
-    yield "head.weight", (model.out_channels, hidden)
+        for name, shape in model.cell(width, model.hidden_size).parameters().items():
+            yield f"layer{i}.{model.cell.word}.{name}", shape
+        width = model.hidden_size
+    yield "head.weight", (model.out_channels, model.hidden_size)
     yield "head.bias", (model.out_channels,)

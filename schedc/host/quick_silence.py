@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from schedc.backends.arithmetic import Array, Float32
-from schedc.backends.interpreter import Interpreter, State2, constant_tail
+from schedc.backends.cell_meaning import State
+from schedc.backends.interpreter import Interpreter, constant_tail
 from schedc.backends.plain_cell import NUMBERS, POINTERS, SYMBOL, cell_constants, cell_weights
 from schedc.backends.weights.weight_layout import pad
 from schedc.cache.code_cache import default_cache
@@ -24,7 +25,7 @@ from schedc.host.job_table import FloatArray
 from schedc.host.loaded_code import load_objects
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.ops import LstmCell
+from schedc.ir.ops import LstmCell, RecurrentCell
 from schedc.ir.weights import WeightTable
 from schedc.options import host_target
 from schedc.targets.base import Target
@@ -40,10 +41,17 @@ class QuickInterpreter(Interpreter):
         super().__init__(graph, weights, "float32", contract)
         self._code = code
 
-    def run_cell(self, name: str, op: LstmCell, x: Array) -> Array:
-        hidden, cell = self.state[name]
-        result, self.state[name] = self._code.run(self.weights[name], x, (hidden, cell))
+    def run_cell(self, name: str, op: RecurrentCell, x: Array) -> Array:
+        if not isinstance(op, LstmCell):
+            return super().run_cell(name, op, x)
+        result, self.state[name] = self._code.run(self.weights[name], x, self.state[name])
         return result
+
+
+def has_quick_cells(graph: Graph) -> bool:
+    """Whether a graph has recurrent cells, all of the kind that there is code for."""
+    cells = [node.op for node in graph if isinstance(node.op, RecurrentCell)]
+    return bool(cells) and all(isinstance(op, LstmCell) for op in cells)
 
 
 def quick_interpreter(graph: Graph, weights: WeightTable, contract: Contract) -> Interpreter:
@@ -83,7 +91,7 @@ class CellCode:
         self._flush = Float32(contract).flush
         self._constants = np.array(cell_constants(contract), np.uint32)
 
-    def run(self, table: Mapping[str, FloatArray], x: FloatArray, state: State2) -> tuple[FloatArray, State2]:
+    def run(self, table: Mapping[str, FloatArray], x: FloatArray, state: State) -> tuple[FloatArray, State]:
         """``x`` [inputs, n] from h and c [hidden] to all h [hidden, n] and the last h and c.  Releases the GIL."""
         size, samples = len(table["hidden"]), x.shape[1]
         if not samples:

@@ -12,7 +12,7 @@ from schedc.backends.interpreter import Interpreter
 from schedc.backends.weights.packing import PackingList, StartRows, held_by, resume
 from schedc.backends.weights.weight_layout import FloatArray
 from schedc.frontend.capture import Capture
-from schedc.host.quick_silence import cell_code, quick_interpreter
+from schedc.host.quick_silence import cell_code, has_quick_cells, quick_interpreter
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph, is_recurrent
 from schedc.ir.weights import WeightTable
@@ -60,7 +60,7 @@ def silent_interpreter(capture: Capture, contract: Contract) -> Interpreter:
 
 def is_left_to_machine_code(capture: Capture, contract: Contract) -> bool:
     """Whether there is a long silence through an LSTM, which this machine can run."""
-    long = is_recurrent(capture.graph) and capture.prewarm_samples > 2 * CHECKED_SILENCE
+    long = has_quick_cells(capture.graph) and capture.prewarm_samples > 2 * CHECKED_SILENCE
     return long and cell_code(contract) is not None
 
 

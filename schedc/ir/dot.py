@@ -20,6 +20,7 @@ from schedc.ir.printer import (
     describe_rings,
     describe_schedule,
     describe_stage,
+    kept_by,
 )
 from schedc.ir.program import Arena, Kernel, Level, Program, Region
 
@@ -169,20 +170,20 @@ def _places(program: Program) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for number, stage in enumerate(program.stages):
         made = {name for kernel in stage.kernels for name in kernel.nodes}
-        for name, text in _kept(stage.arena) if stage.arena else ():
+        for name, text in _kept(stage.graph, stage.arena) if stage.arena else ():
             own = name in made or (number == 0 and name in stage.graph)
             found.setdefault(name, []).append(text if own else f"stage {number}: {text}")
     return found
 
 
-def _kept(arena: Arena) -> Iterator[tuple[str, str]]:
+def _kept(graph: Graph, arena: Arena) -> Iterator[tuple[str, str]]:
     for name, place in arena.rows.items():
         if place.base is Region.STATE:
             yield name, describe_place(place)
     for name, place in arena.sums.items():
         yield name, f"sums: {describe_place(place)}"
-    for name, place in arena.lstm.items():
-        yield name, f"h and c at {place.offset:#x}"
+    for name, place in arena.cells.items():
+        yield name, f"{kept_by(graph[name])} at {place.offset:#x}"
 
 
 def print_kernel_view(program: Program, kernel: Kernel) -> str:

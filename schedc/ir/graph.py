@@ -15,7 +15,7 @@ from functools import cached_property
 import networkx as nx
 
 from schedc.errors import InternalError
-from schedc.ir.ops import Input, LstmCell, Op, Output
+from schedc.ir.ops import Input, Op, Output, RecurrentCell
 from schedc.ir.recipes import Recipe
 
 
@@ -114,15 +114,15 @@ class Graph:
 
 
 def is_recurrent(graph: Graph) -> bool:
-    """Whether silence has to be run, as through an LSTM, and does not settle at once, as in a convolution."""
-    return any(isinstance(node.op, LstmCell) for node in graph)
+    """Whether silence has to be run, as through a recurrent cell, and does not settle at once, as in a convolution."""
+    return any(isinstance(node.op, RecurrentCell) for node in graph)
 
 
 def after_cells(graph: Graph) -> set[str]:
-    """The LSTM cells and all that depends on them: what silence does not settle in."""
+    """The recurrent cells and all that depends on them: what silence does not settle in."""
     found: set[str] = set()
     for node in graph:
-        if isinstance(node.op, LstmCell) or not found.isdisjoint(node.operands):
+        if isinstance(node.op, RecurrentCell) or not found.isdisjoint(node.operands):
             found.add(node.name)
     return found
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import (
-    Activation,
-    ActivationKind,
-    BatchNorm,
-    Combine,
-    Conv,
-    Elementwise,
-    Input,
-    LstmCell,
-    Op,
-    Output,
-    Scale,
-    Slice,
-    Start,
-)
+from schedc.ir.ops import ActivationKind, Elementwise, Op, Start
 from schedc.ir.recipes import FoldBatchNorm, KeepRows, Recipe
 
-_OPS: dict[str, type[Op]] = {
-    op.__name__: op for op in (Activation, BatchNorm, Combine, Conv, Input, LstmCell, Output, Scale, Slice)
-}
+_OPS: dict[str, type[Op]] = {op.__name__: op for op in get_args(Op)}
 _RECIPES: dict[str, type[Recipe]] = {recipe.__name__: recipe for recipe in (FoldBatchNorm, KeepRows)}
 _ENUMS: dict[tuple[str, str], type[ActivationKind | Elementwise | Start]] = {
     ("Activation", "kind"): ActivationKind,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 Shape = tuple[int, ...]
 
@@ -228,21 +229,30 @@ class BatchNorm:
         return {"mean": vector, "variance": vector, "gamma": vector, "beta": vector, "epsilon": (1,)}
 
 
-LSTM_CHAINS = 4  # sums of a gate that do not wait for each other
+CHAINS = 4  # sums of a gate that do not wait for each other
 
 
 @dataclass(frozen=True)
-class LstmCell:
-    """One LSTM layer, gates in the order i, f, g, o; the new hidden state is the output.
+class RecurrentCell:
+    """A layer of ``hidden`` units that remembers: from a sample of its input and the state that it keeps it makes the
+    next state, the first row of which is its output.
 
-    A gate's pre-activation is the sum of up to four chains (``LSTM_CHAINS``): chain 0 starts from the bias, takes
+    A gate's pre-activation is the sum of up to four chains (``CHAINS``): chain 0 starts from the bias, takes
     the inputs ascending, then hidden channels 0, 4, 8, ...; chains 1 to 3 take the hidden channels
     congruent to 1, 2, 3 modulo 4; then (0 + 1) + (2 + 3).  Four chains because the recurrence is
     bound by latency, not by work.
+
+    What a cell states of itself is all that is asked of it outside its meaning and its lowering.
     """
 
     in_channels: int
     hidden: int
+
+    word: ClassVar[str]  # in the names of its nodes and fields
+    title: ClassVar[str]  # in a sentence
+    state: ClassVar[Mapping[str, str]]  # what it keeps, ``hidden`` floats each: letter -> parameter that it starts from
+    gates: ClassVar[int]  # sums over input and old output
+    functions: ClassVar[Mapping[ActivationKind, int]]  # evaluated for a unit, how often
 
     @property
     def operand_channels(self) -> tuple[int, ...]:
@@ -252,18 +262,42 @@ class LstmCell:
     def out_channels(self) -> int:
         return self.hidden
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per sample."""
+        return self.gates * self.hidden * (self.in_channels + self.hidden)
+
+    @property
+    def activations(self) -> int:
+        """Functions evaluated per sample."""
+        return self.hidden * sum(self.functions.values())
+
+    @property
+    def kept(self) -> str:
+        """What it keeps, in words."""
+        return " and ".join(self.state)
+
     def parameters(self) -> Mapping[str, Shape]:
-        return {
-            "weight": (4 * self.hidden, self.in_channels + self.hidden),
-            "bias": (4 * self.hidden,),
-            "hidden": (self.hidden,),
-            "cell": (self.hidden,),
-        }
+        rows = self.gates * self.hidden
+        shapes: dict[str, Shape] = {"weight": (rows, self.in_channels + self.hidden), "bias": (rows,)}
+        return {**shapes, **dict.fromkeys(self.state.values(), (self.hidden,))}
 
 
+@dataclass(frozen=True)
+class LstmCell(RecurrentCell):
+    """One LSTM layer, gates in the order i, f, g, o."""
+
+    word = "lstm"
+    title = "an LSTM"
+    state: ClassVar[Mapping[str, str]] = {"h": "hidden", "c": "cell"}
+    gates = 4
+    functions: ClassVar[Mapping[ActivationKind, int]] = {ActivationKind.SIGMOID: 3, ActivationKind.TANH: 2}
+
+
+Cell = LstmCell  # every recurrent cell that there is
 # Element-wise: a sample's channel in, the same sample's channel out.
 Pointwise = Activation | Combine | Scale
-Op = Input | Output | Conv | Combine | Activation | Slice | Scale | BatchNorm | LstmCell
+Op = Input | Output | Conv | Combine | Activation | Slice | Scale | BatchNorm | Cell
 
 
 def history(op: Op) -> int:
@@ -274,10 +308,8 @@ def history(op: Op) -> int:
 def macs(op: Op) -> int:
     """Multiply-accumulates per sample; a scale or a fused multiply-add counts one per channel."""
     match op:
-        case Conv():
+        case Conv() | RecurrentCell():
             return op.macs
-        case LstmCell():
-            return 4 * op.hidden * (op.in_channels + op.hidden)
         case Scale():
             return op.channels
         case Combine(kind=Elementwise.MUL | Elementwise.MUL_ADD):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph, Node
-from schedc.ir.ops import Activation, Combine, Conv, Input, LstmCell, Op, Output, Slice, macs
+from schedc.ir.ops import Activation, Combine, Conv, Input, Op, Output, RecurrentCell, Slice, macs
 from schedc.ir.program import Arena, Kernel, Placement, Program, Region, Stage
 from schedc.schedule import KernelSchedule, RingSchedule, Shared
 
@@ -27,8 +27,8 @@ def describe_op(op: Op) -> str:
             return str(op.kind)
         case Slice():
             return f"slice {op.begin}:{op.end}"
-        case LstmCell():
-            return "lstm"
+        case RecurrentCell():
+            return op.word
         case Input() | Output():
             word = type(op).__name__.lower()
             return f"handoff {word}" if op.handoff else word
@@ -157,10 +157,15 @@ def _stage(stage: Stage, program: Program) -> Iterator[str]:
     yield from _terminals(stage.graph)
     yield from _kernels(stage.graph, stage.kernels, program)
     if stage.arena:
-        yield from (f"  {line}" for line in print_arena(stage.arena))
+        yield from (f"  {line}" for line in print_arena(stage.graph, stage.arena))
 
 
-def print_arena(arena: Arena) -> Iterator[str]:
+def kept_by(cell: Node) -> str:
+    """What a recurrent cell keeps, in words."""
+    return cell.op.kept if isinstance(cell.op, RecurrentCell) else ""
+
+
+def print_arena(graph: Graph, arena: Arena) -> Iterator[str]:
     """The memory map, one line a placement, by offset."""
     yield f"state {arena.state_bytes} bytes, handoff {arena.handoff_bytes} bytes"
     rows = [(place.base, place.offset, f"%{name}", place) for name, place in arena.rows.items()]
@@ -170,6 +175,6 @@ def print_arena(arena: Arena) -> Iterator[str]:
         ring = f" history={place.history} position@{place.position_offset}" if place.is_ring else ""
         form = " interleaved" if place.is_interleaved else ""
         yield f"{base}+{offset:#08x} {place.channels}x{place.row_frames} frames{form}{ring} {name}"
-    for name, place in arena.lstm.items():
-        yield f"state+{place.offset:#08x} h and c of %{name}"
+    for name, place in arena.cells.items():
+        yield f"state+{place.offset:#08x} {kept_by(graph[name])} of %{name}"
     yield f"state+{arena.scratch_offset:#08x} tile scratch, {arena.scratch_bytes} bytes"

@@ -119,8 +119,9 @@ class Arena:
 
     ``rows``: the home of each stream that outlives its tile, in the stage's own state or in the
     handoff it arrived in.  ``received`` and ``sent``: the streams of the handoffs, in and out.
-    ``lstm``: per LSTM node, two rows: h and c, padded to whole vectors of the target.  ``sums``: per convolution
-    whose taps are cut into parts, the ring of its partial sums (:mod:`schedc.loops.tap_parts`).
+    ``cells``: per recurrent cell, rows for all that it keeps (an LSTM's h and c), padded to whole vectors of the
+    target.  ``sums``: per convolution whose taps are cut into parts, the ring of its partial sums
+    (:mod:`schedc.loops.tap_parts`).
     ``scratch``: offset in tile scratch of each stream too wide for registers; tile scratch itself
     is at ``scratch_offset`` and is shared by all kernels of the stage.
     """
@@ -128,7 +129,7 @@ class Arena:
     rows: Mapping[str, Placement]
     sent: Mapping[str, Placement]
     received: Mapping[str, Placement]
-    lstm: Mapping[str, Placement]
+    cells: Mapping[str, Placement]
     sums: Mapping[str, Placement]
     scratch: Mapping[str, int]
     scratch_offset: int

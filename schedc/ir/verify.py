@@ -9,9 +9,9 @@
 - kernels_cover: from ``fused`` on every node but inputs and outputs is in exactly one kernel,
   and reads only what an earlier kernel, or an earlier node of its own, makes;
 - kernel_names: no two kernels share a name; schedules and code are found by it;
-- recurrent_alone: an LSTM cell has a kernel of its own;
+- recurrent_alone: a recurrent cell has a kernel of its own;
 - stages_chain: from ``planned`` on the handoff a stage sends is the one the next receives;
-- placements_disjoint: no two rings, positions or LSTM states of a stage overlap, and all lie
+- placements_disjoint: no two rings, positions or states of cells of a stage overlap, and all lie
   inside the state.
 
 Not checked: that weights fit (``weights.check_weights``), that scratch rows which share memory are
@@ -25,7 +25,7 @@ from itertools import pairwise
 
 from schedc.errors import InternalError
 from schedc.ir.graph import Graph
-from schedc.ir.ops import BatchNorm, Conv, Input, LstmCell, Output, Slice
+from schedc.ir.ops import BatchNorm, Conv, Input, Output, RecurrentCell, Slice
 from schedc.ir.program import POSITION_BYTES, Kernel, Level, Program, Region, Stage
 
 
@@ -122,8 +122,8 @@ def check_kernels_cover(graph: Graph, kernels: Iterable[Kernel]) -> None:
 
 def check_recurrent_alone(graph: Graph, kernels: Iterable[Kernel]) -> None:
     for kernel in kernels:
-        if len(kernel.nodes) > 1 and any(isinstance(graph[name].op, LstmCell) for name in kernel.nodes):
-            raise InternalError(f"{kernel.name} mixes an LSTM cell with other nodes")
+        if len(kernel.nodes) > 1 and any(isinstance(graph[name].op, RecurrentCell) for name in kernel.nodes):
+            raise InternalError(f"{kernel.name} mixes a recurrent cell with other nodes")
 
 
 def check_stages_chain(stages: tuple[Stage, ...]) -> None:
@@ -144,13 +144,13 @@ def check_placements_disjoint(stage: Stage) -> None:
     if arena is None:
         raise InternalError("a planned stage has no arena")
     rings = arena.rings
-    held = {**rings, **{f"h and c of {name}": place for name, place in arena.lstm.items()}}
+    held = {**rings, **{f"the state of {name}": place for name, place in arena.cells.items()}}
     spans = [(place.offset, place.offset + place.bytes, name) for name, place in held.items()]
     spans += [(p.position, p.position + POSITION_BYTES, f"{name} position") for name, p in rings.items()]
     spans.sort()
     for (_, end, name), (begin, _, other) in pairwise(spans):
         if begin < end:
             raise InternalError(f"{name} and {other} overlap in the arena")
-    for place in (*arena.rows.values(), *arena.lstm.values(), *arena.sums.values()):
+    for place in (*arena.rows.values(), *arena.cells.values(), *arena.sums.values()):
         if place.base is Region.STATE and place.offset + place.bytes > arena.state_bytes:
             raise InternalError("a stream lies outside the state")

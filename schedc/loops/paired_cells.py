@@ -1,4 +1,4 @@
-"""Which LSTM cells share a loop, the second some frames behind the first (:mod:`schedc.backends.llvm.recurrent`)."""
+"""Which LSTM cells share a loop, the second some frames behind the first (:mod:`schedc.backends.llvm.lstm_kernels`)."""
 
 from __future__ import annotations
 

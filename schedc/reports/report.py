@@ -16,7 +16,7 @@ from schedc.compiler import Compilation
 from schedc.cost.features import kernel_features
 from schedc.cost.model import Prices, kernel_bounds, predict_kernels
 from schedc.frontend.capture import Capture
-from schedc.ir.ops import Activation, Conv, LstmCell, macs
+from schedc.ir.ops import Activation, Conv, RecurrentCell, macs
 from schedc.ir.program import Kernel, Program
 from schedc.loops.form import WORDS
 from schedc.options import Options
@@ -36,7 +36,7 @@ class KernelFacts:
     macs_per_sample: int
     activations_per_sample: int
     tile: str  # vectors x lanes
-    axis: str  # what is across the lanes: "frames", "channels" or, of an LSTM cell, "units"
+    axis: str  # what is across the lanes: "frames", "channels" or, of a recurrent cell, "units"
     output_block: int
     taps: str  # "unrolled", "looped", "shared", "aligned", "in parts" or "-"
     bound: str  # the named bound of the cost model that decides
@@ -70,7 +70,7 @@ def _facts(
     graph = compilation.program.graph
     ops = [graph[name].op for name in kernel.nodes]
     schedule = bound.shape.schedule
-    recurrent = any(isinstance(op, LstmCell) for op in ops)
+    recurrent = any(isinstance(op, RecurrentCell) for op in ops)
     return KernelFacts(
         name=bound.name,
         stage=bound.stage,
@@ -109,7 +109,7 @@ def _runner_up(program: Program, kernel: Kernel, prices: Prices) -> str:
 def _activations(op: object) -> int:
     if isinstance(op, Activation):
         return op.channels
-    return 5 * op.hidden if isinstance(op, LstmCell) else 0
+    return op.activations if isinstance(op, RecurrentCell) else 0
 
 
 def _taps(bound: BoundKernel) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schedc.backends.weights.weight_layout import ChannelLayout, ConvLayout, LstmLayout, block_channels
+from schedc.backends.weights.cell_layout import CellLayout
+from schedc.backends.weights.weight_layout import ChannelLayout, ConvLayout, block_channels
 from schedc.ir.ops import Conv, LstmCell, Start
 from schedc.loops.form import Rolled, WrittenOut
 
@@ -74,7 +75,7 @@ def test_lane_loads_stay_in_their_tap(layout: ConvLayout) -> None:
 @given(st.integers(1, 5), st.integers(1, 20), st.sampled_from((1, 4, 8, 16)))
 def test_lstm_weights_by_unit_block_column_and_gate(inputs: int, hidden: int, lanes: int) -> None:
     op = LstmCell(inputs, hidden)
-    layout = LstmLayout(op, lanes)
+    layout = CellLayout(op, lanes)
     columns = 1 + inputs + hidden
     table = np.arange(1, 4 * hidden * columns + 1, dtype=np.float32).reshape(4 * hidden, columns)
     packed = layout.pack({"bias": table[:, 0], "weight": table[:, 1:]})

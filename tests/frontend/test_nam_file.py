@@ -17,7 +17,7 @@ from schedc.frontend.model import (
     Gating,
     Head1x1,
     LayerHead,
-    LstmModel,
+    RecurrentModel,
     WaveNetModel,
 )
 from schedc.frontend.nam_file import read_nam_document, read_nam_file
@@ -117,7 +117,7 @@ def test_the_streams_of_the_small_architectures() -> None:
     ]
     raw = document("LSTM", 70, num_layers=1, input_size=1, hidden_size=3) | {"sample_rate": 8000}
     file = read_nam_document(json.dumps(raw), "a.nam")
-    assert isinstance(file.document.model, LstmModel)
+    assert isinstance(file.document.model, RecurrentModel)
     assert tensors(file.document.model)[0] == ("layer0.lstm.weight", (12, 4))
     assert prewarm_samples(file.document) == 4000
 

@@ -23,8 +23,12 @@ DECIDING = (
         f"backends/llvm/{name}.py"
         for name in ("kernels", "*convolution", "*tap*", "weights", "channels", "channel_tile")
     ),
-    *(f"backends/llvm/{name}.py" for name in ("recurrent", "lstm_cell", "rings", "stages", "tile_*", "builder")),
+    *(
+        f"backends/llvm/{name}.py"
+        for name in ("recurrent_cell", "lstm_cell", "lstm_kernels", "rings", "stages", "tile_*", "builder")
+    ),
     "backends/llvm/module.py",
+    "backends/weights/cell_layout.py",
 )
 # Number -> which sizes of a graph a rule compares with it: taps, channels, hidden units, frames of a block, or the
 # frames of a history.
@@ -39,13 +43,13 @@ RULES: dict[str, tuple[str, ...]] = {
     "schedc.schedule._COLLIDING_FRAMES": ("frames", "history"),
     "schedc.schedule._LONG_BLOCKS": ("history in blocks",),
     "schedc.passes.schedule_space._TAP_PARTS": ("taps",),
-    "schedc.ir.ops.LSTM_CHAINS": ("units",),
+    "schedc.ir.ops.CHAINS": ("units",),
     "schedc.passes.schedule_space._LEAST_LANES": ("channels", "units"),
     "schedc.passes.select_kernels._LEAST_CHUNK": ("frames",),
     "schedc.backends.weights.kernel_shape.SEGMENT_ALIGN": ("channels",),
     "schedc.backends.llvm.channel_convolution._AHEAD": ("channels",),
     "schedc.backends.llvm.tap_block._PRODUCT_DELAY": ("channels",),
-    "schedc.backends.llvm.lstm_cell._UNROLLED_UNITS": ("units",),
+    "schedc.backends.llvm.recurrent_cell._UNROLLED_UNITS": ("units",),
 }
 # Numbers of these modules that are no sizes of a graph.
 NO_SIZES = {
@@ -58,7 +62,7 @@ NO_SIZES = {
     "schedc.backends.llvm.lstm_cell.CANDIDATE": "the number of a gate",
     "schedc.backends.llvm.lstm_cell.OUTPUT": "the number of a gate",
     "schedc.backends.llvm.lstm_cell.GATES": "the numbers of the gates",
-    "schedc.backends.llvm.recurrent._HELD": "h, c and a sum for each gate",
+    "schedc.backends.llvm.lstm_kernels._HELD": "h, c and a sum for each gate",
     "schedc.backends.llvm.rings._EXPONENT": "bits of a number",
     "schedc.backends.llvm.builder.I8": "a type",
     "schedc.backends.llvm.builder.I32": "a type",

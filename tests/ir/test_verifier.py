@@ -103,7 +103,7 @@ def test_kernels_cover() -> None:
 
 def test_recurrent_alone() -> None:
     verify(fused(RECURRENT, ("l",), ("c",)))
-    refuses(fused(RECURRENT, ("l", "c")), "k0 mixes an LSTM cell with other nodes")
+    refuses(fused(RECURRENT, ("l", "c")), "k0 mixes a recurrent cell with other nodes")
 
 
 def test_stages_chain() -> None:
@@ -145,15 +145,15 @@ def test_lstm_states_do_not_overlap_rings() -> None:
     program = planned(graph)
     arena = arena_of(program)
     ring = next(place for place in arena.rows.values() if place.is_ring)
-    lstm = {name: replace(place, offset=ring.offset) for name, place in arena.lstm.items()}
-    refuses(with_arena(program, lstm=lstm), "overlap in the arena")
+    lstm = {name: replace(place, offset=ring.offset) for name, place in arena.cells.items()}
+    refuses(with_arena(program, cells=lstm), "overlap in the arena")
 
 
 def test_lstm_states_lie_inside_the_state() -> None:
     program = planned(RECURRENT)
     arena = arena_of(program)
-    far = {name: Placement(Region.STATE, arena.state_bytes, 2, place.row_frames) for name, place in arena.lstm.items()}
-    refuses(with_arena(program, lstm=far), "outside the state")
+    far = {name: Placement(Region.STATE, arena.state_bytes, 2, place.row_frames) for name, place in arena.cells.items()}
+    refuses(with_arena(program, cells=far), "outside the state")
 
 
 def test_kernel_names_are_unique() -> None:

@@ -74,7 +74,7 @@ def spans(stage: Stage, block_frames: int) -> Iterator[Span]:
         else:
             assert place.row_frames >= block_frames
             yield Span(name, begin, begin + size, position.get(name, -1), last_use(stage, position, name, end))
-    for name, place in arena.lstm.items():
+    for name, place in arena.cells.items():
         yield Span(f"LSTM {name}", place.offset, place.offset + place.bytes, -2, end)
     yield Span("scratch", arena.scratch_offset, arena.scratch_offset + arena.scratch_bytes, -2, end)
 
@@ -183,7 +183,7 @@ def test_rings_are_as_deep_as_their_longest_reader() -> None:
 
 def test_an_lstm_has_h_and_c() -> None:
     arena = rows_of(graph_of(("l", LstmCell(1, 3), "x"), ("h", Conv(3, 1), "l")))
-    place = arena.lstm["l"]
+    place = arena.cells["l"]
     assert place.channels == 2 and place.row_frames >= 3
 
 

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from schedc.backends.llvm.builder import Builder, Number, Value
 from schedc.backends.llvm.kernel_function import kernel_type
-from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, GATES, OUTPUT, Cell
+from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, GATES, OUTPUT, LstmFrame
 from schedc.backends.llvm.vector_math import InterleavedMath
 from schedc.backends.weights.kernel_shape import KernelShape
 from schedc.ir.functions import sigmoid, tanh
@@ -24,7 +24,7 @@ _HELD = 2 + len(GATES)  # values that a cell of one block carries from frame to 
 def emit_cell(function: ir.Function, shape: KernelShape, pointer_bits: int) -> None:
     """The function of a kernel that is one LSTM cell; arguments as in ``kernel_type``."""
     b = Builder(function, pointer_bits, shape.schedule.lanes)
-    cell = Cell(b, function.args, shape)
+    cell = LstmFrame(b, function.args, shape)
 
     def frame(index: Value, carried: list[Value]) -> list[Value]:
         if cell.places:
@@ -44,7 +44,7 @@ def emit_cells(function: ir.Function, shapes: tuple[KernelShape, KernelShape], p
     """
     b = Builder(function, pointer_bits, shapes[0].schedule.lanes)
     count = len(kernel_type(shapes[0], b.native).args)
-    first, second = Cell(b, function.args[:count], shapes[0]), Cell(b, function.args[count:], shapes[1])
+    first, second = LstmFrame(b, function.args[:count], shapes[0]), LstmFrame(b, function.args[count:], shapes[1])
     frames = first.frames
 
     def together(index: Value, carried: list[Value]) -> list[Value]:
@@ -64,7 +64,7 @@ def emit_cells(function: ir.Function, shapes: tuple[KernelShape, KernelShape], p
     b.ir.ret_void()
 
 
-def _advance(cells: Sequence[Cell], frames: Sequence[Number], carried: Sequence[Value]) -> list[Value]:
+def _advance(cells: Sequence[LstmFrame], frames: Sequence[Number], carried: Sequence[Value]) -> list[Value]:
     """One frame of each cell, which is one vector; what it carries before and after: h, c and, by gate, the sums
     of bias and input for the frame that follows.
 
