@@ -155,8 +155,7 @@ class CellFrame(ABC):
     def sums(self, pointer: Value, frame: Number, offsets: Sequence[int], rolled: bool = False) -> list[Value]:
         """Gate sums of one frame: of all columns' weights at ``offsets`` from ``pointer`` on."""
         recurrent = self.b.at(pointer, (1 + self.op.in_channels) * self.column_bytes)
-        first = self.input_sums(pointer, frame, offsets)
-        return self.sum_chains(self._recurrent_columns(first, recurrent, offsets, rolled))
+        return self.recurrent_sums([self.input_sums(pointer, frame, offsets)], recurrent, offsets, rolled)
 
     def input_sums(self, pointer: Value, frame: Number, offsets: Sequence[int]) -> list[Value]:
         """Chain 0 so far: bias, then the input columns ascending."""
@@ -175,10 +174,9 @@ class CellFrame(ABC):
             carried = column(index, carried)
         return carried[1:]
 
-    def _recurrent_columns(self, first: list[Value], pointer: Value, offsets: Sequence[int], rolled: bool) -> Chains:
-        """Hidden columns 4q + c onto chain c."""
+    def recurrent_sums(self, chains: Chains, pointer: Value, offsets: Sequence[int], rolled: bool) -> list[Value]:
+        """Hidden columns 4q + c onto chain c, then the sums of the chains.  ``chains``: chain 0 so far, or none."""
         size, width = self.op.hidden, len(offsets)
-        chains: Chains = [first]
         for column in range(min(size, CHAINS)):
             chains = self._column(chains, pointer, self.hidden, column, offsets)
         whole = size // CHAINS - 1  # further rounds of a column for each chain
@@ -204,7 +202,7 @@ class CellFrame(ABC):
             done = min(size, CHAINS)
         for column in range(done, size):
             chains = self._column(chains, pointer, self.hidden, column, offsets)
-        return chains
+        return self.sum_chains(chains)
 
     def _column(self, chains: Chains, weights: Value, hidden: Value, column: int, offsets: Sequence[int]) -> Chains:
         found = self.weights_at(self.b.at(weights, column * self.column_bytes), offsets)
