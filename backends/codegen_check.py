@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from schedc.errors import UserError
-from schedc.targets.base import TARGET_NAMES, Target, load_target
+from schedc.targets.base import Target, load_target
+from schedc.targets.names import TARGET_NAMES
 
 _PROBE = "from schedc.backends.llvm.codegen_probe import main; main()"
 _LISTS = ("Available CPUs for this target:", "Available features for this target:")

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schedc.errors import InternalError
 from schedc.ir.contract import Contract
 from schedc.targets.base import Target
+from schedc.targets.instruction_sets import ModeRegister
 
 
 class FpMode(StrEnum):
@@ -22,14 +22,6 @@ class FpMode(StrEnum):
 
     OWN = "own"
     CALLER = "caller"
-
-
-class ModeRegister(StrEnum):
-    """Where a processor keeps its mode.  AArch64 has the exception flags in another register, FPSR."""
-
-    MXCSR = "MXCSR"
-    FPCR = "FPCR"
-    FPSCR = "FPSCR"
 
 
 # Exceptions masked; flush to zero and denormals are zero; round towards zero.
@@ -70,26 +62,14 @@ def lost_mode(register: ModeRegister, before: int, after: int) -> str:
     return f"left {register} {after:#x}, found {before:#x}" if before & kept != after & kept else ""
 
 
-def mode_register(target: Target) -> ModeRegister:
-    """The register that a caller's mode is in."""
-    machine = target.codegen.triple.partition("-")[0]
-    if machine == "x86_64":
-        return ModeRegister.MXCSR
-    if machine == "aarch64":
-        return ModeRegister.FPCR
-    if machine.startswith(("arm", "thumb")):
-        return ModeRegister.FPSCR
-    raise InternalError(f"{machine} has no known floating-point mode")
-
-
 def obeys_mode(target: Target) -> bool:
     """Whether the target's code calculates by the caller's mode: not with 32-bit NEON."""
-    return mode_register(target) is not ModeRegister.FPSCR or target.vectors.lanes == 1
+    return target.instruction_set.vectors_obey_mode or target.vectors.lanes == 1
 
 
 def promise(target: Target, contract: Contract, fp_mode: FpMode) -> str:
     """What a caller must know of the floating-point mode, in sentences."""
-    register = mode_register(target)
+    register = target.instruction_set.mode_register
     if not obeys_mode(target):
         return (
             f"NEON has none: whatever {register} holds, it rounds to nearest and flushes subnormals. The caller's mode "

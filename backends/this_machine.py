@@ -27,7 +27,7 @@ def can_run_here(target: Target) -> bool:
 
 @functools.cache
 def _executes(codegen: Codegen) -> bool:
-    if architecture(codegen.triple.partition("-")[0]) != architecture():
+    if codegen.instruction_set.name != architecture():
         return False
     quick = quick_executes(codegen, processor_facts())
     if quick is not None:

@@ -14,13 +14,13 @@ from schedc.analysis.models import pipeline_for
 from schedc.analysis.out_of_order import OutOfOrder
 from schedc.analysis.report import CodeReport
 from schedc.analysis.timing import TraceTimer, visits
-from schedc.backends.emulator.emulator import Machine
 from schedc.backends.emulator.trace import TracingEmulator
 from schedc.compiler import Compilation
 from schedc.errors import InternalError
 from schedc.host.start_state import silent_rows
 from schedc.ir.weights import WeightTable
 from schedc.machines import Driver, routes
+from schedc.targets.instruction_sets import Machine
 
 _MOST_CALLS = 80  # 40 ring periods' worth would be better and slower; see ``analyze_compilation``
 

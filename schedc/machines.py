@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.emulator.emulator import Emulator, Machine
-from schedc.backends.float_mode import FpMode, Mode, lost_mode, mode_of, mode_register
+from schedc.backends.emulator.emulator import Emulator
+from schedc.backends.float_mode import FpMode, Mode, lost_mode, mode_of
 from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.backends.llvm.module import stage_symbol
 from schedc.backends.this_machine import can_run_here
@@ -29,6 +29,7 @@ from schedc.ir.elements import FLOAT32
 from schedc.ir.weights import FloatArray
 from schedc.options import Options
 from schedc.targets.base import Target
+from schedc.targets.instruction_sets import Machine
 
 _PAINT = b"\xff"  # as floats: NaN
 _MARGIN = 256  # bytes
@@ -54,7 +55,7 @@ class HostMachine:
 
     def __init__(self, code: CodeMemory, target: Target) -> None:
         self._code, self._caller = code, _foreign_caller(target)
-        self._mode = mode_register(target)
+        self._mode = target.instruction_set.mode_register
         self.float_words: Sequence[int] = Mode().words(self._mode)
         self._held: list[tuple[npt.NDArray[np.uint8], int, int]] = []
 
@@ -158,7 +159,7 @@ class Driver:
         self.states = [machine.alloc(size) for size in route.state_bytes]
         self.handoffs = [machine.alloc(size) for size in route.handoff_bytes]
         self.source, self.target = (machine.alloc(self.buffer_bytes, FLOAT32.bytes) for _ in range(2))
-        register = mode_register(options.target)
+        register = options.target.instruction_set.mode_register
         self.modes = itertools.cycle([mode.words(register) for mode in modes or caller_modes(options)])
         for address, size in zip(self.states, route.state_bytes, strict=True):
             machine.write(address, _PAINT * size)  # init must not rely on zeros

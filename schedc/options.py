@@ -28,7 +28,8 @@ from schedc.option_checks import Check, count, file, flag, numbers, size, whole_
 from schedc.schedule import ScheduleOverrides
 from schedc.schedule_file import read_schedule
 from schedc.targets.base import Target, is_target_file, load_target, read_target
-from schedc.targets.keys import MAX_BLOCK, TargetName
+from schedc.targets.keys import MAX_BLOCK
+from schedc.targets.names import TargetName
 from schedc.wording import shown
 
 MAX_CORES = 8

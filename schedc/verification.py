@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator
 from schedc.compiler import Compilation
 from schedc.errors import InternalError
 from schedc.frontend.capture import Capture
 from schedc.host.start_state import pack_from_silence, silent_interpreter
 from schedc.ir.weights import FloatArray
 from schedc.machines import Driver, Memory, Route, machine_for, routes
+from schedc.targets.instruction_sets import Machine
 
 _COUNTED_SAMPLES = 512
 

@@ -19,8 +19,9 @@ from schedc.errors import InternalError, OptionError
 from schedc.files.inputs import read_input
 from schedc.safe_yaml import read_yaml
 from schedc.targets.checks import check_keys, merged
+from schedc.targets.instruction_sets import InstructionSet, instruction_set
 from schedc.targets.keys import ENDINGS
-from schedc.targets.keys import TARGET_NAMES as TARGET_NAMES
+from schedc.targets.names import DESCRIPTION_ENDING, TARGET_NAMES
 from schedc.targets.rules import check_whole
 
 _MOST_BYTES = 1 << 20
@@ -49,6 +50,10 @@ class Codegen:
     pointer_bits: int
     machine_scheduler: bool
     tune: str = ""
+
+    @property
+    def instruction_set(self) -> InstructionSet:
+        return instruction_set(self.triple)
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -121,6 +126,10 @@ class Target:
     pipeline: Pipeline | None = None
     file: str = field(default="", repr=False, compare=False)  # what is in it counts, not where it is
 
+    @property
+    def instruction_set(self) -> InstructionSet:
+        return self.codegen.instruction_set
+
     def fact(self, name: str) -> float:
         """The value of a named number; InternalError if the description lacks it."""
         if name not in self.facts:
@@ -155,8 +164,8 @@ def read_target(path: str | os.PathLike[str]) -> Target:
 
 def _described(name: str) -> dict[str, Any]:
     """All that one of schedc's own descriptions states."""
-    text = resources.files("schedc.targets").joinpath(f"{name}.yaml").read_bytes()
-    where = f"{name}.yaml"
+    text = resources.files("schedc.targets").joinpath(f"{name}{DESCRIPTION_ENDING}").read_bytes()
+    where = f"{name}{DESCRIPTION_ENDING}"
     return _over_base(check_keys(read_yaml(text, where), where), where)
 
 

@@ -7,15 +7,13 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from schedc.targets.base import Codegen, load_target
+from schedc.targets.base import Codegen
+from schedc.targets.instruction_sets import INSTRUCTION_SETS
 
 Facts = Mapping[str, str]
 
 _CPUINFO_BYTES = 8192  # holds the first processor's lines; the others' cost the kernel time
 _ZEN_4 = ("AuthenticAMD", "25")  # vendor and family; Zen 3 shares them and has no AVX-512
-# LLVM's name for what every processor of an architecture has; a description's features are what code uses besides.
-_BASELINES = {"x86_64": "x86-64", "aarch64": "generic"}
-_FLAG_LINES = {"x86_64": "flags", "aarch64": "Features"}
 # LLVM's name of a feature -> Linux's, for all that the descriptions list.
 _FLAGS = {
     **{name: name for name in ("ssse3", "popcnt", "avx", "avx2", "fma", "f16c", "bmi2", "movbe")},
@@ -37,7 +35,8 @@ _KIND = (
 def architecture(name: str | None = None) -> str:
     """A machine's name (default: this one's) as the triples of target descriptions begin."""
     machine = (name or platform.machine()).lower()
-    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+    hosts = (one for one in INSTRUCTION_SETS if one.host and machine in one.host.system_names)
+    return next((one.name for one in hosts), machine)
 
 
 @functools.cache
@@ -56,10 +55,10 @@ def processor_facts() -> Facts:
 
 def quick_executes(codegen: Codegen, facts: Facts) -> bool | None:
     """Whether a processor of the code's architecture, with these facts, executes it; None if only LLVM can tell."""
-    machine = architecture(codegen.triple.partition("-")[0])
-    flags = facts.get(_FLAG_LINES.get(machine, ""), "").split()
+    host = codegen.instruction_set.host
+    flags = facts.get(host.flag_line, "").split() if host else []
     wanted = {name[1:] for name in codegen.features.split(",") if name.startswith("+")}
-    if not flags or codegen.cpu != _BASELINES[machine] or not wanted <= _FLAGS.keys():
+    if not host or not flags or codegen.cpu != host.baseline or not wanted <= _FLAGS.keys():
         return None
     return {_FLAGS[name] for name in wanted} <= set(flags)
 
@@ -75,9 +74,3 @@ def candidates(machine: str, facts: Facts) -> tuple[str, ...]:
         zen_4 = (facts.get("vendor_id"), facts.get("cpu family")) == _ZEN_4
         return ("zen4" if zen_4 else "avx512", "avx2")
     return ("aarch64",) if machine == "aarch64" else ()
-
-
-def x86_target(facts: Facts) -> str | None:
-    """The description for a processor that /proc/cpuinfo describes so."""
-    fitting = (name for name in candidates("x86_64", facts) if quick_executes(load_target(name).codegen, facts))
-    return next(fitting, None)

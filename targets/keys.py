@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
-# Written by hand, in the order `schedc targets` lists them.
-TargetName = Literal["m33", "a8", "avx2", "avx512", "zen4", "aarch64", "a72", "a53"]
-TARGET_NAMES: tuple[TargetName, ...] = get_args(TargetName)
+from schedc.targets.instruction_sets import Machine
+from schedc.targets.names import TARGET_NAMES
+
 MAX_BLOCK = 8192
 ENDINGS = (".yaml", ".yml")  # of descriptions; a target's name has none
 
@@ -41,13 +41,6 @@ class Key:
 
 
 Table: TypeAlias = Mapping[str, "Key | Table"]
-
-# The first part of a triple -> bits of a pointer.
-POINTER_BITS = {
-    "x86_64": 64,
-    "aarch64": 64,
-    **dict.fromkeys(("armv7a", "armv7", "armv8a", "thumbv7em", "thumbv8m.main", "thumbv8.1m.main"), 32),
-}
 
 
 def _cycles(meaning: str, needed: Needed = "always", least: float = 0.01) -> Key:
@@ -176,9 +169,7 @@ DESCRIPTION: Table = {
     "mac": Key("words", "multiply-accumulates that the hardware has, the default first", words=("fused", "unfused")),
     "subnormals": Key("words", "what the hardware does with them", words=("keep", "flush")),
     "block": Key("whole number", "the largest block where none is asked for", "frames", 1, MAX_BLOCK),
-    "emulator": Key(
-        "word", "what runs its code for verify; nothing: none does", words=("", "m33", "a8", "aarch64"), default=""
-    ),
+    "emulator": Key("word", "what runs its code for verify; nothing: none does", words=("", *Machine), default=""),
     "facts": _FACTS,
     "pipeline": {
         "model": Key("word", "the analyser's kind of pipeline", words=PIPELINE_MODELS, needed="never"),

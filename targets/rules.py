@@ -9,18 +9,13 @@ from typing import Any, NoReturn
 
 from schedc.errors import UserError
 from schedc.targets.checks import leaves, one_of, shown
-from schedc.targets.keys import DESCRIPTION, PIPELINE_KINDS, PIPELINE_OPTIONS, POINTER_BITS, Key
+from schedc.targets.instruction_sets import BY_ARCHITECTURE, InstructionSet, architecture_of
+from schedc.targets.keys import DESCRIPTION, PIPELINE_KINDS, PIPELINE_MODELS, PIPELINE_OPTIONS, Key
 
 _FEATURES = re.compile(r"([+-][a-z0-9][a-z0-9._-]*)(,[+-][a-z0-9][a-z0-9._-]*)*")
 _NAMES = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 _LANES = (1, 4, 8, 16)
 _NOT_ELF = ("apple", "darwin", "macos", "ios", "windows", "win32", "msvc", "mingw", "cygwin", "uefi", "coff", "macho")
-_MODELS = {  # a pipeline's model -> the instruction sets it knows
-    "single_issue": ("thumbv7em", "thumbv8m.main", "thumbv8.1m.main"),
-    "dual_issue_neon": ("armv7a", "armv7"),
-    "out_of_order": ("aarch64",),
-}
-_EMULATORS = {"m33": _MODELS["single_issue"], "a8": _MODELS["dual_issue_neon"], "aarch64": _MODELS["out_of_order"]}
 
 
 def check_whole(data: Mapping[str, Any], where: str) -> None:
@@ -63,19 +58,24 @@ def _missing(where: str, path: str, key: Key) -> NoReturn:
 
 def machine_of(data: Mapping[str, Any]) -> str:
     """The architecture, as the triple's first part says it."""
-    return str(data["codegen"]["triple"]).partition("-")[0]
+    return architecture_of(data["codegen"]["triple"])
+
+
+def _set_of(data: Mapping[str, Any]) -> InstructionSet:
+    """The instruction set, once the triple is known to have one."""
+    return BY_ARCHITECTURE[machine_of(data)]
 
 
 def _check_triple(data: Mapping[str, Any], where: str) -> None:
     codegen, machine = data["codegen"], machine_of(data)
     place = f"{where}: codegen"
-    if machine not in POINTER_BITS:
-        near = difflib.get_close_matches(machine, POINTER_BITS, n=1)
+    if machine not in BY_ARCHITECTURE:
+        near = difflib.get_close_matches(machine, BY_ARCHITECTURE, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(
             f"{place}.triple",
             f"{shown(machine)} is no architecture of schedc's",
-            f"{hint}known: {', '.join(POINTER_BITS)}",
+            f"{hint}known: {', '.join(BY_ARCHITECTURE)}",
         )
     if not all(_NAMES.fullmatch(part) for part in codegen["triple"].split("-")):
         raise UserError(
@@ -87,8 +87,8 @@ def _check_triple(data: Mapping[str, Any], where: str) -> None:
             f"{shown(codegen['triple'])} is not of ELF objects",
             f"write {machine}-none-elf; --object coff and macho are made of the same code",
         )
-    if codegen["pointer_bits"] != POINTER_BITS[machine] or codegen["triple"].endswith("x32"):
-        bits, right = codegen["pointer_bits"], POINTER_BITS[machine]
+    bits, right = codegen["pointer_bits"], _set_of(data).pointer_bits
+    if bits != right or codegen["triple"].endswith("x32"):
         raise UserError(
             f"{place}.pointer_bits", f"{bits} with the triple {codegen['triple']}", f"give {right} for {machine}"
         )
@@ -118,7 +118,7 @@ def _check_vectors(data: Mapping[str, Any], where: str) -> None:
 
 def _check_subnormals(data: Mapping[str, Any], where: str) -> None:
     """Vectors of 32-bit Arm flush subnormals whatever the mode, nothing else does unless it is asked to."""
-    flushes = POINTER_BITS[machine_of(data)] == 32 and data["vectors"]["lanes"] > 1
+    flushes = not _set_of(data).vectors_obey_mode and data["vectors"]["lanes"] > 1
     wanted = "flush" if flushes else "keep"
     if data["subnormals"] != [wanted]:
         what = "vectors of 32-bit Arm flush them" if flushes else "this hardware keeps them"
@@ -127,9 +127,9 @@ def _check_subnormals(data: Mapping[str, Any], where: str) -> None:
 
 def _check_emulator(data: Mapping[str, Any], where: str) -> None:
     emulator = data.get("emulator", "")
-    if emulator and machine_of(data) not in _EMULATORS[emulator]:
-        fitting = [name for name, machines in _EMULATORS.items() if machine_of(data) in machines]
-        remedy = f"use {fitting[0]}" if fitting else 'write emulator: ""'
+    fitting = _set_of(data).emulator
+    if emulator and emulator != fitting:
+        remedy = f"use {fitting}" if fitting else 'write emulator: ""'
         raise UserError(f"{where}: emulator", f"{emulator} does not run code of {machine_of(data)}", remedy)
 
 
@@ -139,9 +139,11 @@ def _check_pipeline(data: Mapping[str, Any], where: str) -> None:
         return
     model = table.get("model")
     if model is None:
-        raise UserError(f"{where}: pipeline.model", "is missing", f"use {one_of([*_MODELS])}, or write pipeline: null")
-    if machine_of(data) not in _MODELS[model]:
-        fitting = [name for name, machines in _MODELS.items() if machine_of(data) in machines]
+        raise UserError(
+            f"{where}: pipeline.model", "is missing", f"use {one_of(PIPELINE_MODELS)}, or write pipeline: null"
+        )
+    fitting = _set_of(data).pipeline_models
+    if model not in fitting:
         remedy = f"use {fitting[0]}" if fitting else "write pipeline: null, there is no model of one"
         raise UserError(f"{where}: pipeline.model", f"{model} does not know code of {machine_of(data)}", remedy)
     for name, needed in (("kinds", PIPELINE_KINDS[model]), ("options", PIPELINE_OPTIONS[model])):

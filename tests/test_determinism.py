@@ -18,7 +18,7 @@ import schedc
 from schedc.compiler import compile_graph
 from schedc.frontend.capture import read_capture
 from schedc.options import make_options
-from schedc.targets.base import TARGET_NAMES
+from schedc.targets.names import TARGET_NAMES
 
 CAPTURE = {path.stem: path for path in EXAMPLES}["a1_nano"]
 LSTM = {path.stem: path for path in EXAMPLES}["lstm_1x16"]

@@ -39,6 +39,7 @@ HOMES = {
     "llvmlite": ("backends.llvm",),
     "typer": ("cli",),
     "yaml": ("safe_yaml", "schedule_file"),
+    "capstone": ("analysis",),
     "unicorn": ("backends.emulator",),
     "soundfile": ("sound.files",),
 }

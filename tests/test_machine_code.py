@@ -17,12 +17,13 @@ from helpers.machines import FOREIGN, Loaded
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.machine_code import is_scalar_arithmetic
 from schedc.analyze import analyze_compilation
-from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator
 from schedc.compiler import Compilation, compile_graph
 from schedc.frontend.capture import Capture, read_capture
 from schedc.ir.ops import Activation, ActivationKind, Combine, Conv, Elementwise, LstmCell, Slice
 from schedc.options import make_options
-from schedc.targets.base import TARGET_NAMES
+from schedc.targets.instruction_sets import Machine
+from schedc.targets.names import TARGET_NAMES
 
 MOST_STACK_BYTES = 2048
 WIDE = graph_of(

@@ -15,15 +15,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import capstone
 import unicorn
 
+from schedc.analysis.disassembly import mnemonics
 from schedc.analysis.elf_file import SHF_ALLOC, SHT_REL, SHT_RELA, STT_FUNC, ElfFile
-from schedc.backends.emulator.machines import CONVENTIONS, Machine
+from schedc.backends.emulator.machines import CONVENTIONS
 from schedc.backends.float_mode import lost_mode
 from schedc.errors import InternalError, UserError
-
-__all__ = ["Emulator", "Machine"]
+from schedc.targets.instruction_sets import Machine, emulated_by
 
 _UNICORN: Any = unicorn  # it ships a py.typed marker, but no types
 _READ_EXECUTE = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
@@ -54,7 +53,7 @@ class Emulator:
         """Load ``elf``; ``InternalError`` for a foreign object, a relocation or an undefined symbol."""
         self._call_limit_microseconds = int(call_limit_seconds * 1e6)
         self._machine = machine
-        self._convention = CONVENTIONS[machine]
+        self._convention, self._set = CONVENTIONS[machine], emulated_by(machine)
         self._uc: Any = _UNICORN.Uc(*self._convention.unicorn_mode)
         self._uc.ctl_set_cpu_model(self._convention.cpu_model)
         self._convention.enable_fpu(self._uc)
@@ -78,7 +77,7 @@ class Emulator:
     @property
     def word_bits(self) -> int:
         """Of a general register."""
-        return 8 * self._convention.word
+        return self._set.pointer_bits
 
     def alloc(self, size: int, align: int = 64) -> int:
         """Return the address of ``size`` zeroed bytes, aligned to ``align`` (a power of two up to 4096).
@@ -121,7 +120,7 @@ class Emulator:
         saved, floats = self._prepare(arguments), self.float_words
         self._run(symbol)
         self._check_saved(symbol, saved)
-        lost = lost_mode(self._convention.mode, floats[0], self.float_words[0])
+        lost = lost_mode(self._set.mode_register, floats[0], self.float_words[0])
         if lost:
             raise InternalError(f"{symbol} on {self._machine.value} {lost}")
         self._check_slack(symbol)
@@ -141,9 +140,10 @@ class Emulator:
     def _prepare(self, arguments: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         """Set up stack and registers; returns what the call must preserve: name -> (register, value)."""
         convention = self._convention
-        mask = (1 << 8 * convention.word) - 1
+        word = self._set.pointer_bits // 8
+        mask = (1 << 8 * word) - 1
         on_stack = arguments[len(convention.arguments) :]
-        stack = b"".join((value & mask).to_bytes(convention.word, "little") for value in on_stack)
+        stack = b"".join((value & mask).to_bytes(word, "little") for value in on_stack)
         sp = (_STACK_TOP - len(stack)) & -16
         self._uc.mem_write(sp, stack)
         preserved = convention.saved_integers | convention.saved_doubles
@@ -157,8 +157,7 @@ class Emulator:
 
     def _run(self, symbol: str) -> None:
         entry = self._symbols[symbol]
-        # An M-profile core knows Thumb only; elsewhere returning to ARM state is as good.
-        self._uc.reg_write(self._convention.link, _RETURN | (self._machine is Machine.M33))
+        self._uc.reg_write(self._convention.link, _RETURN | self._convention.return_bit)
         self._fault = None
         try:
             self._uc.emu_start(entry, _RETURN, timeout=self._call_limit_microseconds)
@@ -232,11 +231,8 @@ class Emulator:
         self._blocks.clear()
 
     def _disassemble(self, address: int, size: int) -> list[str]:
-        architecture, mode = self._convention.capstone_mode
-        if self._machine is Machine.A8 and any(value & 1 for value in self._symbols.values()):
-            mode = capstone.CS_MODE_THUMB
-        code = bytes(self._uc.mem_read(address, size))
-        return [mnemonic for _, _, mnemonic, _ in capstone.Cs(architecture, mode).disasm_lite(code, address)]
+        mode = self._convention.modes[any(value & 1 for value in self._symbols.values())]
+        return mnemonics(mode, bytes(self._uc.mem_read(address, size)), address)
 
     # -- hooks and loading ----------------------------------------------------------------------
 
@@ -253,7 +249,7 @@ class Emulator:
             symbols = file.symbols
         except UserError as error:
             raise InternalError(str(error)) from error
-        if file.machine != self._convention.elf_machine:
+        if file.machine != self._set.objects.title:
             raise InternalError(f"an object for {file.machine} cannot run on {self._machine.value}")
         if not file.is_relocatable:
             raise InternalError("only an object that was not linked yet can be placed in the emulator's memory")

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-import capstone
 from unicorn import (
     UC_ARCH_ARM,
     UC_ARCH_ARM64,
@@ -22,26 +20,20 @@ from unicorn import (
     arm_const,
 )
 
-from schedc.backends.float_mode import ModeRegister
-
-
-class Machine(Enum):
-    """The machines schedc emits code for and this emulator can run; the values are the target names."""
-
-    M33 = "m33"
-    A8 = "a8"
-    AARCH64 = "aarch64"
+from schedc.analysis.disassembly_aarch64 import AARCH64
+from schedc.analysis.disassembly_arm import ARM_A, THUMB_A, THUMB_M
+from schedc.targets.instruction_sets import Machine
 
 
 @dataclass(frozen=True)
 class Convention:
-    """One machine: ``elf_machine`` as the ELF reader calls it, registers by Unicorn's numbers, ``word`` in bytes.
+    """One machine, registers by Unicorn's numbers.
 
     ``float_registers``: the one with the floating-point mode, and the one with its flags if they are elsewhere.
+    ``modes``: of the disassembler, for code at even and at odd addresses of functions.  ``return_bit``: of addresses
+    that functions return to.
     """
 
-    elf_machine: str
-    word: int
     unicorn_mode: tuple[int, int]
     cpu_model: int
     enable_fpu: Callable[[Any], None]
@@ -51,9 +43,9 @@ class Convention:
     arguments: tuple[int, ...]
     saved_integers: dict[str, int]
     saved_doubles: dict[str, int]
-    mode: ModeRegister
     float_registers: tuple[int, ...]
-    capstone_mode: tuple[int, int]
+    modes: tuple[tuple[int, int], tuple[int, int]]
+    return_bit: int = 0
 
 
 def _enable_a8(uc: Any) -> None:
@@ -80,10 +72,14 @@ def _arm64(name: str) -> int:
     return int(getattr(arm64_const, f"UC_ARM64_REG_{name.upper()}"))
 
 
-def _aapcs(mode: int, model: int, enable: Callable[[Any], None], capstone_mode: int) -> Convention:
+def _aapcs(
+    mode: int,
+    model: int,
+    enable: Callable[[Any], None],
+    modes: tuple[tuple[int, int], tuple[int, int]],
+    return_bit: int = 0,
+) -> Convention:
     return Convention(
-        elf_machine="Arm",
-        word=4,
         unicorn_mode=(UC_ARCH_ARM, mode),
         cpu_model=model,
         enable_fpu=enable,
@@ -93,9 +89,9 @@ def _aapcs(mode: int, model: int, enable: Callable[[Any], None], capstone_mode: 
         arguments=tuple(_arm(f"r{i}") for i in range(4)),
         saved_integers={f"r{i}": _arm(f"r{i}") for i in range(4, 12)},
         saved_doubles={f"d{i}": _arm(f"d{i}") for i in range(8, 16)},
-        mode=ModeRegister.FPSCR,
         float_registers=(_arm("fpscr"),),
-        capstone_mode=(capstone.CS_ARCH_ARM, capstone_mode),
+        modes=modes,
+        return_bit=return_bit,
     )
 
 
@@ -104,13 +100,12 @@ CONVENTIONS: dict[Machine, Convention] = {
         UC_MODE_THUMB | UC_MODE_MCLASS,
         arm_const.UC_CPU_ARM_CORTEX_M33,
         _enable_m33,
-        capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8,
+        (THUMB_M, THUMB_M),
+        return_bit=1,  # it knows Thumb only; elsewhere returning to ARM state is as good
     ),
-    # Thumb bits of capstone are added per block: a Cortex-A8 object may hold ARM or Thumb-2 code.
-    Machine.A8: _aapcs(UC_MODE_ARM, arm_const.UC_CPU_ARM_CORTEX_A8, _enable_a8, capstone.CS_MODE_ARM),
+    # A Cortex-A8 object may hold ARM or Thumb-2 code.
+    Machine.A8: _aapcs(UC_MODE_ARM, arm_const.UC_CPU_ARM_CORTEX_A8, _enable_a8, (ARM_A, THUMB_A)),
     Machine.AARCH64: Convention(
-        elf_machine="AArch64",
-        word=8,
         unicorn_mode=(UC_ARCH_ARM64, UC_MODE_ARM),
         cpu_model=arm64_const.UC_CPU_ARM64_A72,
         enable_fpu=_enable_aarch64,
@@ -120,8 +115,7 @@ CONVENTIONS: dict[Machine, Convention] = {
         arguments=tuple(_arm64(f"x{i}") for i in range(8)),
         saved_integers={f"x{i}": _arm64(f"x{i}") for i in range(19, 30)},
         saved_doubles={f"d{i}": _arm64(f"d{i}") for i in range(8, 16)},
-        mode=ModeRegister.FPCR,
         float_registers=(_arm64("fpcr"), _arm64("fpsr")),
-        capstone_mode=(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM),
+        modes=(AARCH64, AARCH64),
     ),
 }

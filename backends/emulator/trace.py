@@ -8,7 +8,7 @@ from typing import Any
 import unicorn
 
 from schedc.backends.emulator.emulator import Emulator
-from schedc.backends.emulator.machines import Machine
+from schedc.targets.instruction_sets import Machine
 
 _UNICORN: Any = unicorn
 

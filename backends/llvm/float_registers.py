@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from schedc.backends.float_mode import Mode, ModeRegister, mode_register
+from schedc.backends.float_mode import Mode
 from schedc.backends.llvm.builder import I32, PTR, VOID, Builder, Value
 from schedc.targets.base import Target
+from schedc.targets.instruction_sets import ModeRegister
 
 _I64 = ir.IntType(64)
 # Register -> the pairs of intrinsics that read and write the mode, then the flags if those are elsewhere.
@@ -30,7 +31,7 @@ class FloatRegisters:
 
     def __init__(self, b: Builder, target: Target) -> None:
         self._b = b
-        self._register = mode_register(target)
+        self._register = target.instruction_set.mode_register
         self.integer: ir.Type = _I64 if self._register is ModeRegister.FPCR else I32
         self.count = len(_INTRINSICS.get(self._register, [self._register]))
 

@@ -183,7 +183,7 @@ _PAUSE = {
 
 def runner_ir(target: Target) -> str:
     """LLVM IR of the run and wait functions for the machine we run on."""
-    machine = target.codegen.triple.partition("-")[0]
+    machine = target.instruction_set.name
     if machine not in _PAUSE:
         raise InternalError(f"there is no host pipeline for {target.codegen.triple}")
     words = "\n".join(_word(word) for word in JobWord)

@@ -13,6 +13,7 @@ from llvmlite import ir
 from schedc.backends.llvm.builder import I32, Builder, Value
 from schedc.backends.weights.constant_table import float_bits
 from schedc.ir.contract import Contract
+from schedc.targets.instruction_sets import instruction_set
 
 
 class VectorMath:
@@ -60,10 +61,8 @@ class VectorMath:
     def maximum(self, a: Value, b: Value) -> Value:
         """The form that is one instruction on each machine: MAXPS, VMAX (ARMv7 NEON), VMAXNM, FMAXNM.  The scalar unit
         of ARMv7 has none and compares."""
-        triple = self._b.function.module.triple
-        if triple.startswith(("x86", "thumbv7")):
-            return self.where_greater(a, b, a, b)
-        return self._intrinsic("llvm.maximum" if triple.startswith("armv7") else "llvm.maxnum", a, b)
+        intrinsic = instruction_set(self._b.function.module.triple).maximum
+        return self._intrinsic(intrinsic, a, b) if intrinsic else self.where_greater(a, b, a, b)
 
     def div(self, a: Value, b: Value) -> Value:
         return self._b.ir.fdiv(a, b)

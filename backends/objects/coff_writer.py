@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 
 from schedc.backends.objects.object_image import Image
+from schedc.errors import InternalError
+from schedc.targets.instruction_sets import OBJECT_MACHINES
 
-_MACHINES = {"EM_X86_64": 0x8664, "EM_AARCH64": 0xAA64}
 _HEADER, _SECTION, _SYMBOL = struct.Struct("<HHIIIHH"), struct.Struct("<8sIIIIIIHHI"), struct.Struct("<8sIhHBB")
 _SECTION_FACTS = struct.Struct("<IHHIHB3x")  # the auxiliary record of a section's symbol
 _CODE_EXECUTE_READ = 0x60000020
@@ -27,7 +28,10 @@ def write_coff(image: Image) -> bytes:
     table = offset + len(image.text)
     table += -table % 4
     align = image.alignment.bit_length() << _ALIGN_SHIFT
-    header = _HEADER.pack(_MACHINES[image.machine], 1, 0, table, len(symbols) // _SYMBOL.size, 0, 0)
+    machine = OBJECT_MACHINES[image.machine].coff
+    if machine is None:
+        raise InternalError(f"Windows has no code for {image.machine}")
+    header = _HEADER.pack(machine, 1, 0, table, len(symbols) // _SYMBOL.size, 0, 0)
     section = _SECTION.pack(b".text", 0, 0, len(image.text), offset, 0, 0, 0, 0, _CODE_EXECUTE_READ | align)
     start = (header + section).ljust(offset, b"\0") + image.text
     return start.ljust(table, b"\0") + symbols + strings

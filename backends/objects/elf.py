@@ -28,10 +28,10 @@ from schedc.backends.objects.elf_relocations import Relocation, apply_relocation
 from schedc.backends.objects.elf_writer import write_elf
 from schedc.backends.objects.object_image import Image, Symbol
 from schedc.errors import InternalError
+from schedc.targets.instruction_sets import OBJECT_MACHINES
 
 _SHF_WRITE, _SHF_ALLOC = 0x1, 0x2
 _DROPPED = (".eh_frame", ".ARM.exidx", ".ARM.extab")
-_MACHINES = ("EM_ARM", "EM_AARCH64", "EM_X86_64")
 
 
 class UndefinedSymbolError(InternalError):
@@ -86,9 +86,9 @@ def _open(elf: bytes) -> Any:
         file_type, machine = file["e_type"], file["e_machine"]
     except ELFError as error:
         raise InternalError(f"the emitted object is not ELF: {error}") from error
-    if file_type != "ET_REL" or machine not in _MACHINES or not file.little_endian:
+    if file_type != "ET_REL" or machine not in OBJECT_MACHINES or not file.little_endian:
         raise InternalError(
-            f"the emitted object is {file_type} for {machine}, not a little-endian ET_REL of {_MACHINES}"
+            f"the emitted object is {file_type} for {machine}, not a little-endian ET_REL of {tuple(OBJECT_MACHINES)}"
         )
     return file
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schedc.errors import InternalError
+from schedc.targets.instruction_sets import AARCH64, ARM, X86_64
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,10 @@ def apply_relocations(machine: str, text: bytearray, relocations: Sequence[Reloc
 
     Raises ``InternalError`` for a kind that has no meaning inside one section, and for a target out of reach.
     """
-    if machine == "EM_AARCH64":
+    if machine == AARCH64.elf_word:
         _check_page_pairs(relocations)
-    patch = {"EM_ARM": _patch_arm, "EM_AARCH64": _patch_aarch64, "EM_X86_64": _patch_x86}[machine]
     for relocation in relocations:
-        patch(text, relocation)
+        _PATCHES[machine](text, relocation)
 
 
 def _word(text: bytearray, place: int) -> int:
@@ -146,3 +146,6 @@ def _patch_x86(text: bytearray, relocation: Relocation) -> None:
         raise _unknown("x86-64", relocation)
     distance = relocation.target + (relocation.addend or 0) - relocation.place
     _store(text, relocation.place, _fits(distance, 32, 1, relocation))
+
+
+_PATCHES = {ARM.elf_word: _patch_arm, AARCH64.elf_word: _patch_aarch64, X86_64.elf_word: _patch_x86}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schedc.backends.objects.object_image import Image, Symbol
+from schedc.targets.instruction_sets import OBJECT_MACHINES
 
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_ARM_ATTRIBUTES = 1, 2, 3, 0x70000003
 _SHF_ALLOC_EXEC = 0x6
@@ -100,7 +101,7 @@ def _assemble(header: Any, sections: list[_Section], wide: bool) -> bytes:
     body[: 64 if wide else 52] = ident + struct.pack(
         "<HHIQQQIHHHHHH" if wide else "<HHIIIIIHHHHHH",
         1,  # ET_REL
-        {"EM_ARM": 40, "EM_AARCH64": 183, "EM_X86_64": 62}[header["e_machine"]],
+        OBJECT_MACHINES[header["e_machine"]].elf,
         1,
         0,
         0,

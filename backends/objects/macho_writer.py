@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 
 from schedc.backends.objects.object_image import Image
+from schedc.errors import InternalError
+from schedc.targets.instruction_sets import OBJECT_MACHINES
 
-_MACHINES = {"EM_X86_64": (0x01000007, 3), "EM_AARCH64": (0x0100000C, 0)}  # CPU type and subtype ("all")
 _HEADER, _NLIST = struct.Struct("<IIIIIIII"), struct.Struct("<IBBHQ")
 _SEGMENT, _SECTION = struct.Struct("<II16sQQQQIIII"), struct.Struct("<16s16sQQIIIIIIII")
 _BUILD, _SYMTAB, _DYSYMTAB = struct.Struct("<IIIIII"), struct.Struct("<IIIIII"), struct.Struct("<20I")
@@ -24,6 +25,9 @@ _IN_SECTION, _EXTERNAL, _PRIVATE_EXTERNAL = 0xE, 1, 0x10
 
 def write_macho(image: Image) -> bytes:
     """A Mach-O object without relocations, for macOS 11 and later."""
+    cpu = OBJECT_MACHINES[image.machine].macho
+    if cpu is None:
+        raise InternalError(f"macOS has no code for {image.machine}")
     commands = _SEGMENT.size + _SECTION.size + _BUILD.size + _SYMTAB.size + _DYSYMTAB.size
     offset = _HEADER.size + commands
     offset += -offset % image.alignment
@@ -37,7 +41,7 @@ def write_macho(image: Image) -> bytes:
     protection = (_READ_WRITE_EXECUTE, _READ_WRITE_EXECUTE)
     start = b"".join(
         [
-            _HEADER.pack(_MAGIC, *_MACHINES[image.machine], _OBJECT, 4, commands, 0, 0),
+            _HEADER.pack(_MAGIC, *cpu, _OBJECT, 4, commands, 0, 0),
             _SEGMENT.pack(
                 *(_LC_SEGMENT_64, _SEGMENT.size + _SECTION.size, b"", 0, size, offset, size),
                 *(*protection, 1, 0),

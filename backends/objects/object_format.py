@@ -74,7 +74,7 @@ def convention_of(target: Target, chosen: ObjectFormat) -> Convention:
     """What code of ``target`` in such a file keeps to.  Raises OptionError if no system runs it."""
     if chosen is ObjectFormat.ELF:
         return Convention()
-    machine = target.codegen.triple.partition("-")[0]
+    machine = target.instruction_set.name
     if (machine, chosen) not in _CONVENTIONS:
         fault = f"{chosen} is for {_SYSTEMS[chosen]}, which does not run on {target.name}"
         raise OptionError("object_format", fault, "use elf, or an x86-64 or AArch64 target")

@@ -21,7 +21,9 @@ from schedc.analysis.disassembly_arm import ARM_A, THUMB_A, THUMB_M, decode_arm
 from schedc.analysis.elf_file import SHT_ARM_ATTRIBUTES, STT_FUNC, ElfFile
 from schedc.analysis.instructions import Instruction
 from schedc.errors import UserError
+from schedc.targets import instruction_sets as sets
 
+DISASSEMBLED = (sets.ARM.title, sets.AARCH64.title)
 _MOST_NAMES = 8  # in a message
 _MOST_AROUND = 8  # symbols of functions, one inside the other
 # Bytes that are decoded, over those of code: functions may have parts in common, but not without end.
@@ -49,8 +51,9 @@ class MachineCode:
         """UserErrors are about ``where``."""
         file = ElfFile(elf, where)
         self.where, self.machine = where, file.machine
-        if self.machine not in ("Arm", "AArch64"):
-            raise UserError(where, f"code for {self.machine} has no pipeline model", "give Arm or AArch64 code")
+        if self.machine not in DISASSEMBLED:
+            remedy = f"give {' or '.join(DISASSEMBLED)} code"
+            raise UserError(where, f"code for {self.machine} has no pipeline model", remedy)
         self.sections = _code_sections(file)
         self._section_starts = sorted(self.sections)
         self.functions = _functions(file)
@@ -108,7 +111,7 @@ class MachineCode:
     def decode(self, data: bytes, address: int) -> Instruction:
         """One instruction outside IT, as if ``data`` stood at ``address``."""
         found = next(self._engine(address).disasm(data, address, 1))
-        return decode_aarch64(found) if self.machine == "AArch64" else decode_arm(found, False)
+        return decode_aarch64(found) if self.machine == sets.AARCH64.title else decode_arm(found, False)
 
     def body(self, name: str) -> tuple[Instruction, ...]:
         """All instructions of a function."""
@@ -127,7 +130,7 @@ class MachineCode:
         return self._at.get(address)
 
     def _mode(self, address: int) -> tuple[int, int]:
-        if self.machine == "AArch64":
+        if self.machine == sets.AARCH64.title:
             return AARCH64
         if _end_inside(self.thumb_ranges, address) is not None:
             return THUMB_M if self._micro else THUMB_A
@@ -155,7 +158,7 @@ class MachineCode:
             self._left -= found.size
             if self._left < 0:
                 raise UserError(self.where, "its functions have the same code over and over, or endless symbols")
-            if self.machine == "AArch64":
+            if self.machine == sets.AARCH64.title:
                 instruction = decode_aarch64(found)
             else:
                 instruction = decode_arm(found, covered > 0)
@@ -164,6 +167,11 @@ class MachineCode:
                     covered = len(found.mnemonic) - 1
             yield instruction
             at += found.size
+
+
+def mnemonics(mode: tuple[int, int], code: bytes, address: int) -> list[str]:
+    """The instructions of ``code``, without their operands."""
+    return [mnemonic for _, _, mnemonic, _ in capstone.Cs(*mode).disasm_lite(code, address)]
 
 
 def _code_sections(file: ElfFile) -> dict[int, bytes]:
@@ -182,8 +190,8 @@ def _functions(file: ElfFile) -> list[Function]:
     found: dict[int, Function] = {}
     for symbol in file.symbols:
         if symbol.kind == STT_FUNC and not symbol.is_undefined:
-            thumb = file.machine == "Arm" and bool(symbol.value & 1)
-            address = symbol.value & ~1 if file.machine == "Arm" else symbol.value
+            thumb = file.machine == sets.ARM.title and bool(symbol.value & 1)
+            address = symbol.value & ~1 if file.machine == sets.ARM.title else symbol.value
             found.setdefault(address, Function(symbol.name, address, symbol.size, thumb))
     return [found[address] for address in sorted(found)]
 

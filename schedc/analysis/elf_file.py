@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from schedc.errors import UserError
+from schedc.targets.instruction_sets import OBJECT_MACHINES
 
 SHF_ALLOC, SHF_EXEC, _SHF_COMPRESSED = 0x2, 0x4, 0x800
 SHT_SYMTAB, _SHT_STRTAB, SHT_RELA, _SHT_NOBITS, SHT_REL, SHT_ARM_ATTRIBUTES = 2, 3, 4, 8, 9, 0x70000003
@@ -21,7 +22,7 @@ _ET_REL = 1
 _SPECIAL_SECTIONS = 0xFF00  # section numbers from here on are none
 _MOST_SECTIONS = 4096
 _LONGEST_NAME = 4096  # bytes
-_MACHINES = {3: "x86", 40: "Arm", 62: "x86-64", 183: "AArch64", 243: "RISC-V"}
+_MACHINES = {3: "x86", 243: "RISC-V", **{machine.elf: machine.title for machine in OBJECT_MACHINES.values()}}
 
 
 @dataclass(frozen=True)

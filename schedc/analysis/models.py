@@ -9,7 +9,8 @@ from schedc.analysis.out_of_order import OutOfOrder
 from schedc.analysis.single_issue import SingleIssue
 from schedc.analysis.timing import Pipeline, PipelineTable
 from schedc.errors import OptionError
-from schedc.targets.base import TARGET_NAMES, Target, load_target
+from schedc.targets.base import Target, load_target
+from schedc.targets.names import TARGET_NAMES
 
 MODELS: dict[str, Callable[[PipelineTable], Pipeline]] = {
     "single_issue": SingleIssue,

@@ -8,6 +8,7 @@ from schedc.analysis import instructions as k
 from schedc.analysis.disassembly import MachineCode
 from schedc.analysis.instructions import Instruction
 from schedc.errors import UserError
+from schedc.targets.instruction_sets import ARM
 
 _MOST_BLOCKS = 200_000
 _DEEPEST = 64  # calls
@@ -22,7 +23,7 @@ def read_trace(code: MachineCode, lines: Iterable[str]) -> list[tuple[int, int]]
         if not words or words[0].startswith("#"):
             continue
         try:
-            address = int(words[0].rstrip(":"), 16) & (~1 if code.machine == "Arm" else ~0)
+            address = int(words[0].rstrip(":"), 16) & (~1 if code.machine == ARM.title else ~0)
         except ValueError:
             raise UserError("--trace", f"line {number} does not begin with a hexadecimal address") from None
         instruction = code.instruction(address)

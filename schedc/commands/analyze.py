@@ -17,7 +17,6 @@ from schedc.analysis.out_of_order import OutOfOrder
 from schedc.analysis.report import CodeReport, report_data
 from schedc.analysis.timing import TraceTimer, visits
 from schedc.analysis.walk import read_trace, walk_loops
-from schedc.backends.emulator.emulator import Machine
 from schedc.backends.emulator.trace import TracingEmulator
 from schedc.commands.analyze_report import print_report
 from schedc.commands.console import say
@@ -25,6 +24,7 @@ from schedc.errors import InternalError, UserError
 from schedc.files.inputs import read_input
 from schedc.options import find_target
 from schedc.targets.base import Target
+from schedc.targets.instruction_sets import Machine
 
 _MOST_SAMPLES, _MOST_CALLS = 100_000, 1000
 _MOST_BUFFER_BYTES = 2**26
@@ -73,7 +73,7 @@ def analyze_object(request: AnalyzeRequest) -> CodeReport:
     pipeline = pipeline_for(target, request.bus_blocked)
     elf = _read(request.object)
     code = MachineCode(elf, str(request.object))
-    wanted = "AArch64" if target.codegen.triple.startswith("aarch64") else "Arm"
+    wanted = target.instruction_set.objects.title
     if code.machine != wanted:
         raise UserError(code.where, f"is code for {code.machine}, {target.name} runs {wanted}", "give another --target")
     code.function(request.entry)

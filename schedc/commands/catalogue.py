@@ -9,7 +9,8 @@ from schedc.commands.console import columns, count, say, tell
 from schedc.commands.tables import print_table
 from schedc.errors import UnsupportedError
 from schedc.passes.base import Pass
-from schedc.targets.base import TARGET_NAMES, Pipeline, Target, load_target
+from schedc.targets.base import Pipeline, Target, load_target
+from schedc.targets.names import TARGET_NAMES
 
 _WIDE = 110  # columns: room for more about each target
 

@@ -14,7 +14,6 @@ from helpers.toolchains import need
 import schedc
 from schedc.reports.report import KernelFacts
 from schedc.reports.schema import KernelReport, Report
-from schedc.targets.base import TARGET_NAMES, load_target
 
 ROOT = Path(__file__).parents[2]
 WRONG = "  # wrong"
@@ -131,8 +130,3 @@ def test_a_report_is_what_its_type_says(wavenet: Path) -> None:
 
 def test_kernels_are_told_by_their_facts() -> None:
     assert get_type_hints(KernelReport) == get_type_hints(KernelFacts)
-
-
-def test_the_targets_that_types_know_are_those_that_there_are() -> None:
-    files = {path.stem for path in (ROOT / "targets").glob("*.yaml")}
-    assert set(TARGET_NAMES) == files and {load_target(name).name for name in TARGET_NAMES} == files

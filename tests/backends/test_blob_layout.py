@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schedc.ir.ops import Conv, LstmCell, Scale
 from schedc.options import make_options
 from schedc.planning import plan_graph
-from schedc.targets.base import TARGET_NAMES
+from schedc.targets.names import TARGET_NAMES
 
 GRAPH = graph_of(("c", Conv(1, 3, 3, 4), "x"), ("g", Scale(3), "c"), ("d", Conv(3, 1, 2), "g"))
 

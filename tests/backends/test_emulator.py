@@ -10,9 +10,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator
 from schedc.backends.objects.elf import finish_object
 from schedc.errors import InternalError
+from schedc.targets.instruction_sets import Machine
 
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator
 from schedc.backends.objects.elf import finish_object
+from schedc.targets.instruction_sets import Machine
 
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()

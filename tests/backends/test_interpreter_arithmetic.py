@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schedc.backends.arithmetic import Float32, require_usual_mode
-from schedc.backends.float_mode import Mode, mode_register
+from schedc.backends.float_mode import Mode
 from schedc.backends.llvm.foreign_caller import ForeignCaller
 from schedc.errors import UserError
 from schedc.ir.contract import Contract
@@ -167,7 +167,7 @@ def test_comparison_is_false_for_nan_and_flushes_where_the_contract_does() -> No
 def test_a_thread_in_another_mode_is_told(mode: Mode) -> None:
     """Python calls back from a caller whose registers say so; nothing else in this process is touched."""
     target = make_options("host").target
-    register, found = mode_register(target), list[str]()
+    register, found = target.instruction_set.mode_register, list[str]()
 
     def call_back(*_: object) -> int:
         try:

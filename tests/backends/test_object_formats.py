@@ -19,7 +19,7 @@ from helpers.machines import Loaded, LoadedStages, assert_same_bits, cut_blocks,
 
 import schedc
 from schedc.artifact import Artifact
-from schedc.backends.emulator.emulator import Emulator, Machine
+from schedc.backends.emulator.emulator import Emulator
 from schedc.backends.llvm.target_machine import target_machine
 from schedc.backends.objects.coff_writer import write_coff
 from schedc.backends.objects.elf import finish_object, read_image
@@ -37,7 +37,8 @@ from schedc.ir.ops import Conv, LstmCell
 from schedc.machines import HostMachine
 from schedc.options import make_options
 from schedc.reference import interpret
-from schedc.targets.keys import TargetName
+from schedc.targets.instruction_sets import Machine
+from schedc.targets.names import TargetName
 
 CAPTURES = {path.stem: path for path in EXAMPLES}
 X86, AARCH64 = ("avx2", "avx512", "zen4"), ("aarch64", "a72", "a53")

@@ -27,7 +27,8 @@ from schedc.files.partial import PartialFile
 from schedc.frontend.capture import read_capture
 from schedc.host import code as code_here
 from schedc.options import make_options
-from schedc.targets.base import TARGET_NAMES, Target
+from schedc.targets.base import Target
+from schedc.targets.names import TARGET_NAMES
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 LSTM, NET = BY_NAME["lstm_1x16"], BY_NAME["convnet"]

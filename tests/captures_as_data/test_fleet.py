@@ -20,7 +20,7 @@ from schedc.backends.llvm import module
 from schedc.cli.main import main
 from schedc.fleet import treatment
 from schedc.fleet.workers import DIED, Failure, InlineWorkers, LocalWorkers, Workers
-from schedc.targets.keys import TargetName
+from schedc.targets.names import TargetName
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 LITE, CONVNET = BY_NAME["a2_lite"], BY_NAME["convnet"]

@@ -17,20 +17,21 @@ from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits
 
 from schedc.analysis import instructions as k
 from schedc.analysis.disassembly import MachineCode
-from schedc.backends.float_mode import ModeRegister, mode_of, mode_register, obeys_mode
+from schedc.backends.float_mode import mode_of, obeys_mode
 from schedc.backends.objects.elf import read_image
 from schedc.compiler import Compilation
 from schedc.ir.ops import Activation, ActivationKind, Conv, LstmCell, Start
 from schedc.ir.weights import FloatArray
 from schedc.options import make_options
 from schedc.targets.base import load_target
+from schedc.targets.instruction_sets import ModeRegister
 from schedc.verification import verify_compilation
 
 # Modes as a register's word, no flag raised: flushing, the other roundings, default NaN and alternative half floats.
 X86 = (0x9FC0, 0x7F80, 0x3F80, 0x5F80, 0xFFC0)
 ARM = (1 << 24, 3 << 22, 2 << 22, 1 << 22, 0x07C00000)
 WORDS = {ModeRegister.MXCSR: X86, ModeRegister.FPCR: ARM, ModeRegister.FPSCR: ARM}
-HOSTILE = [(target, word) for target in TARGETS for word in WORDS[mode_register(load_target(target))]]
+HOSTILE = [(target, word) for target in TARGETS for word in WORDS[load_target(target).instruction_set.mode_register]]
 ROUTES = {"one stage": (1, False), "two in process": (2, False), "two": (2, True)}
 CASES = [(*hostile, list(ROUTES)[number % 3]) for number, hostile in enumerate(HOSTILE)]
 every_target = pytest.mark.parametrize("target", TARGETS)
@@ -64,7 +65,7 @@ def loaded(target: str, cores: int, stages: bool = False, fp_mode: str = "own") 
 
 
 def words_of(target: str, word: int, flags: int = 0) -> tuple[int, ...]:
-    elsewhere = mode_register(load_target(target)) is ModeRegister.FPCR
+    elsewhere = load_target(target).instruction_set.mode_register is ModeRegister.FPCR
     return (word, flags) if elsewhere else (word | flags,)
 
 
@@ -91,9 +92,9 @@ def test_the_callers_mode_changes_no_bit_and_survives(target: str, word: int, ro
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("target", [target for target in TARGETS if obeys_mode(load_target(target))])
 def test_flags_are_the_callers_too(target: str, cores: int) -> None:
-    inexact = 0x20 if mode_register(load_target(target)) is ModeRegister.MXCSR else 0x10
+    inexact = 0x20 if load_target(target).instruction_set.mode_register is ModeRegister.MXCSR else 0x10
     for flags in (0, inexact):
-        words = words_of(target, WORDS[mode_register(load_target(target))][0], flags)
+        words = words_of(target, WORDS[load_target(target).instruction_set.mode_register][0], flags)
         code = loaded(target, cores)
         assert_same_bits(played(code, words), wanted(target), target)
         assert code.machine.float_words == words
@@ -104,7 +105,7 @@ def test_flags_are_the_callers_too(target: str, cores: int) -> None:
 def test_with_the_callers_promise_the_bits_are_the_same_and_without_it_they_are_not(
     target: str, number: int | None
 ) -> None:
-    register = mode_register(load_target(target))
+    register = load_target(target).instruction_set.mode_register
     kept = mode_of(compiled(target, 1).options.contract).word(register)
     word = kept if number is None else WORDS[register][number]
     found = played(loaded(target, 1, fp_mode="caller"), words_of(target, word))

@@ -32,7 +32,8 @@ from schedc.ir.ops import (
 from schedc.ir.weights import FloatArray
 from schedc.passes.core import core_graph
 from schedc.passes.fuse_layers import fuse_layers
-from schedc.targets.base import TARGET_NAMES, load_target
+from schedc.targets.base import load_target
+from schedc.targets.names import TARGET_NAMES
 
 MOST_PAST = 1100  # samples of one convolution
 MOST_MACS = 3000  # of a convolution, so that an example stays fast

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schedc.targets.keys import DESCRIPTION, PIPELINE_KINDS, PIPELINE_OPTIONS, Key, Table
+from schedc.targets.names import TARGET_NAMES
 
 _NEEDED = {
     "always": "needed",
@@ -41,6 +42,8 @@ def _keys(table: Table, path: str = "") -> Iterator[tuple[str, Key]]:
 
 
 def _value(key: Key) -> str:
+    if key.words == TARGET_NAMES:
+        return "a name that `schedc targets` lists"
     if key.words:
         words = ", ".join(f"`{word}`" for word in key.words if word)
         return f"a list of {words}" if key.kind == "words" else words

@@ -31,7 +31,7 @@ from schedc.passes.core import core_graph, core_passes
 from schedc.passes.fuse_layers import fuse_layers
 from schedc.passes.run import run_passes
 from schedc.planning import planning_passes
-from schedc.targets.base import TARGET_NAMES
+from schedc.targets.names import TARGET_NAMES
 
 ADD = Elementwise.ADD
 

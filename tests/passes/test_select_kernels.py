@@ -22,7 +22,8 @@ from schedc.passes.schedule_space import lane_widths
 from schedc.passes.select_kernels import select_rings
 from schedc.planning import planning_passes
 from schedc.schedule import RingPolicy, RingSchedule
-from schedc.targets.base import TARGET_NAMES, load_target
+from schedc.targets.base import load_target
+from schedc.targets.names import TARGET_NAMES
 
 
 def scheduled(program: Program, target: str) -> Program:

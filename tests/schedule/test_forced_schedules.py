@@ -21,7 +21,7 @@ from schedc.passes.fuse_layers import fuse_layers
 from schedc.planning import plan_graph
 from schedc.schedule import FORCEABLE, FORCEABLE_FLAGS, Forced, ScheduleOverrides, VectorAxis
 from schedc.schedule_file import decisions, parse_schedule, schedule_text
-from schedc.targets.base import TARGET_NAMES
+from schedc.targets.names import TARGET_NAMES
 
 CAPTURES = Path(__file__).resolve().parents[2] / "examples" / "captures"
 GRAPHS = {name: read_capture(CAPTURES / f"{name}.nam").graph for name in ("a2", "a2_lite", "convnet", "lstm_1x16")}

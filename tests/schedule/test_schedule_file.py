@@ -12,7 +12,7 @@ from schedc.errors import UserError
 from schedc.frontend.capture import read_capture
 from schedc.options import make_options
 from schedc.schedule_file import decisions, read_schedule, schedule_text
-from schedc.targets.keys import TargetName
+from schedc.targets.names import TargetName
 
 CAPTURE = Path(__file__).resolve().parents[2] / "examples" / "captures" / "a2_lite.nam"
 

@@ -16,9 +16,9 @@ from helpers.goldens import REFRESH
 from helpers.target_docs import key_table, pipeline_table
 
 from schedc.cli.main import main
-from schedc.targets.base import TARGET_NAMES
+from schedc.targets.instruction_sets import BY_ARCHITECTURE
 from schedc.targets.json_schema import json_schema
-from schedc.targets.keys import POINTER_BITS
+from schedc.targets.names import TARGET_NAMES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "targets.md"
 
@@ -36,7 +36,7 @@ def test_the_tables_are_the_loaders(name: str, table: str) -> None:
 
 def test_the_document_names_every_architecture() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    assert [name for name in POINTER_BITS if f"`{name}`" not in text] == []
+    assert [name for name in BY_ARCHITECTURE if f"`{name}`" not in text] == []
 
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,9 +22,10 @@ from schedc.errors import OptionError, UserError
 from schedc.frontend.capture import read_capture
 from schedc.options import choose, find_target
 from schedc.planning import Plan
-from schedc.targets.base import TARGET_NAMES, load_target, read_target
+from schedc.targets.base import load_target, read_target
 from schedc.targets.checks import leaves
 from schedc.targets.keys import DESCRIPTION, Key
+from schedc.targets.names import TARGET_NAMES
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "examples" / "captures"
