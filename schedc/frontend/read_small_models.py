@@ -1,4 +1,4 @@
-"""Linear, ConvNet and recurrent models (docs/nam_format.md#linear, docs/nam_format.md#convnet, docs/nam_format.md#lstm)."""
+"""Linear, ConvNet and cells (docs/nam_format.md#linear, docs/nam_format.md#convnet, docs/nam_format.md#lstm)."""
 
 from __future__ import annotations
 
