@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from schedc.targets.base import TARGET_NAMES, Target, load_target
+from schedc.targets.base import Target, load_target
+from schedc.targets.names import TARGET_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("schedc", "passes", "backends", "targets", "tests", "examples")

@@ -44,8 +44,8 @@ class LstmFrame(CellFrame):
 
     def inputs(self, frame: Number) -> list[Value]:
         """Each gate's sum as far as it does not wait for h: chain 0, bias and input."""
-        pointer = self.b.at(self.frame_weights, 4 * self.step.offset(self.op.word))
-        return self.input_sums(pointer, self.b.mul(frame, 4), self.gate_offsets())
+        pointer = self.b.item(self.frame_weights, self.step.offset(self.op.word))
+        return self.input_sums(pointer, self.b.items(frame), self.gate_offsets())
 
     def gate(self, gate: int, first: Value, hidden: Value) -> Value:
         """One gate's sum, from its chain 0 so far."""
@@ -54,7 +54,7 @@ class LstmFrame(CellFrame):
         chains: Chains = [[first]]
         for unit in range(self.op.hidden):
             h = hidden if self.b.lanes == 1 else self.b.shuffle(hidden, [unit] * self.b.lanes)
-            weights = self.weights_at(self.b.at(pointer, unit * self.column_bytes), [4 * gate * self.b.lanes])
+            weights = self.weights_at(self.b.at(pointer, unit * self.column_bytes), [self.gate_offsets()[gate]])
             chains = self.accumulate(chains, weights, h, unit)
         return self.sum_chains(chains)[0]
 

@@ -101,5 +101,5 @@ def _advance(cells: Sequence[LstmFrame], frames: Sequence[Number], carried: Sequ
     for cell, h in zip(cells, new, strict=True):
         b.store(h, cell.hidden)
     for cell, frame in zip(cells, frames, strict=True):
-        cell.scatter(b.mul(frame, 4))
+        cell.scatter(b.items(frame))
     return [value for h, c, sums in zip(new, states, following, strict=True) for value in (h, c, *sums)]

@@ -33,8 +33,8 @@ class CellFrame(ABC):
             raise InternalError(f"{self.step.op} is not a recurrent cell")
         self.op, self.shape = self.step.op, shape
         self.layout = CellLayout(self.op, shape.schedule.lanes)
-        self.column_bytes = 4 * self.layout.column_floats
-        self.b = b
+        self.b, self.item_bytes = b, b.element.bytes
+        self.column_bytes = self.item_bytes * self.layout.column_floats
         arguments = iter(given)
         self.frames, self.weights, scratch = next(arguments), next(arguments), next(arguments)
         self.memory: list[Memory] = []
@@ -56,7 +56,7 @@ class CellFrame(ABC):
     def frame_in_blocks(self, index: Number) -> None:
         """One frame, ``output_block`` blocks side by side."""
         self.weights = self.b.opaque(self.entry_weights)
-        at = self.b.mul(index, 4)
+        at = self.b.items(index)
         blocks, together = self.layout.blocks, self.shape.schedule.output_block
         if blocks <= together:
             self.store(self.new_hidden(0, blocks, at), self.hidden)
@@ -79,11 +79,11 @@ class CellFrame(ABC):
 
     def field(self) -> Value:
         """Where the weights are, as often as they are asked for."""
-        return self.b.at(self.weights, 4 * self.step.offset(self.op.word))
+        return self.b.item(self.weights, self.step.offset(self.op.word))
 
     def gate_offsets(self) -> list[int]:
         """Bytes from a column's weights to those of each gate."""
-        return [4 * gate * self.b.lanes for gate in range(self.op.gates)]
+        return [self.item_bytes * gate * self.b.lanes for gate in range(self.op.gates)]
 
     def forget_constants(self) -> None:
         """Load them again where they are used: held in registers they would come back as stack traffic."""
@@ -98,7 +98,7 @@ class CellFrame(ABC):
 
     def vectors(self, count: Number) -> Number:
         """Bytes of so many vectors."""
-        return self.b.mul(count, 4 * self.b.lanes)
+        return self.b.mul(count, self.item_bytes * self.b.lanes)
 
     def _replace_hidden(self, block: Value) -> None:
         offset = self.vectors(block)
@@ -106,7 +106,7 @@ class CellFrame(ABC):
 
     def _scatter(self, unit: Number, frame: Number) -> None:
         """One unit of the new h to its output rows, at this frame."""
-        value = self.b.load(self.b.at(self.hidden, self.b.mul(unit, 4)), I32)
+        value = self.b.load(self.b.item(self.hidden, unit), I32)
         for rows in self.outputs:
             self.b.store(value, self.b.at(self.b.at(rows.pointer, self.b.mul(rows.row_bytes, unit)), frame))
 
@@ -127,7 +127,7 @@ class CellFrame(ABC):
         return self._splat(self.weights, self.shape.constants_at + self.shape.constants.index(bits))
 
     def _splat(self, pointer: Value, floats: int) -> Value:
-        return self.b.splat(self.b.load(self.b.at(pointer, 4 * floats), ir.FloatType()))
+        return self.b.splat(self.b.load(self.b.item(pointer, floats), ir.FloatType()))
 
     def weights_at(self, column: Value, offsets: Sequence[int]) -> list[Value]:
         """A column's weights: a vector at each of ``offsets``, in bytes."""
@@ -138,7 +138,7 @@ class CellFrame(ABC):
 
         All gates of one block together; of several gate by gate, equal functions step by step together.
         """
-        block_bytes = 4 * self.layout.block_floats
+        block_bytes = self.item_bytes * self.layout.block_floats
         pointer = self.b.at(self.field(), self.b.mul(first, block_bytes))
         one = self.sums(pointer, frame, self.gate_offsets()) if count == 1 else []
 
@@ -146,7 +146,7 @@ class CellFrame(ABC):
             if one:
                 return (one[number],)
             self.forget_constants()
-            offsets = [4 * number * self.b.lanes + k * block_bytes for k in range(count)]
+            offsets = [self.item_bytes * number * self.b.lanes + k * block_bytes for k in range(count)]
             # Written out, weights of several blocks are loaded so early that sums lose their registers.
             return tuple(self.sums(pointer, frame, offsets, rolled=True))
 
@@ -190,11 +190,11 @@ class CellFrame(ABC):
                     inner = self._column(inner, at, h, column, offsets)
                 return [
                     self.b.at(at, quad_bytes),
-                    self.b.at(h, 4 * CHAINS),
+                    self.b.item(h, CHAINS),
                     *(v for chain in inner for v in chain),
                 ]
 
-            start = [self.b.at(pointer, quad_bytes), self.b.at(self.hidden, 4 * CHAINS)]
+            start = [self.b.at(pointer, quad_bytes), self.b.item(self.hidden, CHAINS)]
             flat = self.b.loop(whole, [*start, *(v for chain in chains for v in chain)], quad)[2:]
             chains = [flat[width * c : width * c + width] for c in range(CHAINS)]
             done = CHAINS * (whole + 1)
