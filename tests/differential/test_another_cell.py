@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
-from helpers.captures import capture_of, compile_for, graph_of, interpret_core
+from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.machines import Loaded, assert_same_bits, cut_blocks, native_targets
 from llvmlite import ir
 
@@ -91,7 +91,7 @@ def test_a_cell_of_somebody_elses(elman: None, target: str, hidden: int, cores: 
     compilation = compile_for(graph(hidden), target, cores=cores, block=24)
     x = np.random.default_rng(3).normal(0.0, 0.5, (1, 90)).astype(np.float32)
     wanted = interpret_core(capture, x, compilation.options.contract)
-    found = Loaded(compilation, compilation.pack(capture)).process(x, cut_blocks(90, 24))
+    found = Loaded(compilation, packed(compilation, capture)).process(x, cut_blocks(90, 24))
     assert_same_bits(found, wanted, f"{target}, {hidden} units")
     text = print_program(compilation.program)
     assert "h of %one" in text and "elman(%before)" in text
