@@ -20,9 +20,10 @@ import numpy as np
 from schedc.backends.weights.constant_table import NEGATIVE_ZERO, ConstantTable
 from schedc.backends.weights.weight_layout import FloatArray, pad
 from schedc.ir.contract import Contract
-from schedc.ir.ops import ActivationKind
+from schedc.ir.ops import CHAINS, ActivationKind, LstmCell
 
 SYMBOL = "plain_cell"
+GATES = LstmCell.gates
 NUMBERS = ("samples", "constant_from", "inputs", "recurrent", "padded")
 POINTERS = ("x", "hidden", "cell", "weights", "sums", "constants")
 
@@ -37,9 +38,10 @@ def cell_constants(contract: Contract) -> list[int]:
 
 def cell_weights(weight: FloatArray, bias: FloatArray, lanes: int) -> FloatArray:
     """``weights`` of [4 hidden, inputs + hidden] and [4 hidden]."""
-    hidden, inputs = len(bias) // 4, weight.shape[1] - len(bias) // 4
-    lines = np.zeros((1 + inputs + pad(hidden, 4), 4, pad(hidden, lanes)), np.float32)
-    lines[0, :, :hidden] = bias.reshape(4, hidden)
-    lines[1 : 1 + inputs + hidden, :, :hidden] = weight.T.reshape(-1, 4, hidden)
+    hidden = len(bias) // GATES
+    inputs = weight.shape[1] - hidden
+    lines = np.zeros((1 + inputs + pad(hidden, CHAINS), GATES, pad(hidden, lanes)), np.float32)
+    lines[0, :, :hidden] = bias.reshape(GATES, hidden)
+    lines[1 : 1 + inputs + hidden, :, :hidden] = weight.T.reshape(-1, GATES, hidden)
     lines[1 + inputs + hidden :] = -0.0
     return lines

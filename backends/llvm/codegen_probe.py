@@ -56,10 +56,10 @@ def _probe(module: ir.Module, target: Target, lanes: int, contract: Contract) ->
     set.update(function.attributes, target.codegen.attributes)  # llvmlite's own method knows plain words only
     source, results = function.args
     b = Builder(function, target.codegen.pointer_bits, lanes)
-    size = 4 * lanes
+    size = b.items(lanes)
 
     def constant(bits: int) -> Value:
-        return b.splat(b.load(b.at(source, 0), ir.FloatType()))
+        return b.splat(b.load(b.at(source, 0), b.scalar))
 
     math = VectorMath(b, contract, constant)
     x, y, z = (b.load(b.at(source, size * place), b.vector) for place in range(3))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from schedc.backends.llvm.target_machine import execution_engine
 from schedc.errors import InternalError
+from schedc.ir.elements import FLOAT32
 from schedc.targets.base import Target
 
 _POINTER, _INT, _LONG = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
@@ -59,7 +60,7 @@ def peak_ir(lanes: int, chains: int) -> str:
     operands in registers only.  Factors come from ``out``, so that nothing can be computed beforehand."""
     vector = f"<{lanes} x float>"
     numbers = range(chains)
-    offsets = [4 * lanes * number for number in range(chains + 2)]
+    offsets = [FLOAT32.bytes * lanes * number for number in range(chains + 2)]
     lines = [f"declare {vector} @llvm.fma.v{lanes}f32({vector}, {vector}, {vector})", ""]
     lines += ["define void @peak(i64 %rounds, ptr %out) {", "entry:"]
     for name, offset in zip(["a", "b", *(f"s{i}" for i in numbers)], offsets, strict=True):

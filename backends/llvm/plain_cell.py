@@ -15,10 +15,11 @@ from schedc.backends.llvm.flushing_math import FlushingMath
 from schedc.backends.llvm.lstm_cell import CANDIDATE, ENTRY, FORGET, OUTPUT
 from schedc.backends.llvm.module import emit_object
 from schedc.backends.llvm.vector_math import VectorMath
-from schedc.backends.plain_cell import NUMBERS, POINTERS, SYMBOL, cell_constants
+from schedc.backends.plain_cell import GATES, NUMBERS, POINTERS, SYMBOL, cell_constants
 from schedc.backends.weights.constant_table import NEGATIVE_ZERO
 from schedc.ir.contract import Contract
 from schedc.ir.functions import sigmoid, tanh
+from schedc.ir.ops import CHAINS
 from schedc.targets.base import Target
 
 
@@ -46,9 +47,9 @@ class _Emitter:
         # Explicit where this machine would not do it: no mode of a processor judges tininess as Arm does.
         kind = FlushingMath if contract.subnormals not in target.subnormals else VectorMath
         self.math = kind(self.b, contract, self._constant)
-        self.vector_bytes = 4 * target.vectors.lanes
-        self.row_bytes = self.b.mul(self.given["padded"], 4)
-        self.line_bytes = self.b.mul(self.row_bytes, 4)
+        self.vector_bytes = self.b.items(target.vectors.lanes)
+        self.row_bytes = self.b.items(self.given["padded"])
+        self.line_bytes = self.b.mul(self.row_bytes, GATES)
 
     def emit(self) -> None:
         b, given = self.b, self.given
@@ -63,7 +64,7 @@ class _Emitter:
         done = b.ir.add(sample, b.number(1))
         moving = b.ir.icmp_signed("<", sample, given["constant_from"])
         goes_on = b.ir.and_(b.ir.icmp_signed("<", done, given["samples"]), b.ir.or_(changed, moving))
-        values = (b.number(0), given["x"], given["hidden"]), (done, b.at(x, b.mul(given["inputs"], 4)), following)
+        values = (b.number(0), given["x"], given["hidden"]), (done, b.item(x, given["inputs"]), following)
         last = b.ir.block
         for phi, first, next_one in zip((sample, x, hidden), *values, strict=True):
             phi.add_incoming(first, entry)
@@ -85,13 +86,13 @@ class _Emitter:
 
             def column(index: Value, carried: list[Value]) -> list[Value]:
                 line, *sums = carried
-                return [b.at(line, self.line_bytes), *add(line, b.at(x, b.mul(index, 4)), sums)]
+                return [b.at(line, self.line_bytes), *add(line, b.item(x, index), sums)]
 
             def columns(index: Value, carried: list[Value]) -> list[Value]:
                 line, *sums = carried
                 found: list[Value] = []
-                for chain in range(4):
-                    scalar = b.at(hidden, b.mul(b.add(index, chain), 4))
+                for chain in range(CHAINS):
+                    scalar = b.item(hidden, b.add(index, chain))
                     found += add(line, scalar, sums[2 * chain : 2 * chain + 2])
                     line = b.at(line, self.line_bytes)
                 return [line, *found]
@@ -99,9 +100,9 @@ class _Emitter:
             weights = b.at(given["weights"], offset)
             start = [b.at(weights, self.line_bytes), *(self._load(weights, at) for at in range(2))]
             line, *first = b.loop(given["inputs"], start, column)
-            _, *sums = b.loop(given["recurrent"], [line, *first, *[math.flushed(zero)] * 6], columns, 4)
+            _, *sums = b.loop(given["recurrent"], [line, *first, *[math.flushed(zero)] * 6], columns, CHAINS)
             for at in range(2):
-                one, two, three, four = (math.flushed(sums[2 * chain + at]) for chain in range(4))
+                one, two, three, four = (math.flushed(sums[2 * chain + at]) for chain in range(CHAINS))
                 total = math.add(math.add(one, two), math.add(three, four))
                 b.store(total, b.at(b.at(given["sums"], offset), at * self.vector_bytes))
             return []
@@ -139,5 +140,5 @@ class _Emitter:
         return self.math.flushed(self.b.load(self.b.at(pointer, vector * self.vector_bytes), self.b.vector))
 
     def _constant(self, bits: int) -> Value:
-        pointer = self.b.at(self.given["constants"], 4 * self.constants.index(bits))
+        pointer = self.b.item(self.given["constants"], self.constants.index(bits))
         return self.b.splat(self.b.load(pointer, self.b.scalar))

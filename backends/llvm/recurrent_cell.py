@@ -10,8 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from llvmlite import ir
-
 from schedc.backends.llvm.builder import I32, Builder, Number, Value
 from schedc.backends.llvm.tile_values import Memory
 from schedc.backends.llvm.vector_math import VectorMath
@@ -127,7 +125,7 @@ class CellFrame(ABC):
         return self._splat(self.weights, self.shape.constants_at + self.shape.constants.index(bits))
 
     def _splat(self, pointer: Value, floats: int) -> Value:
-        return self.b.splat(self.b.load(self.b.item(pointer, floats), ir.FloatType()))
+        return self.b.splat(self.b.load(self.b.item(pointer, floats), self.b.scalar))
 
     def weights_at(self, column: Value, offsets: Sequence[int]) -> list[Value]:
         """A column's weights: a vector at each of ``offsets``, in bytes."""
@@ -163,7 +161,7 @@ class CellFrame(ABC):
         def column(index: Number, carried: list[Value]) -> list[Value]:
             at, *total = carried
             row = self.b.at(self.source.pointer, self.b.mul(self.source.row_bytes, index))
-            x = self.b.splat(self.b.load(self.b.at(row, frame), ir.FloatType()))
+            x = self.b.splat(self.b.load(self.b.at(row, frame), self.b.scalar))
             total = [self.math.mac(w, x, t) for w, t in zip(self.weights_at(at, offsets), total, strict=True)]
             return [self.b.at(at, self.column_bytes), *total]
 

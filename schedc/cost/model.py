@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from schedc.cost.features import KernelFeatures, kernel_features, tile_signature
 from schedc.cost.frame_counts import effect_of_dilation
 from schedc.ir.contract import Contract
+from schedc.ir.elements import FLOAT32
 from schedc.ir.graph import Graph
 from schedc.ir.ops import Conv, history
 from schedc.ir.program import Kernel, Program
@@ -96,7 +97,7 @@ def _out_of_order(features: KernelFeatures, target: Target, contract: Contract, 
     """
     counts = features.counts
     width = max(features.lanes / target.vectors.lanes, target.fact("narrowest_vector_cost"))
-    crossing = (4 * features.lanes - 4) / _LINE_BYTES  # of vectors at any float's address
+    crossing = FLOAT32.bytes * (features.lanes - 1) / _LINE_BYTES  # of vectors at any float's address
     lines = 1 + target.fact("line_crossing_cost") * crossing
     return Bounds(
         mac=width

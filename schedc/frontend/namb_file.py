@@ -20,6 +20,7 @@ from schedc.frontend.model import FilmSite, FloatArray
 
 MAGIC = b"BMAN"  # the number 0x4E414D42, "NAMB", in little-endian order
 _HEADER = struct.Struct("<4sHHIIIIII")
+_WEIGHT = np.dtype("<f4")  # of the file, whatever the code calculates in
 _METADATA_BYTES, _CHECKSUM_AT = 48, 24
 _MODEL_AT = _HEADER.size + _METADATA_BYTES
 _ARCHITECTURES = ("Linear", "ConvNet", "LSTM", "WaveNet")
@@ -54,11 +55,11 @@ def parse_namb(data: bytes, name: str) -> JsonDocument:
         reader.fail(f"is cut off: {len(data)} of {total} bytes are there")
     if total < _MODEL_AT or _checksum(data[:total]) != checksum:
         reader.fail("its checksum does not match")
-    if not _MODEL_AT + model_bytes <= weights_at <= weights_at + 4 * count <= total:
+    if not _MODEL_AT + model_bytes <= weights_at <= weights_at + _WEIGHT.itemsize * count <= total:
         reader.fail("its parts do not fit into it")
     reader.version, reader.end = version, _MODEL_AT + model_bytes
     reader.at = _HEADER.size
-    document = reader.document(np.frombuffer(data, "<f4", count, weights_at), depth=1)
+    document = reader.document(np.frombuffer(data, _WEIGHT, count, weights_at), depth=1)
     if reader.at != reader.end:
         reader.fail(f"its model block has {reader.end - reader.at} bytes too many")
     return JsonDocument(document, len(data) - total)

@@ -25,7 +25,7 @@ from schedc.host.job_table import FloatArray
 from schedc.host.loaded_code import load_objects
 from schedc.ir.contract import Contract
 from schedc.ir.graph import Graph
-from schedc.ir.ops import LstmCell, RecurrentCell
+from schedc.ir.ops import CHAINS, LstmCell, RecurrentCell
 from schedc.ir.weights import WeightTable
 from schedc.options import host_target
 from schedc.targets.base import Target
@@ -102,7 +102,7 @@ class CellCode:
         cell, sums = np.zeros(lines.shape[2], np.float32), np.empty(lines[0].shape, np.float32)
         rows[0, :size], cell[:size] = before
         given = np.ascontiguousarray(columns.T)
-        numbers = (samples, constant_tail(given.T), len(x), pad(size, 4), lines.shape[2])
+        numbers = (samples, constant_tail(given.T), len(x), pad(size, CHAINS), lines.shape[2])
         pointers = (array.ctypes.data for array in (given, rows, cell, lines, sums, self._constants))
         ran = self._function(*numbers, *pointers)
         rows[1 + ran :] = rows[ran]
