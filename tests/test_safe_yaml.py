@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from helpers.captures import EXAMPLES
 from helpers.counting import peak_bytes
+from helpers.effort import LONG
 from helpers.mutations import damaged
 
 from schedc.compiler import compile_graph
@@ -25,7 +25,7 @@ from schedc.schedule_file import decisions, parse_schedule, schedule_text
 
 TARGETS = sorted((Path(__file__).parents[1] / "targets").glob("*.yaml"))
 A2_LITE = next(path for path in EXAMPLES if path.stem == "a2_lite")
-COUNT = 20_000 if os.environ.get("SCHEDC_LONG") == "1" else 200
+COUNT = 20_000 if LONG else 200
 LEVELS = ",".join(f"&a{n} [{','.join([f'*a{n - 1}' if n else 'x'] * 10)}]" for n in range(9))
 
 

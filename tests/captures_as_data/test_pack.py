@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import re
 import subprocess
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
 from helpers.counting import peak_bytes
+from helpers.effort import LONG
 from helpers.mutations import altered, damaged
 
 import schedc
@@ -34,7 +34,7 @@ from schedc.passes.core import core_graph, core_weights
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 A2_LITE = BY_NAME["a2_lite"]
-COUNT = 4000 if os.environ.get("SCHEDC_LONG") == "1" else 100
+COUNT = 4000 if LONG else 100
 
 
 @pytest.fixture(scope="module")

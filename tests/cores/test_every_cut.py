@@ -11,7 +11,7 @@ import json
 
 import pytest
 from helpers.captures import EXAMPLES, capture_of, interpret_core, packed, random_weights
-from helpers.effort import FACTOR, examples_per_test
+from helpers.effort import LONG, examples_per_test
 from helpers.graph_strategy import Example, examples, signal
 from helpers.machines import LoadedStages, assert_same_bits, cut_blocks
 from helpers.threads import load_threads, process_in_calls
@@ -82,8 +82,8 @@ def test_a2_cut_anywhere_on_threads(name: str, cut: int) -> None:
     check_on_threads(name, (cut,))
 
 
-# Compiling this one takes a while; SCHEDC_FUZZ=1 cuts it everywhere.
-@pytest.mark.parametrize("cut", range(1, 20) if FACTOR else (1, 5, 9, 10, 11, 15, 19))
+# Compiling this one takes a while; SCHEDC_LONG=1 cuts it everywhere.
+@pytest.mark.parametrize("cut", range(1, 20) if LONG else (1, 5, 9, 10, 11, 15, 19))
 def test_a1_standard_cut_anywhere_on_threads(cut: int) -> None:
     assert kernel_count("a1_standard") == 20
     check_on_threads("a1_standard", (cut,))
