@@ -41,12 +41,12 @@ LARGEST = {
 
 @cache
 def grid() -> FloatArray:
-    """A hundred thousand numbers in every binade that matters, some in each of the others."""
+    """Eight thousand numbers in every binade that matters, or a hundred thousand; some in each of the others."""
     rng = np.random.default_rng(0)
     exponents = np.arange(1, 255, dtype=np.uint32)
     few = exponents[:, None] << 23 | rng.integers(0, 1 << 23, (254, 500), dtype=np.uint32)
     busy = np.arange(127 - 14, 127 + 8, dtype=np.uint32)
-    many = busy[:, None] << 23 | np.arange(0, 1 << 23, 83, dtype=np.uint32)
+    many = busy[:, None] << 23 | np.arange(0, 1 << 23, 83 if LONG else 997, dtype=np.uint32)
     subnormal = rng.integers(1, 1 << 23, 2000, dtype=np.uint32)
     edges = np.array([0, 1, 0x007FFFFF, 0x00800000, 0x7F7FFFFF, 0x3F0CCCCD, 0x41100000], np.uint32)
     positive = np.concatenate([few.ravel(), many.ravel(), subnormal, edges]).view(np.float32)
