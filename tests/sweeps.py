@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 PIECES = (
     ("every cut of the captures, on threads and emulated", "tests/cores/test_every_cut.py -k 'anywhere or larger'"),
     ("every recording on one, two and three cores", "tests/differential/test_recordings.py -k foreign"),
+    ("taps that share samples, in tiles of every height", "tests/differential/test_every_size.py -k share"),
     ("LSTM silences of every shape", "tests/differential/test_quick_silence.py -k every_shape"),
     ("targets of somebody's own", "tests/targets/test_own_targets.py -k whatever"),
     ("damaged captures and sound files", "tests/test_hostile_files.py"),
