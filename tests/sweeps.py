@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # What is swept, and its tests as pytest is told; those first that take least for what they prove.
 PIECES = (
-    ("every cut of the captures, on threads and emulated", "tests/cores/test_every_cut.py -k 'anywhere or larger'"),
+    ("every cut of the captures, on threads and emulated", "tests/cores/test_every_cut.py -k anywhere or larger"),
     ("every recording on one, two and three cores", "tests/differential/test_recordings.py -k foreign"),
     ("taps that share samples, in tiles of every height", "tests/differential/test_every_size.py -k share"),
     ("LSTM silences of every shape", "tests/differential/test_quick_silence.py -k every_shape"),
