@@ -11,8 +11,9 @@ DEMO := build/demo
 JOBS ?= 2
 FUZZ ?= 20
 FUZZ_SECONDS ?= 60
+SWEEP_SECONDS ?= 300
 
-.PHONY: demo test test-long coverage lint oracle fuzz toolchains clean
+.PHONY: demo test test-long sweeps coverage lint oracle fuzz toolchains clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,10 +39,15 @@ test: lint
 coverage: $(VENV)/.installed
 	$(BIN)/pytest -n $(JOBS) --cov --cov-report=term --cov-report=xml
 
-# Before a release: many times the examples, other ones each time, and the lowest versions that pyproject.toml allows.
+# Before a release: every sweep whole, many times the examples, other ones each time, and the lowest versions that
+# pyproject.toml allows.  docs/testing.md says what is only here.
 test-long: $(VENV)/.installed $(LOWEST)/.installed
 	SCHEDC_LONG=1 SCHEDC_FUZZ=$(FUZZ) $(BIN)/pytest -n $(JOBS)
 	$(LOWEST)/bin/pytest -n $(JOBS) tests/analysis tests/backends tests/captures_as_data tests/cli tests/errors tests/frontend
+
+# The sweeps of test-long that are the same each time, as far as they come in SWEEP_SECONDS.
+sweeps: $(VENV)/.installed
+	$(BIN)/python tests/sweeps.py $(SWEEP_SECONDS) $(JOBS)
 
 $(LOWEST)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 import zlib
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.effort import LONG
 from helpers.mutations import altered, damaged
 from helpers.namb import namb, sealed
 from helpers.sound_files import SIZES, noise, write
@@ -26,7 +26,7 @@ from schedc.frontend.nam_file import read_nam_file
 from schedc.sound.files import read_chunks, read_info
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
-COUNT = 4000 if os.environ.get("SCHEDC_LONG") == "1" else 60
+COUNT = 4000 if LONG else 60
 SECONDS = 20  # of a processor; some milliseconds are enough
 LONGEST = 1000  # characters of a message
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
 from helpers.captures import capture_of
+from helpers.counting import lines_run
 from helpers.documents import capture_from_text
 from helpers.odd_shapes import text_of, wavenet
 
@@ -17,24 +16,6 @@ from schedc.ir.graph import Graph
 from schedc.options import make_options
 from schedc.passes.stage_costs import StageCosts, best_cuts
 from schedc.reports.report import make_report
-
-
-def lines_run(work: Callable[[], object]) -> int:
-    """Lines of Python, each round of a comprehension counted, that ``work`` runs."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        count += 1
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def deep(layers: int, distinct: bool, **changes: object) -> Graph:

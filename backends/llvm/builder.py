@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from llvmlite import ir
@@ -19,6 +20,30 @@ Value: TypeAlias = ir.Value
 Number: TypeAlias = int | Any  # a constant, or a native integer Value computed at run time
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+# Constants and inline assembly know no module; each is made, and its text formed, once.
+
+
+@lru_cache(4096)
+def lane_numbers(numbers: tuple[int, ...]) -> Value:
+    """<n x i32>"""
+    return ir.Constant(ir.VectorType(I32, len(numbers)), [I32(number) for number in numbers])
+
+
+@lru_cache(64)
+def undefined(kind: ir.Type) -> Value:
+    return ir.Constant(kind, ir.Undefined)
+
+
+@lru_cache(4096)
+def _integer(bits: int, value: int) -> Value:
+    return ir.Constant(ir.IntType(bits), value)
+
+
+@lru_cache(2)
+def _opaque(pinned: bool) -> ir.InlineAsm:
+    return ir.InlineAsm(ir.FunctionType(PTR, [PTR]), "", "=r,0", side_effect=pinned)
 
 
 def internal_function(module: ir.Module, kind: ir.FunctionType, name: str) -> ir.Function:
@@ -48,7 +73,7 @@ class Builder:
     # -- integers and addresses -------------------------------------------------
 
     def number(self, value: Number) -> Value:
-        return ir.Constant(self.native, value) if isinstance(value, int) else value
+        return _integer(self.native.width, int(value)) if isinstance(value, int) else value
 
     def add(self, a: Number, b: Number) -> Number:
         if isinstance(a, int) and isinstance(b, int):
@@ -97,22 +122,18 @@ class Builder:
         hides how the pointer was computed, so that a chain of additions stays a chain instead of
         becoming one hoisted address a link.
         """
-        kind = ir.FunctionType(PTR, [PTR])
-        return self.ir.call(ir.InlineAsm(kind, "", "=r,0", side_effect=pinned), [pointer])
+        return self.ir.call(_opaque(pinned), [pointer])
 
     # -- vectors ------------------------------------------------------------------
 
     def splat(self, scalar: Value) -> Value:
         if self.lanes == 1:
             return scalar
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.ir.insert_element(undefined, scalar, I32(0))
+        first = self.ir.insert_element(undefined(self.vector), scalar, _integer(32, 0))
         return self.shuffle(first, [0] * self.lanes)
 
     def shuffle(self, vector: Value, lanes: Sequence[int]) -> Value:
-        undefined = ir.Constant(vector.type, ir.Undefined)
-        mask = ir.Constant(ir.VectorType(I32, len(lanes)), [I32(lane) for lane in lanes])
-        return self.ir.shuffle_vector(vector, undefined, mask)
+        return self.ir.shuffle_vector(vector, undefined(vector.type), lane_numbers(tuple(lanes)))
 
     def side_by_side(self, first: Callable[[], T], second: Callable[[], S]) -> tuple[T, S]:
         """What both emit, in turns and in proportion to their lengths; one after the other if either has a loop.
@@ -138,7 +159,7 @@ class Builder:
         Of integers: LLVM knows the one instruction that does it (VALIGND, EXT) for those only.
         """
         integers = ir.VectorType(I32, self.lanes)
-        mask = ir.Constant(integers, [I32(begin + lane) for lane in range(self.lanes)])
+        mask = lane_numbers(tuple(range(begin, begin + self.lanes)))
         first, second = (self.load(pointer, integers) for pointer in pointers)
         return self.ir.bitcast(self.ir.shuffle_vector(first, second, mask), self.vector)
 

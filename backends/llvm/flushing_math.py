@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llvmlite import ir
-
 from schedc.backends.arithmetic import MIN_NORMAL
-from schedc.backends.llvm.builder import I32, Builder, Value
+from schedc.backends.llvm.builder import I32, Builder, Value, lane_numbers
 from schedc.backends.llvm.vector_math import VectorMath
 from schedc.backends.weights.constant_table import float_bits
 from schedc.ir.contract import Contract
@@ -81,4 +79,4 @@ class FlushingMath(VectorMath):
     def _every(self, number: int) -> Value:
         if self._b.lanes == 1:
             return I32(number)
-        return ir.Constant(self._integers, [I32(number)] * self._b.lanes)
+        return lane_numbers((number,) * self._b.lanes)

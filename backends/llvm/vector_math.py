@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from schedc.backends.llvm.builder import I32, Builder, Value
+from schedc.backends.llvm.builder import I32, Builder, Value, lane_numbers
 from schedc.backends.weights.constant_table import float_bits
 from schedc.ir.contract import Contract
 from schedc.targets.instruction_sets import instruction_set
@@ -91,7 +91,7 @@ class VectorMath:
     def _counts(self, count: int) -> Value:
         if self._b.lanes == 1:
             return I32(count)
-        return ir.Constant(self._integers, [I32(count)] * self._b.lanes)
+        return lane_numbers((count,) * self._b.lanes)
 
     def shift_left(self, a: Value, count: int) -> Value:
         return self._float(self._b.ir.shl(self._integer(a), self._counts(count)))

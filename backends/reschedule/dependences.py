@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schedc.analysis import instructions as k
-from schedc.analysis.instructions import Instruction
+from schedc.analysis.instructions import Access, Instruction
 
 _RENAMABLE = k.ARITHMETIC | {k.FLOAT_MOVE, k.FLOAT_COMPARE, k.FLOAT_LOAD, k.FLOAT_STORE}
 
@@ -44,9 +44,12 @@ class Region:
     reusable: frozenset[str] = frozenset()
 
 
+_SCALARS = frozenset(f"s{number}" for number in range(32))
+
+
 def is_scalar(unit: str) -> bool:
     """A single-precision register that the scalar instructions can name."""
-    return unit[0] == "s" and unit[1:].isdigit() and int(unit[1:]) < 32
+    return unit in _SCALARS
 
 
 def can_rename(instruction: Instruction) -> bool:
@@ -160,34 +163,51 @@ def _plain_orders(region: Region, stuck: set[str], latency: dict[str, int]) -> N
                 writer[unit] = index
 
 
+@dataclass(frozen=True)
+class _Place:
+    """What an access says of the bytes it touches.  ``base``: the register, and which of its values in the region."""
+
+    access: Access
+    base: tuple[str, int]
+    moves: bool  # the instruction changes the base
+    tainted: bool
+
+    def is_disjoint(self, other: _Place) -> bool:
+        """They cannot touch the same byte."""
+        a, b = self.access, other.access
+        if a.index or b.index:
+            return False
+        if self.base == other.base and not (self.moves or other.moves):
+            return a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+        return (a.base == "sp") != (b.base == "sp") and not (self.tainted or other.tainted)
+
+
 def _memory_orders(region: Region, tainted: frozenset[str]) -> None:
-    """Loads pass loads; a store keeps its place among all accesses that may touch the same bytes."""
+    """Loads pass loads; a store keeps its place among all accesses that may touch the same bytes.
+
+    Orders that follow from others are left out: ``before[i]`` are accesses known to come before the store ``i``.
+    """
     version: dict[str, int] = {}
-    seen: list[tuple[int, tuple[str, int]]] = []
+    loads: list[tuple[int, _Place]] = []
+    stores: list[tuple[int, _Place]] = []
+    before: dict[int, set[int]] = {}
     for index, instruction in enumerate(region.code):
         access = instruction.access
         if access is not None:
             base = (access.base, version.get(access.base, 0))
-            for earlier, other in seen:
-                before = region.code[earlier].access
-                if before is None or not (before.is_store or access.is_store):
-                    continue
-                if not _disjoint(region.code[earlier], other, instruction, base, tainted):
-                    _add(region, earlier, index, 1 if before.is_store else 0)
-            seen.append((index, base))
+            place = _Place(access, base, access.base in instruction.writes, access.base in tainted)
+            known: set[int] = set()
+            for earlier, other in reversed(stores):
+                if earlier not in known and not other.is_disjoint(place):
+                    _add(region, earlier, index, 1)
+                    known |= before[earlier]
+                    known.add(earlier)
+            if access.is_store:
+                for earlier, other in loads:
+                    if earlier not in known and not other.is_disjoint(place):
+                        _add(region, earlier, index, 0)
+                        known.add(earlier)
+                before[index] = known
+            (stores if access.is_store else loads).append((index, place))
         for unit in instruction.writes:
             version[unit] = index + 1
-
-
-def _disjoint(
-    first: Instruction, base: tuple[str, int], second: Instruction, other: tuple[str, int], tainted: frozenset[str]
-) -> bool:
-    """Two accesses that cannot touch the same byte."""
-    a, b = first.access, second.access
-    if a is None or b is None or a.index or b.index:
-        return False
-    moves = a.base in first.writes or b.base in second.writes
-    if base == other and not moves:
-        return a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
-    on_stack = [access.base == "sp" for access in (a, b)]
-    return on_stack[0] != on_stack[1] and not {a.base, b.base} & tainted

@@ -22,8 +22,7 @@ def encode_registers(
     """``code`` with the registers it reads and writes exchanged by ``reads`` and ``writes``."""
     if not reads and not writes:
         return code
-    operands = [text.strip() for text in instruction.operands.split(",")]
-    names = [text for text in operands if text[:1] == "s" and text[1:].isdigit()]
+    names = [text for text in instruction.operands.split(", ") if text[0] == "s" and text[1:].isdigit()]
     if len(code) != 4 or not 1 <= len(names) <= 3:
         raise InternalError(f"{instruction.text} is not a scalar floating-point instruction")
     fields = {1: "d", 2: "dm", 3: "dnm"}[len(names)]

@@ -10,14 +10,14 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import capstone
 
 from schedc.analysis import instructions as k
 from schedc.analysis.arm_attributes import is_m_profile
-from schedc.analysis.disassembly_aarch64 import AARCH64, decode_aarch64
-from schedc.analysis.disassembly_arm import ARM_A, THUMB_A, THUMB_M, decode_arm
+from schedc.analysis.decoder import Mode, decode
+from schedc.analysis.disassembly_aarch64 import AARCH64
+from schedc.analysis.disassembly_arm import ARM_A, THUMB_A, THUMB_M
 from schedc.analysis.elf_file import SHT_ARM_ATTRIBUTES, STT_FUNC, ElfFile
 from schedc.analysis.instructions import Instruction
 from schedc.errors import UserError
@@ -61,7 +61,6 @@ class MachineCode:
         self._micro = _is_for_a_microcontroller(file)
         self._starts = [f.address for f in self.functions]
         self._by_name = {f.name: f for f in reversed(self.functions)}
-        self._engines: dict[tuple[int, int], Any] = {}
         self._blocks: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self._at: dict[int, Instruction] = {}
         self._decoded: set[int] = set()
@@ -110,13 +109,24 @@ class MachineCode:
 
     def decode(self, data: bytes, address: int) -> Instruction:
         """One instruction outside IT, as if ``data`` stood at ``address``."""
-        found = next(self._engine(address).disasm(data, address, 1))
-        return decode_aarch64(found) if self.machine == sets.AARCH64.title else decode_arm(found, False)
+        found = decode(self._mode(address), data, address)
+        if found is None:
+            raise self._unknown(address)
+        return found
 
     def body(self, name: str) -> tuple[Instruction, ...]:
         """All instructions of a function."""
         function = self.function(name)
         return self.block(function.address, function.size)
+
+    def facts(self, function: Function) -> tuple[Mode, bytes, tuple[tuple[int, int], ...]]:
+        """All that a function's instructions depend on but its place: the mode, the bytes, which are constants."""
+        end = function.address + function.size
+        data = [
+            (max(a, function.address), min(b, end)) for a, b in self.data_ranges if a < end and function.address < b
+        ]
+        relative = tuple((a - function.address, b - function.address) for a, b in data)
+        return self._mode(function.address), self.read(function.address, function.size), relative
 
     def instruction(self, address: int) -> Instruction | None:
         """The one that begins at ``address``, as its function has it; only functions that are asked for are decoded."""
@@ -129,22 +139,15 @@ class MachineCode:
                 break
         return self._at.get(address)
 
-    def _mode(self, address: int) -> tuple[int, int]:
+    def _mode(self, address: int) -> Mode:
         if self.machine == sets.AARCH64.title:
             return AARCH64
         if _end_inside(self.thumb_ranges, address) is not None:
             return THUMB_M if self._micro else THUMB_A
         return ARM_A
 
-    def _engine(self, address: int) -> Any:
-        mode = self._mode(address)
-        if mode not in self._engines:
-            self._engines[mode] = capstone.Cs(*mode)
-            self._engines[mode].detail = True
-        return self._engines[mode]
-
     def _decode(self, address: int, size: int) -> Iterator[Instruction]:
-        engine = self._engine(address)
+        mode, data = self._mode(address), self.read(address, size + 3)
         covered = 0
         at = address
         while at < address + size:
@@ -152,21 +155,19 @@ class MachineCode:
             if skip is not None:
                 at = skip
                 continue
-            found = next(engine.disasm(self.read(at, 4), at, 1), None)
-            if found is None:
-                raise UserError(self.where, f"the bytes at {at:#x} are not an instruction capstone knows")
-            self._left -= found.size
+            raw = data[at - address : at - address + 4]
+            instruction = decode(mode, raw or self.read(at, 4), at, covered > 0)
+            if instruction is None:
+                raise self._unknown(at)
+            self._left -= instruction.size
             if self._left < 0:
                 raise UserError(self.where, "its functions have the same code over and over, or endless symbols")
-            if self.machine == sets.AARCH64.title:
-                instruction = decode_aarch64(found)
-            else:
-                instruction = decode_arm(found, covered > 0)
-                covered = max(0, covered - 1)
-                if instruction.kind == k.IT:
-                    covered = len(found.mnemonic) - 1
+            covered = len(instruction.mnemonic) - 1 if instruction.kind == k.IT else max(0, covered - 1)
             yield instruction
-            at += found.size
+            at = instruction.end
+
+    def _unknown(self, at: int) -> UserError:
+        return UserError(self.where, f"the bytes at {at:#x} are not an instruction capstone knows")
 
 
 def mnemonics(mode: tuple[int, int], code: bytes, address: int) -> list[str]:
@@ -214,6 +215,8 @@ def _mapping(file: ElfFile, end_of_section: Callable[[int], int]) -> tuple[Range
 
 def _end_inside(ranges: Ranges, address: int) -> int | None:
     """Where the range that holds ``address`` ends."""
+    if not ranges:
+        return None
     index = bisect_right(ranges, (address, sys.maxsize)) - 1
     return ranges[index][1] if index >= 0 and address < ranges[index][1] else None
 

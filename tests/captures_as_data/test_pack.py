@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import re
 import subprocess
 import sys
-import tracemalloc
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.captures import EXAMPLES
+from helpers.counting import peak_bytes
+from helpers.effort import LONG
 from helpers.mutations import altered, damaged
 
 import schedc
@@ -34,7 +34,7 @@ from schedc.passes.core import core_graph, core_weights
 
 BY_NAME = {path.stem: path for path in EXAMPLES}
 A2_LITE = BY_NAME["a2_lite"]
-COUNT = 4000 if os.environ.get("SCHEDC_LONG") == "1" else 100
+COUNT = 4000 if LONG else 100
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +200,12 @@ def test_no_more_is_unpacked_than_the_architecture_needs(compiled: Artifact) -> 
     assert isinstance(packing, dict)
     code = read_compiled({**compiled.report, "packing": {**packing, "sources": ZEROS}})
     graph = core_graph(read_source(A2_LITE).graph)
-    tracemalloc.start()
-    try:
+
+    def refused() -> None:
         with pytest.raises(UserError, match="sources: does not unpack to"):
             packing_for(graph, code, "amp.nam")
-        assert tracemalloc.get_traced_memory()[1] < 1 << 20
-    finally:
-        tracemalloc.stop()
+
+    assert peak_bytes(refused, 1 << 20) < 1 << 20
 
 
 MADE_FOR = {"a2_lite": ("m33", 2), "lstm_1x16": ("avx512", 1), "convnet": ("a8", 3)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
 import time
@@ -12,6 +11,7 @@ from itertools import cycle, product
 from pathlib import Path
 
 import pytest
+from helpers.effort import LONG
 from rich.cells import cell_len
 
 import schedc.commands.progress as progress
@@ -27,7 +27,6 @@ from schedc.targets.names import TARGET_NAMES
 
 CAPTURES = Path(__file__).parents[2] / "examples" / "captures"
 NAMES = ("a2_lite", "a2", "a1_nano", "convnet", "lstm_1x16")
-LONG = os.environ.get("SCHEDC_LONG") == "1"
 # Every target with some capture, the quickly planned; all of them together in the long run.
 SOME = ("a2_lite", "a1_nano", "lstm_1x16", "lstm_1x16", "lstm_1x16", "a2", "lstm_1x16", "convnet")
 PAIRS = list(product(TARGET_NAMES, NAMES)) if LONG else list(zip(TARGET_NAMES, cycle(SOME)))

@@ -14,7 +14,7 @@ import pytest
 from helpers.captures import EXAMPLES, capture_of, compile_for, graph_of, interpret_core, packed
 from helpers.graph_strategy import signal
 from helpers.machines import assert_same_bits, cut_blocks
-from helpers.threads import load_threads, process_in_calls
+from helpers.threads import Before, load_threads, process_in_calls, wait_until
 
 import schedc
 from schedc.errors import InternalError, UserError
@@ -142,38 +142,52 @@ class Broken(Exception):
     """Planted."""
 
 
-def lite_threads(cores: int = 2, stall: dict[int, float] | None = None) -> StageThreads:
-    """A2-Lite at 32 frames; ``stall``: seconds that a stage sleeps before each tenth block."""
+def lite_threads(cores: int = 2, before: Before | None = None) -> StageThreads:
+    """A2-Lite at 32 frames; ``before``: called before a stage works on a block."""
     capture = read_capture(LITE)
     compilation = compile_for(capture.graph, "host", cores=cores, block=32)
-    calls = dict.fromkeys(range(cores), 0)
-
-    def before(stage: int) -> None:
-        calls[stage] += 1
-        if stall and calls[stage] % 10 == 0:
-            time.sleep(stall.get(stage, 0.0))
-
-    return load_threads(compilation, packed(compilation, capture), before if stall else None)
+    return load_threads(compilation, packed(compilation, capture), before)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_stalled_stage_costs_time_but_no_bit(single: schedc.Processor, stage: int) -> None:
+    """The stage does not go on with each fiftieth block before those behind it have found nothing to read."""
     single.reset()
-    wanted = single.process(np.tile(X, 4))
-    staged = lite_threads(3, {stage: 0.01})
-    found = process_in_calls(staged, np.tile(X, 4)[None], cut_blocks(4 * len(X), 500))
+    x = np.tile(X, 4)
+    wanted = single.process(x)
+    blocks, stalls = 0, 0
+
+    def starved() -> list[int]:
+        return [wait.starved for wait in staged.waits[stage + 1 :]]
+
+    def before(at: int) -> None:
+        nonlocal blocks, stalls
+        blocks += at == stage
+        if at == stage and blocks % 50 == 0:
+            seen = starved()
+            stalls += wait_until(lambda: all(now > then for now, then in zip(starved(), seen, strict=True)))
+
+    staged = lite_threads(3, before)
+    found = process_in_calls(staged, x[None], cut_blocks(len(x), 500))
     waits = staged.waits
     staged.close()
     assert found.tobytes() == wanted.tobytes()
-    for later in range(stage + 1, 3):
-        assert waits[later].starved > 10
+    assert stalls == blocks // 50 > 5
+    assert all(wait.starved >= stalls for wait in waits[stage + 1 :])
     assert waits[0].starved == waits[2].blocked == 0
 
 
 def test_full_ring_blocks_the_stage_before() -> None:
-    staged = lite_threads(2, {1: 0.003})
+    """The second stage does not begin before the first has found no room, which is a ring's length ahead of it."""
+    found_no_room: list[bool] = []
+
+    def before(at: int) -> None:
+        if at == 1 and not found_no_room:
+            found_no_room.append(wait_until(lambda: staged.waits[0].blocked > 0))
+
+    staged = lite_threads(2, before)
     staged.process(np.tile(X, 30)[None])  # more blocks than a ring holds
-    assert staged.waits[0].blocked > 0
+    assert found_no_room == [True]
     staged.close()
 
 
@@ -227,11 +241,17 @@ def test_two_processors_with_threads_at_once(single: schedc.Processor) -> None:
     assert found == {0: wanted[:-32].tobytes(), 1: wanted[:-32].tobytes()}
 
 
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no clocks of single threads")
 def test_idle_threads_sleep() -> None:
-    """Between calls the stages burn no processor time."""
+    """Between calls the stages' threads burn no processor time, by their own clocks: what others do is not theirs."""
     with schedc.load(LITE, cores=3) as processor:
         processor.process(X)
-        time.sleep(0.05)
-        before = time.process_time()
-        time.sleep(0.3)
-        assert time.process_time() - before < 0.1
+        clocks = [time.pthread_getcpuclockid(thread.ident or 0) for thread in stage_threads()]
+        used: list[list[float]] = []
+
+        def idle() -> bool:
+            used.append([time.clock_gettime(clock) for clock in clocks])
+            time.sleep(0.05)
+            return len(used) > 1 and used[-1] == used[-2]
+
+        assert clocks and wait_until(idle)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from helpers import edges
 from helpers.captures import capture_of, compile_for, interpret_core, packed
+from helpers.effort import LONG
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
 from helpers.schedule_strategy import Values, everywhere
@@ -66,9 +67,12 @@ def taps(target: str) -> Iterator[Survey]:
 
 
 def taps_that_share_samples(target: str) -> Iterator[Survey]:
-    """Tiles of every height that the search may take, and one more; a window's rounds, and as many taps as frames."""
+    """Tiles of every height that the search may take, and one more (without SCHEDC_LONG: six of them); a window's
+    rounds, and as many taps as frames.
+    """
     machine = load_target(target)
-    for vectors in range(1, machine.limits.accumulators + 2):
+    most = machine.limits.accumulators + 1
+    for vectors in range(1, most + 1) if LONG else sorted({1, 2, 3, most // 2, most - 1, most}):
         frames = vectors * machine.vectors.lanes
         rounds = vectors * -(-MOST_WINDOW_TAPS // vectors)
         counts = edges.near((frames, MOST_WINDOW_TAPS, rounds, 2 * rounds, frames + machine.vectors.lanes), 600)

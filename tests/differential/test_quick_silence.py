@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from itertools import product
 
 import numpy as np
 import pytest
 from helpers.captures import graph_of, random_weights
-from helpers.effort import examples_per_test
+from helpers.effort import examples_per_test, long_only
 from helpers.machines import assert_same_bits
 from helpers.native_functions import NativeFunction
 from hypothesis import given
@@ -30,7 +29,6 @@ from schedc.ir.weights import FloatArray
 CONTRACTS = [Contract(mac, subnormals, math) for mac in MACS for subnormals in ("keep", "flush") for math in MATHS]
 FLUSHING = [contract for contract in CONTRACTS if contract.subnormals == "flush"]
 MIN_NORMAL = 2.0**-126
-LONG = pytest.mark.skipif(os.environ.get("SCHEDC_LONG") != "1", reason="long: SCHEDC_LONG=1, make test-long")
 
 
 def stacked(inputs: int, *units: int) -> Graph:
@@ -87,7 +85,7 @@ def test_a_signal_may_be_empty() -> None:
     check_cells(stacked(2, 3), Contract(), np.zeros((2, 0), np.float32), 1)
 
 
-@LONG
+@long_only
 @pytest.mark.parametrize("contract", CONTRACTS, ids=str)
 def test_every_shape(contract: Contract) -> None:
     for layers, hidden in product(range(1, 6), range(1, 41)):

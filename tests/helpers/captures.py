@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -19,8 +21,28 @@ from schedc.options import make_options
 from schedc.reference import reference_interpreter
 from schedc.schedule import ScheduleOverrides
 
+T = TypeVar("T")
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "captures").glob("*.nam"))
 SHARED = Path(__file__).parents[3] / "shared"
+
+
+class _Memory(Generic[T]):
+    """What was made of equal keys, the newest ``most``."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: dict[object, T] = {}
+
+    def of(self, key: object, make: Callable[[], T]) -> T:
+        if key not in self._made:
+            if len(self._made) >= self._most:
+                self._made.pop(next(iter(self._made)))
+            self._made[key] = make()
+        return self._made[key]
+
+
+_compiled: _Memory[Compilation] = _Memory(24)
+_interpreted: _Memory[FloatArray] = _Memory(200)
 
 
 def graph_of(*steps: tuple[str, Op, str], out: str = "") -> Graph:
@@ -84,8 +106,10 @@ def compile_for(
     schedule: ScheduleOverrides | None = None,
     fp_mode: str = "own",
 ) -> Compilation:
+    """``compile_graph``, once a process for equal graphs and options: not for tests that compare two compilations."""
     options = make_options(target, cores, block, mac=mac, split=split, math=math, nonfinite=nonfinite, fp_mode=fp_mode)
-    return compile_graph(graph, replace(options, schedule=schedule or ScheduleOverrides()))
+    options = replace(options, schedule=schedule or ScheduleOverrides())
+    return _compiled.of((graph, repr(options)), lambda: compile_graph(graph, options))
 
 
 def packed(compilation: Compilation, capture: Capture, prewarm: bool = True) -> bytes:
@@ -95,8 +119,27 @@ def packed(compilation: Compilation, capture: Capture, prewarm: bool = True) -> 
 
 
 def interpret_core(capture: Capture, x: FloatArray, contract: Contract, prewarm: bool = True) -> FloatArray:
-    """The definition: the float32 interpreter on the core graph; ``x`` is [channels, n]."""
-    interpreter = reference_interpreter(capture, "float32", contract)
-    if prewarm:
-        interpreter.prewarm(capture.prewarm_samples)
-    return interpreter.process(x)
+    """The definition: the float32 interpreter on the core graph; ``x`` is [channels, n].
+
+    Once a process for what is equal: code for many targets is compared with the same bits.
+    """
+
+    def interpreted() -> FloatArray:
+        interpreter = reference_interpreter(capture, "float32", contract)
+        if prewarm:
+            interpreter.prewarm(capture.prewarm_samples)
+        return interpreter.process(x)
+
+    silence = capture.prewarm_samples if prewarm else None
+    key = capture.graph, _digest(capture.weights), x.shape, x.tobytes(), contract, silence
+    return _interpreted.of(key, interpreted).copy()
+
+
+def _digest(weights: WeightTable) -> bytes:
+    named = sorted(
+        ((node, key, table[key]) for node, table in weights.items() for key in table), key=lambda row: row[:2]
+    )
+    digest = hashlib.sha256()
+    for node, key, values in named:
+        digest.update(f"{node}.{key} {values.dtype} {values.shape}".encode() + values.tobytes())
+    return digest.digest()

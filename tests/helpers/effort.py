@@ -1,12 +1,18 @@
-"""How hard the property tests try: the same few examples each run, or many new ones on request."""
+"""How hard the tests try (docs/testing.md): a sample in ``make test``; all, and new examples, in ``make test-long``.
+
+``SCHEDC_LONG=1``: the sweeps are whole, the same each time.  ``SCHEDC_FUZZ=20``: property tests draw twenty times the
+examples, different ones each run.
+"""
 
 from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-# SCHEDC_FUZZ=20 draws twenty times the examples, different ones each run: for a long hunt.
+LONG = os.environ.get("SCHEDC_LONG") == "1"
+long_only = pytest.mark.skipif(not LONG, reason="long: SCHEDC_LONG=1, make test-long")
 FACTOR = int(os.environ.get("SCHEDC_FUZZ", "0"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -20,6 +21,16 @@ STAGE_TYPE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _POINTER, _INT
 # Given the number of a stage; called before it works on a block.
 Before = Callable[[int], None]
 _replaced: list[object] = []  # functions that code still calls
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> bool:
+    """Let others work until ``condition`` holds; False if it still does not after so long that it never will."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.0005)
+    return True
 
 
 def load_threads(compilation: Compilation, blob: bytes, before: Before | None = None) -> StageThreads:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers.effort import LONG
 
 import schedc
 import schedc.cache.compile_cache as compile_cache
@@ -208,7 +209,7 @@ def any_value(key: Key, random_: random.Random) -> Any:
     return {"value": number, "source": "guess"} if key.kind == "fact" else number
 
 
-@pytest.mark.parametrize("seed", range(300 if os.environ.get("SCHEDC_LONG") == "1" else 8))
+@pytest.mark.parametrize("seed", range(300 if LONG else 8))
 def test_whatever_a_file_says_it_compiles_or_is_refused(seed: int, tmp_path: Path) -> None:
     """Never an InternalError, and the bits are the interpreter's where the code runs here."""
     random_ = random.Random(seed)
