@@ -28,10 +28,8 @@ def sizes(text: str) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.Call) and any(isinstance(a, ast.Constant) and a.value == 4 for a in node.args):
             if ast.unparse(node.func).rpartition(".")[2] in ("mul", "pad", "divmod", "align", "alloc"):
                 yield node.lineno, ast.unparse(node)
-        elif isinstance(node, ast.Constant) and node.value == "<f4":
-            yield node.lineno, ast.unparse(node)
-        elif isinstance(node, ast.Attribute) and node.attr == "FloatType":
-            yield node.lineno, ast.unparse(node)
+        elif ast.unparse(node) in ("'<f4'", "ir.FloatType"):
+            yield getattr(node, "lineno", 0), ast.unparse(node)
 
 
 def test_no_size_of_an_element_is_written_out() -> None:

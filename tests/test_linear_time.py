@@ -29,7 +29,7 @@ def deep(layers: int, distinct: bool, **changes: object) -> Graph:
 
 def grows_linearly(work: Callable[[int], Callable[[], object]], size: int) -> bool:
     """Whether what ``work`` takes grows by twice as much from 2 to 4 ``size`` as from ``size`` to 2 ``size``."""
-    work(2)()  # what is done once
+    work(size)()  # what is done once
     small, middle, large = (lines_run(work(size * factor)) for factor in (1, 2, 4))
     return large - middle <= 2.25 * (middle - small)
 
