@@ -22,7 +22,7 @@ import numpy.typing as npt
 from schedc.errors import InternalError
 from schedc.ir.ops import Conv, Start
 from schedc.loops.form import BlockByBlock, Form, InParts, Rolled, Skewed, Window, WrittenOut
-from schedc.schedule import KernelSchedule, WeightRoute
+from schedc.schedule import KernelSchedule
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -231,12 +231,11 @@ class ChannelLayout:
 
 def convolution_layout(op: Conv, form: Form, schedule: KernelSchedule) -> ConvLayout | ChannelLayout | SplitLayout:
     """The layout of a convolution that runs in a ``form`` of ``schedule``'s."""
-    lanes_of_weights = 4 if schedule.weight_route is WeightRoute.LANE else 1
     if isinstance(form, InParts):
-        return SplitLayout(op, form, lanes_of_weights)
-    outputs = min(schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block, op.out_channels)
+        return SplitLayout(op, form, schedule.weights_at_once)
+    outputs = schedule.outputs_at_once(op.kernel_size, op.out_channels)
     if not schedule.across_channels:
-        return ConvLayout(op, form, outputs, lanes_of_weights)
+        return ConvLayout(op, form, outputs, schedule.weights_at_once)
     if not isinstance(form, WrittenOut | Rolled):
         raise InternalError(f"{form} with channels across the lanes")
     return ChannelLayout(op, form, schedule.lanes, schedule.channel_vectors(outputs))

@@ -46,8 +46,7 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     assert isinstance(op, Conv)
     terms = op.columns * op.kernel_size
     vectors = schedule.channel_vectors(op.out_channels)
-    outputs = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
-    block = min(vectors, schedule.channel_vectors(outputs))
+    block = schedule.channel_vectors(schedule.outputs_at_once(op.kernel_size, op.out_channels))
     blocks = -(-vectors // block)
     source = graph[node.operands[0]]
     in_registers = op.kernel_size == 1 and source.name in inside and not is_wide(source, schedule)

@@ -10,7 +10,7 @@ from schedc.ir.graph import Graph, Node
 from schedc.ir.ops import Activation, Combine, Conv, Scale, Slice, Start
 from schedc.loops.form import AlignedCuts, form
 from schedc.loops.tap_sharing import overlaps_tile
-from schedc.schedule import KernelSchedule, WeightRoute
+from schedc.schedule import KernelSchedule
 
 
 def frame_counts(graph: Graph, node: Node, inside: set[str], schedule: KernelSchedule, contract: Contract) -> Counts:
@@ -37,7 +37,7 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     op, vectors = node.op, schedule.tile_vectors
     assert isinstance(op, Conv)
     terms = op.columns * op.kernel_size
-    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
+    block = schedule.outputs_at_once(op.kernel_size, op.out_channels)
     passes = max(1, -(-(op.out_channels // op.groups) // block))  # times a source is read
     source = node.operands[0]
     in_registers = op.kernel_size == 1 and source in inside and not is_wide(graph[source], schedule)
@@ -48,7 +48,7 @@ def _convolution(graph: Graph, node: Node, inside: set[str], schedule: KernelSch
     counts.straddles = int(work.straddles)
     # A 1x1 convolution reads registers, where its source is in this kernel.
     samples = 0 if in_registers else op.in_channels * passes * work.samples
-    weights = op.out_channels * terms / (4 if schedule.weight_route is WeightRoute.LANE else 1) * work.weight_loads
+    weights = op.out_channels * terms / schedule.weights_at_once * work.weight_loads
     starts = op.out_channels if op.start is Start.BIAS else 0
     counts.macs = op.out_channels * terms * vectors
     counts.loads, counts.weights = samples + counts.stores, int(weights + starts)

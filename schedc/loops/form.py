@@ -189,8 +189,7 @@ def _is_short(op: Conv, schedule: KernelSchedule) -> bool:
 
 def _block_macs(op: Conv, schedule: KernelSchedule) -> int:
     """Multiply-accumulate instructions of all taps and columns of one block of outputs."""
-    block = schedule.output_block if op.kernel_size > 1 else schedule.pointwise_block
-    outputs = block if block < op.out_channels else op.out_channels
+    outputs = schedule.outputs_at_once(op.kernel_size, op.out_channels)
     if schedule.axis is VectorAxis.CHANNELS:
         outputs = schedule.channel_vectors(outputs)
     return outputs * schedule.tile_vectors * op.columns * op.kernel_size
