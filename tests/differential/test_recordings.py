@@ -79,7 +79,8 @@ def test_recording(name: str) -> None:
     case, recordings = CASES[name]
     capture = capture_for(case)
     compilation = compile_for(capture.graph, native_targets()[-1], block=BLOCK)
-    length = 700 if is_recurrent(capture.graph) else None  # the interpreter walks an LSTM sample by sample
+    # The interpreter walks an LSTM sample by sample.
+    length = (700 if LONG else 350) if is_recurrent(capture.graph) else None
     for recording in recordings:
         with np.load(recording) as data:
             x, wanted, prewarm = data["x"][:, :length], data["y"][:, :length], bool(data["prewarmed"])
