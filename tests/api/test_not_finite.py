@@ -119,7 +119,6 @@ def test_blobs_from_before_there_was_the_choice_stay_valid(wavenet: Path) -> Non
     for contract in (old["contract"], old["packing"]["contract"]):
         del contract["nonfinite"]
     assert schedc.pack(wavenet, old) == made.weights
-    assert repr(schedc.Contract()) == "Contract(mac='fused', subnormals='keep', math='exact')"  # digests hold it
     other = schedc.compile(wavenet, target="m33", nonfinite="zero")
     assert other.report["layout_digest"] != made.report["layout_digest"]
     old["packing"]["contract"]["nonfinite"] = "clip"
