@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers import edges
 from helpers.captures import capture_of, compile_for, interpret_core, packed
-from helpers.effort import LONG
+from helpers.effort import LONG, in_turn
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, assert_same_bits, cut_blocks
 from helpers.schedule_strategy import Values, everywhere
@@ -64,7 +64,7 @@ def compare_graph(target: str, graph: Graph, block: int, forced: Values) -> None
 
 
 def taps(target: str) -> Iterator[Survey]:
-    for inputs, block in ((1, load_target(target).block), (2, 17), (1, 1)):
+    for inputs, block in in_turn(((1, load_target(target).block), (2, 17), (1, 1)), TARGETS.index(target)):
         yield [(Conv(inputs, 1, count),) for count in edges.taps(target)], block, {}
 
 
@@ -94,41 +94,43 @@ def taps_in_parts(target: str) -> Iterator[Survey]:
 
 def channels(target: str) -> Iterator[Survey]:
     sizes = edges.channels(target)
-    for block in (load_target(target).block, 5, 1):
+    for block in in_turn((load_target(target).block, 5, 1), TARGETS.index(target)):
         yield [(Conv(1, size, 2), Conv(size, 3, 3, 2)) for size in sizes], block, {}
     yield [(Conv(3, size), Activation(ActivationKind.PRELU, size)) for size in sizes], 33, {}
 
 
 def groups(target: str) -> Iterator[Survey]:
-    for count in (2, 3, 5):
+    for count in in_turn((2, 3, 5), TARGETS.index(target)):
         rows = [size for size in edges.channels(target) if size * count <= 40]
         yield [(Conv(1, count), Conv(count, size * count, 3, 1, count)) for size in rows], 17, {}
         yield [(Conv(1, size * count), Conv(size * count, count, 2, 3, count)) for size in rows], 16, {}
 
 
 def units(target: str) -> Iterator[Survey]:
-    for block in (load_target(target).block, 1):
-        yield [(LstmCell(1, size),) for size in edges.units(target)], block, {}
-    yield [(LstmCell(1, size), LstmCell(size, size)) for size in edges.units(target) if size < 18], 2, {}
+    one: list[Branch] = [(LstmCell(1, size),) for size in edges.units(target)]
+    two: list[Branch] = [(LstmCell(1, size), LstmCell(size, size)) for size in edges.units(target) if size < 18]
+    surveys: list[Survey] = [(one, load_target(target).block, {}), (one, 1, {}), (two, 2, {})]
+    yield from in_turn(surveys, TARGETS.index(target))
 
 
 def histories(target: str) -> Iterator[Survey]:
     block = load_target(target).block
-    for frames in (block, 16):
+    for frames in in_turn((block, 16), TARGETS.index(target)):
         yield [(Conv(1, 1, 2, past),) for past in edges.histories(target, frames)], frames, {}
 
 
 def dilations(target: str) -> Iterator[Survey]:
     """Taps that overlap the tile's own frames, and just do not."""
     lanes = load_target(target).vectors.lanes
-    for block in (max(lanes, 4), 2 * lanes + 1):
+    for block in in_turn((max(lanes, 4), 2 * lanes + 1), TARGETS.index(target)):
         near = edges.near([1, *edges.multiples([lanes], 3), block], 99)
         yield [(Conv(1, 2, 3, past),) for past in near], block, {} if lanes == 1 else {"align_taps": True}
 
 
 def blocks(target: str) -> Iterator[Survey]:
     branch = (Conv(1, 4, 3, 2), Activation(ActivationKind.TANH, 4), Conv(4, 2, 6))
-    for block in edges.blocks(target):
+    sizes, number = edges.blocks(target), TARGETS.index(target)
+    for block in sizes if LONG else sizes[number % 2 :: 2]:
         yield [branch], block, {}
 
 
