@@ -75,7 +75,7 @@ def kernel_count(name: str) -> int:
     return len(fuse_layers(core_graph(capture_named(name).graph)))
 
 
-CUTS = range(1, 24) if LONG else (1, 2, 5, 8, 11, 12, 15, 18, 22, 23)
+CUTS = range(1, 24) if LONG else (1, 5, 11, 12, 22, 23)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -86,7 +86,7 @@ def test_a2_cut_anywhere_on_threads(name: str, cut: int) -> None:
 
 
 # Compiling this one takes a while.  Its first array ends at 10.
-@pytest.mark.parametrize("cut", range(1, 20) if LONG else (1, 9, 10, 11, 19))
+@pytest.mark.parametrize("cut", range(1, 20) if LONG else (1, 10, 19))
 def test_a1_standard_cut_anywhere_on_threads(cut: int) -> None:
     assert kernel_count("a1_standard") == 20
     check_on_threads("a1_standard", (cut,))
@@ -114,7 +114,7 @@ def test_a2_lite_cut_anywhere_on_the_emulated_m33(cut: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["a2_full", "a1_standard"])
-@pytest.mark.parametrize("cut", [1, 9, 10, 11, 19] if LONG else [1, 10, 19])
+@pytest.mark.parametrize("cut", [1, 9, 10, 11, 19] if LONG else [1, 10])
 def test_larger_captures_on_the_emulated_m33(name: str, cut: int) -> None:
     check_by_stages(name, "m33", (cut,), 100)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from helpers.captures import capture_of, compile_for, graph_of, interpret_core, packed
+from helpers.effort import in_turn
 from helpers.graph_strategy import signal
 from helpers.machines import TARGETS, Loaded, LoadedStages, assert_same_bits, cut_blocks
 
@@ -128,7 +129,8 @@ def check(graph: Graph, target: str, block: int, cores: int, prewarm: bool, samp
 def test_shape(shape: str, target: str) -> None:
     graph = SHAPES[shape]
     kernels = len(fuse_layers(core_graph(graph)))
-    for block, cores, prewarm in ((1, 1, True), (17, min(kernels, 2), False)):
+    ways = ((1, 1, True), (17, min(kernels, 2), False))
+    for block, cores, prewarm in in_turn(ways, list(SHAPES).index(shape) + TARGETS.index(target)):
         check(graph, target, block, cores, prewarm)
 
 

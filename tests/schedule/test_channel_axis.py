@@ -90,7 +90,7 @@ def rows_of(stage: Stage) -> Mapping[str, Placement]:
 
 @pytest.mark.parametrize("target", VECTOR_TARGETS)
 def test_random_graphs(target: str) -> None:
-    @examples_per_test(25)
+    @examples_per_test(16)
     @given(examples(recurrent=True), ON_CHANNELS, RINGS, BLOCKS, st.integers(1, 3), st.booleans())
     def run(
         example: Example, values: Forced, rings: dict[str, RingValue], block: int, cores: int, special: bool
@@ -109,7 +109,7 @@ def test_random_graphs(target: str) -> None:
 def test_random_documents(target: str) -> None:
     """Gates, FiLM and groups between what can have the axis; LSTMs before it, whose silence is a whole history."""
 
-    @examples_per_test(12)
+    @examples_per_test(7)
     @given(documents(), ON_CHANNELS, RINGS, BLOCKS, st.booleans(), st.integers(0, 99))
     def run(text: str, values: Forced, rings: dict[str, RingValue], block: int, prewarm: bool, seed: int) -> None:
         capture = capture_from_text(text)
