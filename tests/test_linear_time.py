@@ -51,7 +51,7 @@ def test_layers_take_time_in_proportion(target: str, cores: int, distinct: bool,
         capture = capture_of(graph)
         return lambda: make_report(compile_graph(graph, options), capture)
 
-    assert grows_linearly(work, 12)
+    assert grows_linearly(work, 8)
 
 
 def test_cuts_are_compared_only_as_far_as_they_can_be_the_best() -> None:

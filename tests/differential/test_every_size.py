@@ -137,7 +137,8 @@ def blocks(target: str) -> Iterator[Survey]:
 def loops(target: str) -> Iterator[Survey]:
     """Limits of what is written out, at and beside the work of these loops."""
     branch = (Conv(1, 6), Conv(6, 6, 5, 2), Conv(6, 4))
-    for macs in edges.near([6 * 6 * 5, 6 * 6, 6 * 4, 3 * 6 * 5], 4096):
+    limits, number = edges.near([6 * 6 * 5, 6 * 6, 6 * 4, 3 * 6 * 5], 4096), TARGETS.index(target)
+    for macs in limits if LONG else limits[number % 2 :: 2]:
         yield [branch], 16, {"unroll_macs": macs, "tile_vectors": 1, "output_block": 3}
 
 

@@ -80,7 +80,7 @@ def test_recording(name: str) -> None:
     capture = capture_for(case)
     compilation = compile_for(capture.graph, native_targets()[-1], block=BLOCK)
     # The interpreter walks an LSTM sample by sample.
-    length = (700 if LONG else 350) if is_recurrent(capture.graph) else None
+    length = (700 if LONG else 250) if is_recurrent(capture.graph) else None
     for recording in recordings:
         with np.load(recording) as data:
             x, wanted, prewarm = data["x"][:, :length], data["y"][:, :length], bool(data["prewarmed"])
@@ -92,7 +92,7 @@ def test_recording(name: str) -> None:
         engines_own(oracle.process(x), wanted, f"{recording.stem} float64")
         n = x.shape[1]
         loaded = Loaded(compilation, packed(compilation, capture, prewarm))
-        alone = n if LONG else min(n, 400)
+        alone = n if LONG else min(n, 150)
         for blocks in ([1] * alone, [16] * (n // 16), [BLOCK] * (n // BLOCK), cut_blocks(n, BLOCK)):
             loaded.reset()
             m = sum(blocks)

@@ -29,7 +29,7 @@ CAPTURES = Path(__file__).resolve().parents[2] / "examples" / "captures"
 def test_no_schedule_changes_a_bit(target: str, name: str) -> None:
     capture = read_capture(CAPTURES / f"{name}.nam")
 
-    @examples_per_test(4)
+    @examples_per_test(3)
     @given(kernel_values(target), RINGS, st.sampled_from([5, 48]), st.integers(0, 99))
     def run(values: Values, rings: dict[str, RingValue], block: int, seed: int) -> None:
         compilation = compile_for(capture.graph, target, block=block, schedule=everywhere(values, rings))
