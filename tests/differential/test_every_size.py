@@ -69,12 +69,12 @@ def taps(target: str) -> Iterator[Survey]:
 
 
 def taps_that_share_samples(target: str) -> Iterator[Survey]:
-    """Tiles of every height that the search may take, and one more (without SCHEDC_LONG: six of them); a window's
+    """Tiles of every height that the search may take, and one more (without SCHEDC_LONG: four of them); a window's
     rounds, and as many taps as frames.
     """
     machine = load_target(target)
     most = machine.limits.accumulators + 1
-    for vectors in range(1, most + 1) if LONG else sorted({1, 2, 3, most // 2, most - 1, most}):
+    for vectors in range(1, most + 1) if LONG else sorted({1, 2, most // 2, most}):
         frames = vectors * machine.vectors.lanes
         rounds = vectors * -(-MOST_WINDOW_TAPS // vectors)
         counts = edges.near((frames, MOST_WINDOW_TAPS, rounds, 2 * rounds, frames + machine.vectors.lanes), 600)

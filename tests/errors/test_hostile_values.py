@@ -180,10 +180,10 @@ def test_what_is_no_address(address: str) -> None:
 
 @pytest.fixture
 def nobody() -> Iterator[int]:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    yield port
+    """A port where nobody listens, and that nobody else is given meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 @pytest.fixture
