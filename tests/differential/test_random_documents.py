@@ -23,7 +23,7 @@ CASES = (documents(), st.sampled_from([1, 16, 17, 48, 64]), st.integers(1, 3), s
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_machine_code_has_the_interpreters_bits(target: str) -> None:
-    @examples_per_test(14)
+    @examples_per_test(10)
     @given(*CASES)
     def run(text: str, block: int, cores: int, prewarm: bool, seed: int) -> None:
         capture = capture_from_text(text)

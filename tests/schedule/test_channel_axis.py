@@ -121,7 +121,7 @@ def test_random_documents(target: str) -> None:
 
 @pytest.mark.parametrize("target", VECTOR_TARGETS)
 @pytest.mark.parametrize("name", ["a2_lite", "convnet"])
-@examples_per_test(3)
+@examples_per_test(2)
 @given(values=ON_CHANNELS, rings=RINGS, block=BLOCKS, seed=st.integers(0, 99))
 def test_captures(target: str, name: str, values: Forced, rings: dict[str, RingValue], block: int, seed: int) -> None:
     """The axis forced on all kernels, as a file says it."""
