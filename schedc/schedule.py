@@ -15,7 +15,7 @@ from schedc.errors import OptionError
 _LINE_FRAMES = 16  # 64 bytes
 _COLLIDING_FRAMES = 256  # 1 KiB
 _LONG_BLOCKS = 4  # a history of more blocks than this is long
-_LANES_OF_WEIGHTS = 4  # a NEON register
+LANES_OF_WEIGHTS = 4  # a NEON register
 
 
 class WeightRoute(StrEnum):
@@ -116,7 +116,7 @@ class KernelSchedule:
     @property
     def weights_at_once(self) -> int:
         """Weights that one load fetches, where it fetches single ones."""
-        return _LANES_OF_WEIGHTS if self.weight_route is WeightRoute.LANE else 1
+        return LANES_OF_WEIGHTS if self.weight_route is WeightRoute.LANE else 1
 
     def outputs_at_once(self, taps: int, outputs: int) -> int:
         """Of a convolution of so many taps and output channels: those whose sums are held in registers together."""

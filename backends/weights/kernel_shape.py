@@ -23,7 +23,7 @@ from schedc.ir.program import Kernel, Placement, Program, Stage
 from schedc.ir.weights import WeightTable
 from schedc.loops.channel_axis import frame_items
 from schedc.loops.form import AlignedCuts, Form, form
-from schedc.schedule import KernelSchedule
+from schedc.schedule import LANES_OF_WEIGHTS, KernelSchedule
 
 SEGMENT_ALIGN = 16  # floats
 
@@ -271,9 +271,9 @@ class _Binder:
         self, key: str, node: str, floats: int, pack: Callable[[Mapping[str, FloatArray]], FloatArray]
     ) -> tuple[tuple[str, int], ...]:
         offset = self.floats
-        # Whole groups of four, so that lane loads of the next field stay aligned with its padding; whole vectors
-        # where weights are loaded as such.
-        padded = pad(floats, self.schedule.lanes if self.schedule.across_channels else 4)
+        # Whole vectors of weights, so that lane loads of the next field stay aligned with its padding; of
+        # channels where weights are loaded as such.
+        padded = pad(floats, self.schedule.lanes if self.schedule.across_channels else LANES_OF_WEIGHTS)
         self.floats += padded
         self.fields.append(Field(node, padded, pack))
         return ((key, offset),)

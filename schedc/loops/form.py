@@ -158,9 +158,7 @@ def form(op: Conv, schedule: KernelSchedule) -> Form:
             if schedule.lanes == 1:
                 return Window(window_taps(op, schedule))
             return Skewed(skewed_taps(op, schedule), together)
-        case Aligned() | Shared(align_rest=True) if (
-            overlaps_tile(op, schedule) and _block_macs(op, schedule) <= schedule.unroll_macs
-        ):
+        case Aligned() | Shared(align_rest=True) if overlaps_tile(op, schedule) and _is_short(op, schedule):
             return AlignedCuts()
     return _tap_by_tap(op, schedule)
 
@@ -184,6 +182,7 @@ _WRITTEN_OUT = (WrittenOut(False), WrittenOut(True))  # made once: the search as
 
 
 def _is_short(op: Conv, schedule: KernelSchedule) -> bool:
+    """Whether the taps of a block of outputs are few enough to be written out."""
     return _block_macs(op, schedule) <= schedule.unroll_macs
 
 

@@ -42,7 +42,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "schedc.schedule._LINE_FRAMES": ("frames", "history"),
     "schedc.schedule._COLLIDING_FRAMES": ("frames", "history"),
     "schedc.schedule._LONG_BLOCKS": ("history in blocks",),
-    "schedc.schedule._LANES_OF_WEIGHTS": ("channels",),
+    "schedc.schedule.LANES_OF_WEIGHTS": ("channels",),
     "schedc.passes.schedule_space._TAP_PARTS": ("taps",),
     "schedc.ir.ops.CHAINS": ("units",),
     "schedc.passes.schedule_space._LEAST_LANES": ("channels", "units"),
